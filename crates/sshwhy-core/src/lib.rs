@@ -1,0 +1,13 @@
+//! The pure core of sshwhy: bytes and values in, findings out. No files, sockets, clock, async or printing.
+//!
+//! Two pipelines share one catalogue and end in one type:
+//!
+//! ```text
+//! bytes → Line → Event → Session → Finding
+//! Target → Observation → Cause → Remedy → Finding
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod catalog;
+pub mod finding;
+pub mod time;

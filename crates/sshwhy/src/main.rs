@@ -1,0 +1,2 @@
+//! sshwhy: says why.
+fn main() {}
