@@ -1,5 +1,6 @@
 //! What we know, as tables: one row a fact, named fields, ids that never change. Nothing here runs.
 //!
-//! Ids: `SW1…` messages, `SW2…` causes, `SW3…` detectors, `SW4…` client-side messages, `SW5…` keywords.
+//! Ids: `SW0…` causes, `SW1…` detectors, `SW2…`–`SW6…` messages (`SW2…`/`SW3…` OpenSSH, `SW4…` PAM, `SW5…` Dropbear,
+//! `SW6…` tcp wrappers and the platform), `SW7…` client-side messages, `SW8…` keywords, `SW9…` algorithms.
 
 pub mod messages;

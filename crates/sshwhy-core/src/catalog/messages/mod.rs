@@ -2,19 +2,27 @@
 //!
 //! # Templates
 //!
-//! A wording is literal text with placeholders. `<name>` is any text, `<name?>` may be empty, `<a|b>` is one of the
-//! words, `<invalid user ?>` is that literal or nothing, `<<` is a literal `<`. The name says what it may be:
+//! A wording is literal text with slots in braces; everything outside braces is matched to the letter.
+//!
+//! | slot | matches |
+//! |---|---|
+//! | `{name}` | a value, at least one byte; what it may be depends on the name, below |
+//! | `{name?}` | the same, or nothing |
+//! | `{=a\|b\|c}` | one of these words |
+//! | `{?text}` | that text or nothing |
 //!
 //! | name | matches | becomes |
 //! |---|---|---|
-//! | `ip` | an IP address (zone id allowed), or `UNKNOWN` | the event's address |
-//! | `host` | a name or an address | the event's address where the wording has no `ip` |
-//! | `port` | digits, or -1 | the event's port where it follows `ip` |
-//! | `peer` | `[authenticating user U \|invalid user U \|user U ]IP port N` | address, port, user |
-//! | `user` | free text, hostile | the event's user |
-//! | `method`, `key-type`, `fingerprint`, `pid`, `uid`, … | one word, or a number | the field of that name |
-//! | any other | free text | |
-
+//! | `ip` | an IP address (zone id allowed), or `UNKNOWN` | the event's `addr` |
+//! | `host` | a host name or an address, no spaces | the event's `addr` where the wording has no `ip` |
+//! | `addrport` | `192.0.2.7:50122`, `[2001:db8::7]:50122`, or `2001:db8::7:50122` (split at the last colon) | `addr` and `port` |
+//! | `peer` | `[authenticating user U \|invalid user U \|user U ]IP port N` | `addr`, `port`, `user` |
+//! | `port` | digits, or `-1` | the event's `port` |
+//! | `local-ip`, `local-port` | as `ip`, `port` | |
+//! | `user` | free text, hostile | the event's `user` |
+//! | `method`, `submethod`, `key-type`, `key-algorithm`, `fingerprint`, `ca-key-type`, `ca-fingerprint`, `keyword`, `signal`, `status` | one word without spaces | the field of that name |
+//! | `n`, `count`, `pid`, `uid`, `euid`, `gid`, `seconds`, `line`, `serial`, `masklen`, `len`, `channel`, `fd`, `type` | a number | |
+//! | any other | free text | `text` |
 
 /// Who writes the message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -93,7 +101,7 @@ pub struct Text {
 /// One message of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Message {
-    /// `SW1…`; never changes, never reused.
+    /// `SW2…`–`SW6…`; never changes, never reused.
     pub id: &'static str,
     /// The event's name in every output.
     pub slug: &'static str,
