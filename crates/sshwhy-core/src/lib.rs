@@ -10,4 +10,5 @@
 
 pub mod catalog;
 pub mod finding;
+pub mod report;
 pub mod time;
