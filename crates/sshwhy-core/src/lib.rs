@@ -11,4 +11,5 @@
 pub mod catalog;
 pub mod finding;
 pub mod report;
+pub mod template;
 pub mod time;

@@ -1,0 +1,791 @@
+//! Decides whether a message body is one of the catalogue's wordings, and where its fields are.
+//!
+//! A wording is compiled once into literals and slots. Matching goes from both ends towards the free text in the middle, so a
+//! user name that contains ` from 203.0.113.5 port 22` cannot move the address: what sshd wrote last stands last. Where two
+//! texts chosen by the peer leave more than one reading, the match says [`Fields::ambiguous`] and gives no address.
+//!
+//! Candidates are found by walking a radix trie over the literal beginnings; the longest beginning wins, then the most
+//! literal bytes. The slow matcher in the tests tries every wording in that order and must agree.
+
+use memchr::memmem;
+
+/// What a slot may match, from its name (see `catalog::messages`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slot {
+    Ip,
+    Host,
+    AddrPort,
+    Port,
+    LocalIp,
+    LocalPort,
+    User,
+    Method,
+    Submethod,
+    KeyType,
+    Fingerprint,
+    /// One word without a field of its own.
+    Word,
+    /// A number without a field of its own.
+    Number,
+    Text,
+}
+
+impl Slot {
+    fn of(name: &str) -> Slot {
+        match name {
+            "ip" => Slot::Ip,
+            "host" => Slot::Host,
+            "addrport" => Slot::AddrPort,
+            "port" => Slot::Port,
+            "local-ip" => Slot::LocalIp,
+            "local-port" => Slot::LocalPort,
+            "user" => Slot::User,
+            "method" => Slot::Method,
+            "submethod" => Slot::Submethod,
+            "key-type" | "key-algorithm" => Slot::KeyType,
+            "fingerprint" => Slot::Fingerprint,
+            "ca-key-type" | "ca-fingerprint" | "keyword" | "signal" | "status" => Slot::Word,
+            "n" | "count" | "pid" | "uid" | "euid" | "gid" | "seconds" | "line" | "serial" | "masklen" | "len"
+            | "channel" | "fd" | "type" => Slot::Number,
+            _ => Slot::Text,
+        }
+    }
+
+    /// Whether its extent is decided by its own characters, not by what stands around it.
+    fn bounded(self) -> bool {
+        !matches!(self, Slot::User | Slot::Text)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Token {
+    Literal(&'static str),
+    Slot(Slot, bool),
+    /// Longest first.
+    Words(Vec<&'static str>),
+}
+
+/// A part of the message: byte offsets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    fn new(start: usize, end: usize) -> Span {
+        Span {
+            start: start as u32,
+            end: end as u32,
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
+    pub fn of(self, text: &[u8]) -> &[u8] {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    fn some<'a>(self, text: &'a [u8]) -> Option<&'a [u8]> {
+        (!self.is_empty()).then(|| self.of(text))
+    }
+}
+
+/// Where the fields of a matched message stand. Empty spans are absent fields.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Fields {
+    pub ip: Span,
+    pub host: Span,
+    pub port: Span,
+    pub user: Span,
+    pub method: Span,
+    pub key_type: Span,
+    pub fingerprint: Span,
+    pub text: Span,
+    /// Whether the wording has a user slot at all (it may be empty: an empty user name was tried).
+    pub has_user: bool,
+    /// More than one reading fits: texts chosen by the peer stand on both sides of the address.
+    pub ambiguous: bool,
+}
+
+impl Fields {
+    pub fn addr<'a>(&self, body: &'a [u8]) -> Option<&'a [u8]> {
+        self.ip.some(body).or_else(|| self.host.some(body))
+    }
+
+    fn set(&mut self, slot: Slot, span: Span, body: &[u8]) {
+        match slot {
+            Slot::Ip => self.ip = span,
+            Slot::Host => self.host = span,
+            Slot::Port => self.port = span,
+            Slot::User => {
+                self.user = span;
+                self.has_user = true;
+            }
+            Slot::Method => self.method = span,
+            Slot::KeyType => {
+                if self.key_type.is_empty() {
+                    self.key_type = span;
+                }
+            }
+            Slot::Fingerprint => {
+                if self.fingerprint.is_empty() {
+                    self.fingerprint = span;
+                }
+            }
+            Slot::Text => self.text = span,
+            Slot::AddrPort => {
+                let (addr, port) = split_addr_port(span.of(body));
+                self.ip = Span {
+                    start: span.start + addr.start,
+                    end: span.start + addr.end,
+                };
+                self.port = Span {
+                    start: span.start + port.start,
+                    end: span.start + port.end,
+                };
+            }
+            Slot::LocalIp | Slot::LocalPort | Slot::Submethod | Slot::Word | Slot::Number => {}
+        }
+    }
+}
+
+/// `192.0.2.7:22`, `[2001:db8::7]:22`, `2001:db8::7:22` → (address, port); without a port the second is empty.
+fn split_addr_port(text: &[u8]) -> (Span, Span) {
+    let end = text.len();
+    if text.first() == Some(&b'[') {
+        if let Some(close) = memchr::memchr(b']', text) {
+            let port = if text.get(close + 1) == Some(&b':') { close + 2 } else { end };
+            return (Span::new(1, close), Span::new(port, end));
+        }
+    }
+    match memchr::memrchr(b':', text) {
+        Some(colon) if text.get(colon + 1..).is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit)) => {
+            (Span::new(0, colon), Span::new(colon + 1, end))
+        }
+        _ => (Span::new(0, end), Span::default()),
+    }
+}
+
+fn is_ip_byte(b: u8) -> bool {
+    b.is_ascii_hexdigit() || b == b'.' || b == b':'
+}
+
+/// One compiled reading of a wording (optional parts spelled out).
+#[derive(Clone, Debug)]
+pub struct Template {
+    tokens: Vec<Token>,
+    /// Literal bytes in all.
+    weight: usize,
+    /// The longest literal, for a quick look before the full match of wordings that begin with a slot.
+    anchor: &'static str,
+}
+
+/// Why a wording of the catalogue does not compile.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BadTemplate(pub String);
+
+/// How many readings one wording may be spelled out into before its alternatives stay inside.
+const MAX_READINGS: usize = 32;
+
+impl Template {
+    /// All readings of a wording, in order of preference.
+    pub fn compile(text: &'static str) -> Result<Vec<Template>, BadTemplate> {
+        let bad = |why: &str| BadTemplate(format!("{why}: {text}"));
+        let mut readings: Vec<Vec<Token>> = vec![Vec::new()];
+        let mut rest = text;
+        while !rest.is_empty() {
+            let Some(open) = rest.find('{') else {
+                readings.iter_mut().for_each(|r| push_literal(r, rest));
+                break;
+            };
+            if open > 0 {
+                let literal = rest.get(..open).unwrap_or_default();
+                readings.iter_mut().for_each(|r| push_literal(r, literal));
+            }
+            let after = rest.get(open + 1..).unwrap_or_default();
+            let close = after.find('}').ok_or_else(|| bad("a slot is not closed"))?;
+            let slot = after.get(..close).unwrap_or_default();
+            rest = after.get(close + 1..).unwrap_or_default();
+            if slot.is_empty() {
+                return Err(bad("an empty slot"));
+            }
+            if let Some(literal) = slot.strip_prefix('?') {
+                let mut without = readings.clone();
+                readings.iter_mut().for_each(|r| push_literal(r, literal));
+                readings.append(&mut without);
+            } else if let Some(words) = slot.strip_prefix('=') {
+                let mut words: Vec<&'static str> = words.split('|').collect();
+                words.sort_by_key(|w| std::cmp::Reverse(w.len()));
+                if readings.len() * words.len() <= MAX_READINGS {
+                    readings = words
+                        .iter()
+                        .flat_map(|w| {
+                            readings.iter().map(move |r| {
+                                let mut r = r.clone();
+                                push_literal(&mut r, w);
+                                r
+                            })
+                        })
+                        .collect();
+                } else {
+                    readings.iter_mut().for_each(|r| r.push(Token::Words(words.clone())));
+                }
+            } else if slot == "peer" {
+                let before = std::mem::take(&mut readings);
+                for kind in ["authenticating user ", "authenticatinguser ", "invalid user ", "user ", ""] {
+                    for r in &before {
+                        let mut r = r.clone();
+                        if !kind.is_empty() {
+                            push_literal(&mut r, kind);
+                            // A client may ask for the empty user name.
+                            r.push(Token::Slot(Slot::User, true));
+                            push_literal(&mut r, " ");
+                        }
+                        r.push(Token::Slot(Slot::Ip, false));
+                        push_literal(&mut r, " port ");
+                        r.push(Token::Slot(Slot::Port, false));
+                        readings.push(r);
+                    }
+                }
+            } else {
+                let (name, optional) = slot.strip_suffix('?').map_or((slot, false), |n| (n, true));
+                let kind = Slot::of(name);
+                // The user name is the client's choice and may be empty wherever sshd prints it.
+                let optional = optional || kind == Slot::User;
+                readings.iter_mut().for_each(|r| r.push(Token::Slot(kind, optional)));
+            }
+            if readings.len() > 4 * MAX_READINGS {
+                return Err(bad("too many readings"));
+            }
+        }
+        Ok(readings
+            .into_iter()
+            .map(|tokens| {
+                let literals = || {
+                    tokens.iter().filter_map(|t| match t {
+                        Token::Literal(l) => Some(*l),
+                        _ => None,
+                    })
+                };
+                let weight = literals().map(str::len).sum();
+                let anchor = literals().max_by_key(|l| l.len()).unwrap_or("");
+                Template { tokens, weight, anchor }
+            })
+            .collect())
+    }
+
+    /// The literal text that a message must begin with.
+    fn prefix(&self) -> &'static str {
+        match self.tokens.first() {
+            Some(Token::Literal(l)) => l,
+            _ => "",
+        }
+    }
+
+    /// Whether the whole body is this wording.
+    pub fn matches(&self, body: &[u8]) -> Option<Fields> {
+        let mut fields = Fields::default();
+        let (mut lo, mut hi) = (0usize, body.len());
+        let mut tokens = self.tokens.as_slice();
+        // From the left, as long as the extent of each token is certain.
+        while let [first, rest @ ..] = tokens {
+            let Some(end) = forward(first, rest.first(), body, lo, hi) else { break };
+            let end = end?;
+            if let Token::Slot(slot, _) = first {
+                fields.set(*slot, Span::new(lo, end), body);
+            }
+            lo = end;
+            tokens = rest;
+        }
+        // From the right.
+        while let [rest @ .., last] = tokens {
+            let Some(start) = backward(last, rest.last(), body, lo, hi) else { break };
+            let start = start?;
+            if let Token::Slot(slot, _) = last {
+                fields.set(*slot, Span::new(start, hi), body);
+            }
+            hi = start;
+            tokens = rest;
+        }
+        match tokens {
+            [] => (lo == hi).then_some(fields),
+            [Token::Slot(slot, optional)] => {
+                if lo == hi && !optional {
+                    return None;
+                }
+                fields.set(*slot, Span::new(lo, hi), body);
+                Some(fields)
+            }
+            _ => middle(tokens, body, lo, hi, fields),
+        }
+    }
+}
+
+fn push_literal(tokens: &mut Vec<Token>, text: &'static str) {
+    if !text.is_empty() {
+        // Two literals in a row stay two tokens: joining them would need an allocation that lives for ever.
+        tokens.push(Token::Literal(text));
+    }
+}
+
+/// The end of a token that begins at `lo`: `None` where it is free text, `Some(None)` where it does not match.
+fn forward(token: &Token, next: Option<&Token>, body: &[u8], lo: usize, hi: usize) -> Option<Option<usize>> {
+    let text = body.get(lo..hi)?;
+    match token {
+        Token::Literal(l) => Some(text.starts_with(l.as_bytes()).then(|| lo + l.len())),
+        Token::Words(words) => Some(words.iter().find(|w| text.starts_with(w.as_bytes())).map(|w| lo + w.len())),
+        Token::Slot(slot, optional) => {
+            if !slot.bounded() {
+                return None;
+            }
+            let stop = match next {
+                Some(Token::Literal(l)) => l.as_bytes(),
+                _ => b"",
+            };
+            let len = extent(*slot, text, stop);
+            Some((valid(*slot, *optional, text.get(..len).unwrap_or_default())).then_some(lo + len))
+        }
+    }
+}
+
+/// The start of a token that ends at `hi`; as [`forward`].
+fn backward(token: &Token, before: Option<&Token>, body: &[u8], lo: usize, hi: usize) -> Option<Option<usize>> {
+    let text = body.get(lo..hi)?;
+    match token {
+        Token::Literal(l) => Some(text.ends_with(l.as_bytes()).then(|| hi - l.len())),
+        Token::Words(words) => Some(words.iter().find(|w| text.ends_with(w.as_bytes())).map(|w| hi - w.len())),
+        Token::Slot(slot, optional) => {
+            if !slot.bounded() {
+                return None;
+            }
+            let stop = match before {
+                Some(Token::Literal(l)) => l.as_bytes(),
+                _ => b"",
+            };
+            let len = extent_back(*slot, text, stop);
+            let found = text.get(text.len() - len..).unwrap_or_default();
+            Some(valid(*slot, *optional, found).then_some(hi - len))
+        }
+    }
+}
+
+fn valid(slot: Slot, optional: bool, found: &[u8]) -> bool {
+    if found.is_empty() {
+        return optional;
+    }
+    match slot {
+        Slot::Ip | Slot::LocalIp => found == b"UNKNOWN" || looks_like_ip(found),
+        // -1 and 65535 stand beside UNKNOWN; more than five digits or a leading zero is nothing sshd prints.
+        Slot::Port | Slot::LocalPort => {
+            found == b"-1" || (found.len() <= 5 && (found.len() == 1 || found.first() != Some(&b'0')))
+        }
+        Slot::AddrPort => found.iter().any(|b| matches!(b, b'.' | b':')),
+        _ => true,
+    }
+}
+
+/// Cheap shape check (the address is parsed for good later); a scope `%eth0` may follow. Masked digits (`183.0.2.x`), as in
+/// logs made anonymous, are no address.
+fn looks_like_ip(found: &[u8]) -> bool {
+    let digits = found.split(|b| *b == b'%').next().unwrap_or(found);
+    let colons = memchr::memchr_iter(b':', digits).count();
+    let dots = memchr::memchr_iter(b'.', digits).count();
+    (colons >= 2 && digits.iter().all(|b| is_ip_byte(*b)))
+        || (colons == 0 && dots == 3 && digits.iter().all(|b| b.is_ascii_digit() || *b == b'.'))
+}
+
+/// How many bytes a bounded slot takes from the left of `text`.
+fn extent(slot: Slot, text: &[u8], stop: &[u8]) -> usize {
+    match slot {
+        Slot::Ip | Slot::LocalIp => {
+            if text.starts_with(b"UNKNOWN") {
+                return 7;
+            }
+            let mut n = text.iter().position(|b| !is_ip_byte(*b)).unwrap_or(text.len());
+            if text.get(n) == Some(&b'%') {
+                n += 1;
+                n += text
+                    .get(n..)
+                    .and_then(|t| t.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))))
+                    .unwrap_or(text.len() - n);
+            }
+            // `from 192.0.2.7: 11: bye`: the colon is the wording's.
+            while n > 0 && stop.first() == Some(&b':') && text.get(n - 1) == Some(&b':') {
+                n -= 1;
+            }
+            n
+        }
+        Slot::Port | Slot::LocalPort | Slot::Number => {
+            let sign = usize::from(text.first() == Some(&b'-'));
+            let digits = text.get(sign..).map_or(0, |t| t.iter().position(|b| !b.is_ascii_digit()).unwrap_or(t.len()));
+            if digits == 0 { 0 } else { sign + digits }
+        }
+        _ => {
+            let run = text.iter().position(|b| *b == b' ').unwrap_or(text.len());
+            let word = text.get(..run).unwrap_or_default();
+            match stop.first() {
+                None | Some(b' ') => run,
+                Some(_) => memmem::find(word, stop.split(|b| *b == b' ').next().unwrap_or(stop)).unwrap_or(run),
+            }
+        }
+    }
+}
+
+fn extent_back(slot: Slot, text: &[u8], stop: &[u8]) -> usize {
+    let run = |keep: fn(u8) -> bool| text.iter().rev().position(|b| !keep(*b)).unwrap_or(text.len());
+    match slot {
+        Slot::Ip | Slot::LocalIp => {
+            if text.ends_with(b"UNKNOWN") {
+                return 7;
+            }
+            let word = run(|b| is_ip_byte(b) || b.is_ascii_alphanumeric() || matches!(b, b'%' | b'_' | b'-'));
+            let found = text.get(text.len() - word..).unwrap_or_default();
+            if memchr::memchr(b'%', found).is_some() {
+                return word;
+            }
+            run(is_ip_byte)
+        }
+        Slot::Port | Slot::LocalPort | Slot::Number => {
+            let digits = run(|b| b.is_ascii_digit());
+            let sign = digits > 0 && text.len() > digits && text.get(text.len() - digits - 1) == Some(&b'-');
+            // ` port -1`: the sign belongs to the number only behind a space.
+            let alone = text.len() < digits + 2 || text.get(text.len() - digits - 2) == Some(&b' ');
+            digits + usize::from(sign && alone)
+        }
+        _ => {
+            let run = run(|b| b != b' ');
+            let word = text.get(text.len() - run..).unwrap_or_default();
+            match stop.last() {
+                None | Some(b' ') => run,
+                Some(_) => {
+                    let needle = stop.rsplit(|b| *b == b' ').next().unwrap_or(stop);
+                    memmem::rfind(word, needle).map_or(run, |at| run - at - needle.len())
+                }
+            }
+        }
+    }
+}
+
+/// How many steps the search between two free texts may take before the line counts as unknown.
+const MAX_STEPS: usize = 50_000;
+
+/// Tokens that begin and end with free text: every split is tried, left to right.
+fn middle(tokens: &[Token], body: &[u8], lo: usize, hi: usize, fields: Fields) -> Option<Fields> {
+    let mut steps = 0usize;
+    let mut found: Option<Fields> = None;
+    let delicate = tokens.iter().any(|t| matches!(t, Token::Slot(Slot::User | Slot::Ip | Slot::Host | Slot::AddrPort, _)));
+    let mut fields = fields;
+    splits(tokens, body, lo, hi, &mut fields, &mut steps, &mut |f| match &mut found {
+        None => {
+            found = Some(*f);
+            delicate
+        }
+        Some(first) => {
+            if first.ip != f.ip || first.host != f.host || first.user != f.user {
+                first.ambiguous = true;
+                return false;
+            }
+            true
+        }
+    });
+    if steps >= MAX_STEPS {
+        return None;
+    }
+    if let Some(f) = &mut found {
+        if f.ambiguous {
+            f.ip = Span::default();
+            f.host = Span::default();
+            f.port = Span::default();
+            f.user = Span::default();
+        }
+    }
+    found
+}
+
+/// Calls `hit` for every way to lay the tokens over `body[lo..hi]`; stops when it returns false. Returns whether to go on.
+fn splits(
+    tokens: &[Token],
+    body: &[u8],
+    lo: usize,
+    hi: usize,
+    fields: &mut Fields,
+    steps: &mut usize,
+    hit: &mut dyn FnMut(&Fields) -> bool,
+) -> bool {
+    *steps += 1;
+    if *steps >= MAX_STEPS {
+        return false;
+    }
+    let Some((first, rest)) = tokens.split_first() else {
+        return if lo == hi { hit(fields) } else { true };
+    };
+    if let Some(end) = forward(first, rest.first(), body, lo, hi) {
+        let Some(end) = end else { return true };
+        let saved = *fields;
+        if let Token::Slot(slot, _) = first {
+            fields.set(*slot, Span::new(lo, end), body);
+        }
+        let go_on = splits(rest, body, end, hi, fields, steps, hit);
+        *fields = saved;
+        return go_on;
+    }
+    let Token::Slot(slot, optional) = first else { return true };
+    let saved = *fields;
+    if rest.is_empty() {
+        if lo < hi || *optional {
+            fields.set(*slot, Span::new(lo, hi), body);
+            let go_on = hit(fields);
+            *fields = saved;
+            return go_on;
+        }
+        return true;
+    }
+    let mut end = if *optional { lo } else { lo + 1 };
+    while end <= hi {
+        // The next literal tells where this text can end at all.
+        if let Some(Token::Literal(l)) = rest.first() {
+            match body.get(end..hi).and_then(|t| memmem::find(t, l.as_bytes())) {
+                Some(at) => end += at,
+                None => break,
+            }
+        }
+        fields.set(*slot, Span::new(lo, end), body);
+        let go_on = splits(rest, body, end, hi, fields, steps, hit);
+        *fields = saved;
+        if !go_on {
+            return false;
+        }
+        end += 1;
+    }
+    true
+}
+
+/// A set of wordings, each with the caller's number.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    entries: Vec<(Template, u32)>,
+    nodes: Vec<Node>,
+    /// Wordings that begin with a slot, most literal bytes first.
+    floating: Vec<(u32, memmem::Finder<'static>)>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// Sorted by their first byte; first bytes are distinct.
+    edges: Vec<(u8, &'static [u8], u32)>,
+    /// Most literal bytes first.
+    here: Vec<u32>,
+}
+
+impl Matcher {
+    pub fn new(wordings: impl IntoIterator<Item = (&'static str, u32)>) -> Result<Matcher, BadTemplate> {
+        let mut m = Matcher {
+            nodes: vec![Node::default()],
+            ..Matcher::default()
+        };
+        for (text, number) in wordings {
+            for template in Template::compile(text)? {
+                let entry = m.entries.len() as u32;
+                let prefix = template.prefix();
+                if prefix.is_empty() {
+                    m.floating.push((entry, memmem::Finder::new(template.anchor.as_bytes())));
+                } else {
+                    m.insert(prefix.as_bytes(), entry);
+                }
+                m.entries.push((template, number));
+            }
+        }
+        let weight = |entries: &[(Template, u32)], e: u32| {
+            std::cmp::Reverse(entries.get(e as usize).map_or(0, |(t, _)| t.weight))
+        };
+        let Matcher { entries, nodes, floating } = &mut m;
+        nodes.iter_mut().for_each(|n| n.here.sort_by_key(|e| (weight(entries, *e), *e)));
+        floating.sort_by_key(|(e, _)| (weight(entries, *e), *e));
+        Ok(m)
+    }
+
+    fn insert(&mut self, mut key: &'static [u8], entry: u32) {
+        let mut at = 0usize;
+        while let Some(first) = key.first().copied() {
+            let fresh = self.nodes.len() as u32;
+            let Some(node) = self.nodes.get_mut(at) else { return };
+            match node.edges.binary_search_by_key(&first, |e| e.0) {
+                Err(i) => {
+                    node.edges.insert(i, (first, key, fresh));
+                    self.nodes.push(Node {
+                        here: vec![entry],
+                        ..Node::default()
+                    });
+                    return;
+                }
+                Ok(i) => {
+                    let Some(edge) = node.edges.get_mut(i) else { return };
+                    let common = edge.1.iter().zip(key).take_while(|(a, b)| a == b).count();
+                    let (label, child) = (edge.1, edge.2);
+                    if common < label.len() {
+                        edge.1 = label.get(..common).unwrap_or_default();
+                        edge.2 = fresh;
+                        let tail = label.get(common..).unwrap_or_default();
+                        let mut split = Node::default();
+                        if let Some(b) = tail.first() {
+                            split.edges.push((*b, tail, child));
+                        }
+                        self.nodes.push(split);
+                        at = fresh as usize;
+                    } else {
+                        at = child as usize;
+                    }
+                    key = key.get(common..).unwrap_or_default();
+                }
+            }
+        }
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.here.push(entry);
+        }
+    }
+
+    /// The best wording for a body: its number and the fields.
+    pub fn find(&self, body: &[u8]) -> Option<(u32, Fields)> {
+        const DEPTH: usize = 32;
+        let mut path = [0u32; DEPTH];
+        let mut depth = 0usize;
+        let mut at = 0u32;
+        let mut rest = body;
+        while let Some(node) = self.nodes.get(at as usize) {
+            if !node.here.is_empty() && depth < DEPTH {
+                if let Some(p) = path.get_mut(depth) {
+                    *p = at;
+                }
+                depth += 1;
+            }
+            let Some(first) = rest.first() else { break };
+            let Ok(i) = node.edges.binary_search_by_key(first, |e| e.0) else { break };
+            let Some((_, label, child)) = node.edges.get(i) else { break };
+            let Some(tail) = rest.strip_prefix(*label) else { break };
+            rest = tail;
+            at = *child;
+        }
+        for node in path.iter().take(depth).rev() {
+            let here = self.nodes.get(*node as usize).map_or(&[][..], |n| n.here.as_slice());
+            if let Some(hit) = here.iter().find_map(|e| self.try_entry(*e, body)) {
+                return Some(hit);
+            }
+        }
+        self.floating
+            .iter()
+            .find_map(|(e, anchor)| anchor.find(body).and_then(|_| self.try_entry(*e, body)))
+    }
+
+    fn try_entry(&self, entry: u32, body: &[u8]) -> Option<(u32, Fields)> {
+        let (template, number) = self.entries.get(entry as usize)?;
+        template.matches(body).map(|f| (*number, f))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &'static str, body: &str) -> Option<Fields> {
+        Matcher::new([(text, 0)]).unwrap().find(body.as_bytes()).map(|(_, f)| f)
+    }
+
+    fn show<'a>(f: &Fields, body: &'a str) -> (&'a str, &'a str, &'a str) {
+        let s = |x: Span| std::str::from_utf8(x.of(body.as_bytes())).unwrap();
+        (s(f.user), f.addr(body.as_bytes()).map_or("", |a| std::str::from_utf8(a).unwrap()), s(f.port))
+    }
+
+    const FAILED: &str = "Failed password for {?invalid user }{user} from {ip} port {port} ssh2";
+
+    #[test]
+    fn the_address_that_sshd_wrote_wins_over_one_in_the_user_name() {
+        let body = "Failed password for invalid user root from 203.0.113.5 port 22 ssh2 from 192.0.2.7 port 50122 ssh2";
+        let f = one(FAILED, body).unwrap();
+        assert_eq!(show(&f, body), ("root from 203.0.113.5 port 22 ssh2", "192.0.2.7", "50122"));
+        assert!(!f.ambiguous);
+    }
+
+    #[test]
+    fn an_empty_user_name_is_a_user_name() {
+        let body = "Failed password for invalid user  from 192.0.2.7 port 50122 ssh2";
+        let f = one(FAILED, body).unwrap();
+        assert!(f.has_user && f.user.is_empty());
+        assert_eq!(show(&f, body).1, "192.0.2.7");
+    }
+
+    #[test]
+    fn near_misses_do_not_match() {
+        for body in [
+            "Failed password for root from 192.0.2.7 port 50122",
+            "Failed password for root from 192.0.2.7 port  ssh2",
+            "Failed password for root from client.example port 22 ssh2",
+            "Failed password for root from 192.0.2.7 port 050 ssh2",
+            "failed password for root from 192.0.2.7 port 50122 ssh2",
+        ] {
+            assert!(one(FAILED, body).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn free_text_on_both_sides_is_ambiguous_only_when_two_readings_fit() {
+        let t = "Failed publickey for {user} from {ip} port {port} ssh2: {text}";
+        let honest = "Failed publickey for ann from 192.0.2.7 port 50122 ssh2: ED25519 SHA256:abc";
+        assert_eq!(show(&one(t, honest).unwrap(), honest), ("ann", "192.0.2.7", "50122"));
+        let forged = "Failed publickey for ann from 192.0.2.7 port 1 ssh2: x from 203.0.113.5 port 2 ssh2: ED25519 SHA256:abc";
+        let f = one(t, forged).unwrap();
+        assert!(f.ambiguous);
+        assert_eq!(f.addr(forged.as_bytes()), None);
+    }
+
+    #[test]
+    fn text_on_the_right_cannot_replace_the_first_address() {
+        let t = "Received disconnect from {ip} port {port}:{n}: {text}";
+        let body = "Received disconnect from 192.0.2.7 port 50122:11: 11: from 203.0.113.5";
+        assert_eq!(show(&one(t, body).unwrap(), body).1, "192.0.2.7");
+        let old = "Received disconnect from 2001:db8::7: 11: bye";
+        assert_eq!(show(&one("Received disconnect from {ip}: {n}: {text}", old).unwrap(), old).1, "2001:db8::7");
+    }
+
+    #[test]
+    fn a_peer_has_its_forms() {
+        let t = "Disconnecting {peer}: {text}";
+        let body = "Disconnecting invalid user x 203.0.113.5 port 22 192.0.2.7 port 50122: Too many authentication failures";
+        let f = one(t, body).unwrap();
+        // Two readings: the reason, too, is free text as far as the wording says.
+        assert!(f.ambiguous || show(&f, body).1 == "192.0.2.7");
+        let plain = "Disconnecting 2001:db8::7%eth0 port 50122: bye";
+        assert_eq!(show(&one(t, plain).unwrap(), plain), ("", "2001:db8::7%eth0", "50122"));
+    }
+
+    #[test]
+    fn addresses_with_ports() {
+        for (body, addr, port) in [
+            ("Exit before auth from <192.0.2.7:50122>: bye", "192.0.2.7", "50122"),
+            ("Exit before auth from <[2001:db8::7]:50122>: bye", "2001:db8::7", "50122"),
+            ("Exit before auth from <2001:db8::7:50122>: bye", "2001:db8::7", "50122"),
+        ] {
+            let f = one("Exit before auth from <{addrport}>: {text}", body).unwrap();
+            assert_eq!((show(&f, body).1, show(&f, body).2), (addr, port));
+        }
+    }
+
+    #[test]
+    fn the_longest_beginning_wins() {
+        let m = Matcher::new([("Failed {text}", 1), (FAILED, 2), ("{text} closed", 3)]).unwrap();
+        let body = b"Failed password for root from 192.0.2.7 port 50122 ssh2";
+        assert_eq!(m.find(body).unwrap().0, 2);
+        assert_eq!(m.find(b"Failed otherwise").unwrap().0, 1);
+        assert_eq!(m.find(b"it was closed").unwrap().0, 3);
+        assert!(m.find(b"nothing of the kind").is_none());
+    }
+
+    #[test]
+    fn a_hostile_line_cannot_make_the_search_explode() {
+        let t = "a {x} b {y} c {z} d {w} e";
+        let body = format!("a {}", "b c d ".repeat(20_000));
+        assert!(one(t, &body).is_none());
+    }
+}
