@@ -10,6 +10,7 @@
 
 pub mod catalog;
 pub mod finding;
+pub mod line;
 pub mod report;
 pub mod template;
 pub mod time;

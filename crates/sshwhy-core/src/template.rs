@@ -45,8 +45,8 @@ impl Slot {
             "key-type" | "key-algorithm" => Slot::KeyType,
             "fingerprint" => Slot::Fingerprint,
             "ca-key-type" | "ca-fingerprint" | "keyword" | "signal" | "status" => Slot::Word,
-            "n" | "count" | "pid" | "uid" | "euid" | "gid" | "seconds" | "line" | "serial" | "masklen" | "len"
-            | "channel" | "fd" | "type" => Slot::Number,
+            "n" | "count" | "pid" | "uid" | "euid" | "gid" | "seconds" | "line" | "serial"
+            | "masklen" | "len" | "channel" | "fd" | "type" => Slot::Number,
             _ => Slot::Text,
         }
     }
@@ -85,7 +85,8 @@ impl Span {
     }
 
     pub fn of(self, text: &[u8]) -> &[u8] {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+        text.get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
 
     fn some<'a>(self, text: &'a [u8]) -> Option<&'a [u8]> {
@@ -157,12 +158,20 @@ fn split_addr_port(text: &[u8]) -> (Span, Span) {
     let end = text.len();
     if text.first() == Some(&b'[') {
         if let Some(close) = memchr::memchr(b']', text) {
-            let port = if text.get(close + 1) == Some(&b':') { close + 2 } else { end };
+            let port = if text.get(close + 1) == Some(&b':') {
+                close + 2
+            } else {
+                end
+            };
             return (Span::new(1, close), Span::new(port, end));
         }
     }
     match memchr::memrchr(b':', text) {
-        Some(colon) if text.get(colon + 1..).is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit)) => {
+        Some(colon)
+            if text
+                .get(colon + 1..)
+                .is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit)) =>
+        {
             (Span::new(0, colon), Span::new(colon + 1, end))
         }
         _ => (Span::new(0, end), Span::default()),
@@ -231,11 +240,19 @@ impl Template {
                         })
                         .collect();
                 } else {
-                    readings.iter_mut().for_each(|r| r.push(Token::Words(words.clone())));
+                    readings
+                        .iter_mut()
+                        .for_each(|r| r.push(Token::Words(words.clone())));
                 }
             } else if slot == "peer" {
                 let before = std::mem::take(&mut readings);
-                for kind in ["authenticating user ", "authenticatinguser ", "invalid user ", "user ", ""] {
+                for kind in [
+                    "authenticating user ",
+                    "authenticatinguser ",
+                    "invalid user ",
+                    "user ",
+                    "",
+                ] {
                     for r in &before {
                         let mut r = r.clone();
                         if !kind.is_empty() {
@@ -255,7 +272,9 @@ impl Template {
                 let kind = Slot::of(name);
                 // The user name is the client's choice and may be empty wherever sshd prints it.
                 let optional = optional || kind == Slot::User;
-                readings.iter_mut().for_each(|r| r.push(Token::Slot(kind, optional)));
+                readings
+                    .iter_mut()
+                    .for_each(|r| r.push(Token::Slot(kind, optional)));
             }
             if readings.len() > 4 * MAX_READINGS {
                 return Err(bad("too many readings"));
@@ -272,7 +291,11 @@ impl Template {
                 };
                 let weight = literals().map(str::len).sum();
                 let anchor = literals().max_by_key(|l| l.len()).unwrap_or("");
-                Template { tokens, weight, anchor }
+                Template {
+                    tokens,
+                    weight,
+                    anchor,
+                }
             })
             .collect())
     }
@@ -292,7 +315,9 @@ impl Template {
         let mut tokens = self.tokens.as_slice();
         // From the left, as long as the extent of each token is certain.
         while let [first, rest @ ..] = tokens {
-            let Some(end) = forward(first, rest.first(), body, lo, hi) else { break };
+            let Some(end) = forward(first, rest.first(), body, lo, hi) else {
+                break;
+            };
             let end = end?;
             if let Token::Slot(slot, _) = first {
                 fields.set(*slot, Span::new(lo, end), body);
@@ -302,7 +327,9 @@ impl Template {
         }
         // From the right.
         while let [rest @ .., last] = tokens {
-            let Some(start) = backward(last, rest.last(), body, lo, hi) else { break };
+            let Some(start) = backward(last, rest.last(), body, lo, hi) else {
+                break;
+            };
             let start = start?;
             if let Token::Slot(slot, _) = last {
                 fields.set(*slot, Span::new(start, hi), body);
@@ -332,11 +359,22 @@ fn push_literal(tokens: &mut Vec<Token>, text: &'static str) {
 }
 
 /// The end of a token that begins at `lo`: `None` where it is free text, `Some(None)` where it does not match.
-fn forward(token: &Token, next: Option<&Token>, body: &[u8], lo: usize, hi: usize) -> Option<Option<usize>> {
+fn forward(
+    token: &Token,
+    next: Option<&Token>,
+    body: &[u8],
+    lo: usize,
+    hi: usize,
+) -> Option<Option<usize>> {
     let text = body.get(lo..hi)?;
     match token {
         Token::Literal(l) => Some(text.starts_with(l.as_bytes()).then(|| lo + l.len())),
-        Token::Words(words) => Some(words.iter().find(|w| text.starts_with(w.as_bytes())).map(|w| lo + w.len())),
+        Token::Words(words) => Some(
+            words
+                .iter()
+                .find(|w| text.starts_with(w.as_bytes()))
+                .map(|w| lo + w.len()),
+        ),
         Token::Slot(slot, optional) => {
             if !slot.bounded() {
                 return None;
@@ -352,11 +390,22 @@ fn forward(token: &Token, next: Option<&Token>, body: &[u8], lo: usize, hi: usiz
 }
 
 /// The start of a token that ends at `hi`; as [`forward`].
-fn backward(token: &Token, before: Option<&Token>, body: &[u8], lo: usize, hi: usize) -> Option<Option<usize>> {
+fn backward(
+    token: &Token,
+    before: Option<&Token>,
+    body: &[u8],
+    lo: usize,
+    hi: usize,
+) -> Option<Option<usize>> {
     let text = body.get(lo..hi)?;
     match token {
         Token::Literal(l) => Some(text.ends_with(l.as_bytes()).then(|| hi - l.len())),
-        Token::Words(words) => Some(words.iter().find(|w| text.ends_with(w.as_bytes())).map(|w| hi - w.len())),
+        Token::Words(words) => Some(
+            words
+                .iter()
+                .find(|w| text.ends_with(w.as_bytes()))
+                .map(|w| hi - w.len()),
+        ),
         Token::Slot(slot, optional) => {
             if !slot.bounded() {
                 return None;
@@ -380,7 +429,8 @@ fn valid(slot: Slot, optional: bool, found: &[u8]) -> bool {
         Slot::Ip | Slot::LocalIp => found == b"UNKNOWN" || looks_like_ip(found),
         // -1 and 65535 stand beside UNKNOWN; more than five digits or a leading zero is nothing sshd prints.
         Slot::Port | Slot::LocalPort => {
-            found == b"-1" || (found.len() <= 5 && (found.len() == 1 || found.first() != Some(&b'0')))
+            found == b"-1"
+                || (found.len() <= 5 && (found.len() == 1 || found.first() != Some(&b'0')))
         }
         Slot::AddrPort => found.iter().any(|b| matches!(b, b'.' | b':')),
         _ => true,
@@ -404,12 +454,19 @@ fn extent(slot: Slot, text: &[u8], stop: &[u8]) -> usize {
             if text.starts_with(b"UNKNOWN") {
                 return 7;
             }
-            let mut n = text.iter().position(|b| !is_ip_byte(*b)).unwrap_or(text.len());
+            let mut n = text
+                .iter()
+                .position(|b| !is_ip_byte(*b))
+                .unwrap_or(text.len());
             if text.get(n) == Some(&b'%') {
                 n += 1;
                 n += text
                     .get(n..)
-                    .and_then(|t| t.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))))
+                    .and_then(|t| {
+                        t.iter().position(|b| {
+                            !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+                        })
+                    })
                     .unwrap_or(text.len() - n);
             }
             // `from 192.0.2.7: 11: bye`: the colon is the wording's.
@@ -420,7 +477,11 @@ fn extent(slot: Slot, text: &[u8], stop: &[u8]) -> usize {
         }
         Slot::Port | Slot::LocalPort | Slot::Number => {
             let sign = usize::from(text.first() == Some(&b'-'));
-            let digits = text.get(sign..).map_or(0, |t| t.iter().position(|b| !b.is_ascii_digit()).unwrap_or(t.len()));
+            let digits = text.get(sign..).map_or(0, |t| {
+                t.iter()
+                    .position(|b| !b.is_ascii_digit())
+                    .unwrap_or(t.len())
+            });
             if digits == 0 { 0 } else { sign + digits }
         }
         _ => {
@@ -428,20 +489,28 @@ fn extent(slot: Slot, text: &[u8], stop: &[u8]) -> usize {
             let word = text.get(..run).unwrap_or_default();
             match stop.first() {
                 None | Some(b' ') => run,
-                Some(_) => memmem::find(word, stop.split(|b| *b == b' ').next().unwrap_or(stop)).unwrap_or(run),
+                Some(_) => memmem::find(word, stop.split(|b| *b == b' ').next().unwrap_or(stop))
+                    .unwrap_or(run),
             }
         }
     }
 }
 
 fn extent_back(slot: Slot, text: &[u8], stop: &[u8]) -> usize {
-    let run = |keep: fn(u8) -> bool| text.iter().rev().position(|b| !keep(*b)).unwrap_or(text.len());
+    let run = |keep: fn(u8) -> bool| {
+        text.iter()
+            .rev()
+            .position(|b| !keep(*b))
+            .unwrap_or(text.len())
+    };
     match slot {
         Slot::Ip | Slot::LocalIp => {
             if text.ends_with(b"UNKNOWN") {
                 return 7;
             }
-            let word = run(|b| is_ip_byte(b) || b.is_ascii_alphanumeric() || matches!(b, b'%' | b'_' | b'-'));
+            let word = run(|b| {
+                is_ip_byte(b) || b.is_ascii_alphanumeric() || matches!(b, b'%' | b'_' | b'-')
+            });
             let found = text.get(text.len() - word..).unwrap_or_default();
             if memchr::memchr(b'%', found).is_some() {
                 return word;
@@ -450,7 +519,9 @@ fn extent_back(slot: Slot, text: &[u8], stop: &[u8]) -> usize {
         }
         Slot::Port | Slot::LocalPort | Slot::Number => {
             let digits = run(|b| b.is_ascii_digit());
-            let sign = digits > 0 && text.len() > digits && text.get(text.len() - digits - 1) == Some(&b'-');
+            let sign = digits > 0
+                && text.len() > digits
+                && text.get(text.len() - digits - 1) == Some(&b'-');
             // ` port -1`: the sign belongs to the number only behind a space.
             let alone = text.len() < digits + 2 || text.get(text.len() - digits - 2) == Some(&b' ');
             digits + usize::from(sign && alone)
@@ -476,21 +547,34 @@ const MAX_STEPS: usize = 50_000;
 fn middle(tokens: &[Token], body: &[u8], lo: usize, hi: usize, fields: Fields) -> Option<Fields> {
     let mut steps = 0usize;
     let mut found: Option<Fields> = None;
-    let delicate = tokens.iter().any(|t| matches!(t, Token::Slot(Slot::User | Slot::Ip | Slot::Host | Slot::AddrPort, _)));
-    let mut fields = fields;
-    splits(tokens, body, lo, hi, &mut fields, &mut steps, &mut |f| match &mut found {
-        None => {
-            found = Some(*f);
-            delicate
-        }
-        Some(first) => {
-            if first.ip != f.ip || first.host != f.host || first.user != f.user {
-                first.ambiguous = true;
-                return false;
-            }
-            true
-        }
+    let delicate = tokens.iter().any(|t| {
+        matches!(
+            t,
+            Token::Slot(Slot::User | Slot::Ip | Slot::Host | Slot::AddrPort, _)
+        )
     });
+    let mut fields = fields;
+    splits(
+        tokens,
+        body,
+        lo,
+        hi,
+        &mut fields,
+        &mut steps,
+        &mut |f| match &mut found {
+            None => {
+                found = Some(*f);
+                delicate
+            }
+            Some(first) => {
+                if first.ip != f.ip || first.host != f.host || first.user != f.user {
+                    first.ambiguous = true;
+                    return false;
+                }
+                true
+            }
+        },
+    );
     if steps >= MAX_STEPS {
         return None;
     }
@@ -532,7 +616,9 @@ fn splits(
         *fields = saved;
         return go_on;
     }
-    let Token::Slot(slot, optional) = first else { return true };
+    let Token::Slot(slot, optional) = first else {
+        return true;
+    };
     let saved = *fields;
     if rest.is_empty() {
         if lo < hi || *optional {
@@ -547,7 +633,10 @@ fn splits(
     while end <= hi {
         // The next literal tells where this text can end at all.
         if let Some(Token::Literal(l)) = rest.first() {
-            match body.get(end..hi).and_then(|t| memmem::find(t, l.as_bytes())) {
+            match body
+                .get(end..hi)
+                .and_then(|t| memmem::find(t, l.as_bytes()))
+            {
                 Some(at) => end += at,
                 None => break,
             }
@@ -581,7 +670,9 @@ struct Node {
 }
 
 impl Matcher {
-    pub fn new(wordings: impl IntoIterator<Item = (&'static str, u32)>) -> Result<Matcher, BadTemplate> {
+    pub fn new(
+        wordings: impl IntoIterator<Item = (&'static str, u32)>,
+    ) -> Result<Matcher, BadTemplate> {
         let mut m = Matcher {
             nodes: vec![Node::default()],
             ..Matcher::default()
@@ -591,7 +682,8 @@ impl Matcher {
                 let entry = m.entries.len() as u32;
                 let prefix = template.prefix();
                 if prefix.is_empty() {
-                    m.floating.push((entry, memmem::Finder::new(template.anchor.as_bytes())));
+                    m.floating
+                        .push((entry, memmem::Finder::new(template.anchor.as_bytes())));
                 } else {
                     m.insert(prefix.as_bytes(), entry);
                 }
@@ -601,8 +693,14 @@ impl Matcher {
         let weight = |entries: &[(Template, u32)], e: u32| {
             std::cmp::Reverse(entries.get(e as usize).map_or(0, |(t, _)| t.weight))
         };
-        let Matcher { entries, nodes, floating } = &mut m;
-        nodes.iter_mut().for_each(|n| n.here.sort_by_key(|e| (weight(entries, *e), *e)));
+        let Matcher {
+            entries,
+            nodes,
+            floating,
+        } = &mut m;
+        nodes
+            .iter_mut()
+            .for_each(|n| n.here.sort_by_key(|e| (weight(entries, *e), *e)));
         floating.sort_by_key(|(e, _)| (weight(entries, *e), *e));
         Ok(m)
     }
@@ -611,7 +709,9 @@ impl Matcher {
         let mut at = 0usize;
         while let Some(first) = key.first().copied() {
             let fresh = self.nodes.len() as u32;
-            let Some(node) = self.nodes.get_mut(at) else { return };
+            let Some(node) = self.nodes.get_mut(at) else {
+                return;
+            };
             match node.edges.binary_search_by_key(&first, |e| e.0) {
                 Err(i) => {
                     node.edges.insert(i, (first, key, fresh));
@@ -622,7 +722,9 @@ impl Matcher {
                     return;
                 }
                 Ok(i) => {
-                    let Some(edge) = node.edges.get_mut(i) else { return };
+                    let Some(edge) = node.edges.get_mut(i) else {
+                        return;
+                    };
                     let common = edge.1.iter().zip(key).take_while(|(a, b)| a == b).count();
                     let (label, child) = (edge.1, edge.2);
                     if common < label.len() {
@@ -662,14 +764,23 @@ impl Matcher {
                 depth += 1;
             }
             let Some(first) = rest.first() else { break };
-            let Ok(i) = node.edges.binary_search_by_key(first, |e| e.0) else { break };
-            let Some((_, label, child)) = node.edges.get(i) else { break };
-            let Some(tail) = rest.strip_prefix(*label) else { break };
+            let Ok(i) = node.edges.binary_search_by_key(first, |e| e.0) else {
+                break;
+            };
+            let Some((_, label, child)) = node.edges.get(i) else {
+                break;
+            };
+            let Some(tail) = rest.strip_prefix(*label) else {
+                break;
+            };
             rest = tail;
             at = *child;
         }
         for node in path.iter().take(depth).rev() {
-            let here = self.nodes.get(*node as usize).map_or(&[][..], |n| n.here.as_slice());
+            let here = self
+                .nodes
+                .get(*node as usize)
+                .map_or(&[][..], |n| n.here.as_slice());
             if let Some(hit) = here.iter().find_map(|e| self.try_entry(*e, body)) {
                 return Some(hit);
             }
@@ -690,12 +801,20 @@ mod tests {
     use super::*;
 
     fn one(text: &'static str, body: &str) -> Option<Fields> {
-        Matcher::new([(text, 0)]).unwrap().find(body.as_bytes()).map(|(_, f)| f)
+        Matcher::new([(text, 0)])
+            .unwrap()
+            .find(body.as_bytes())
+            .map(|(_, f)| f)
     }
 
     fn show<'a>(f: &Fields, body: &'a str) -> (&'a str, &'a str, &'a str) {
         let s = |x: Span| std::str::from_utf8(x.of(body.as_bytes())).unwrap();
-        (s(f.user), f.addr(body.as_bytes()).map_or("", |a| std::str::from_utf8(a).unwrap()), s(f.port))
+        (
+            s(f.user),
+            f.addr(body.as_bytes())
+                .map_or("", |a| std::str::from_utf8(a).unwrap()),
+            s(f.port),
+        )
     }
 
     const FAILED: &str = "Failed password for {?invalid user }{user} from {ip} port {port} ssh2";
@@ -704,7 +823,10 @@ mod tests {
     fn the_address_that_sshd_wrote_wins_over_one_in_the_user_name() {
         let body = "Failed password for invalid user root from 203.0.113.5 port 22 ssh2 from 192.0.2.7 port 50122 ssh2";
         let f = one(FAILED, body).unwrap();
-        assert_eq!(show(&f, body), ("root from 203.0.113.5 port 22 ssh2", "192.0.2.7", "50122"));
+        assert_eq!(
+            show(&f, body),
+            ("root from 203.0.113.5 port 22 ssh2", "192.0.2.7", "50122")
+        );
         assert!(!f.ambiguous);
     }
 
@@ -733,7 +855,10 @@ mod tests {
     fn free_text_on_both_sides_is_ambiguous_only_when_two_readings_fit() {
         let t = "Failed publickey for {user} from {ip} port {port} ssh2: {text}";
         let honest = "Failed publickey for ann from 192.0.2.7 port 50122 ssh2: ED25519 SHA256:abc";
-        assert_eq!(show(&one(t, honest).unwrap(), honest), ("ann", "192.0.2.7", "50122"));
+        assert_eq!(
+            show(&one(t, honest).unwrap(), honest),
+            ("ann", "192.0.2.7", "50122")
+        );
         let forged = "Failed publickey for ann from 192.0.2.7 port 1 ssh2: x from 203.0.113.5 port 2 ssh2: ED25519 SHA256:abc";
         let f = one(t, forged).unwrap();
         assert!(f.ambiguous);
@@ -746,7 +871,14 @@ mod tests {
         let body = "Received disconnect from 192.0.2.7 port 50122:11: 11: from 203.0.113.5";
         assert_eq!(show(&one(t, body).unwrap(), body).1, "192.0.2.7");
         let old = "Received disconnect from 2001:db8::7: 11: bye";
-        assert_eq!(show(&one("Received disconnect from {ip}: {n}: {text}", old).unwrap(), old).1, "2001:db8::7");
+        assert_eq!(
+            show(
+                &one("Received disconnect from {ip}: {n}: {text}", old).unwrap(),
+                old
+            )
+            .1,
+            "2001:db8::7"
+        );
     }
 
     #[test]
@@ -757,15 +889,30 @@ mod tests {
         // Two readings: the reason, too, is free text as far as the wording says.
         assert!(f.ambiguous || show(&f, body).1 == "192.0.2.7");
         let plain = "Disconnecting 2001:db8::7%eth0 port 50122: bye";
-        assert_eq!(show(&one(t, plain).unwrap(), plain), ("", "2001:db8::7%eth0", "50122"));
+        assert_eq!(
+            show(&one(t, plain).unwrap(), plain),
+            ("", "2001:db8::7%eth0", "50122")
+        );
     }
 
     #[test]
     fn addresses_with_ports() {
         for (body, addr, port) in [
-            ("Exit before auth from <192.0.2.7:50122>: bye", "192.0.2.7", "50122"),
-            ("Exit before auth from <[2001:db8::7]:50122>: bye", "2001:db8::7", "50122"),
-            ("Exit before auth from <2001:db8::7:50122>: bye", "2001:db8::7", "50122"),
+            (
+                "Exit before auth from <192.0.2.7:50122>: bye",
+                "192.0.2.7",
+                "50122",
+            ),
+            (
+                "Exit before auth from <[2001:db8::7]:50122>: bye",
+                "2001:db8::7",
+                "50122",
+            ),
+            (
+                "Exit before auth from <2001:db8::7:50122>: bye",
+                "2001:db8::7",
+                "50122",
+            ),
         ] {
             let f = one("Exit before auth from <{addrport}>: {text}", body).unwrap();
             assert_eq!((show(&f, body).1, show(&f, body).2), (addr, port));

@@ -193,7 +193,11 @@ impl Zone {
             return None;
         }
         let n: i32 = digits.parse().ok()?;
-        let (h, m) = if digits.len() <= 2 { (n, 0) } else { (n / 100, n % 100) };
+        let (h, m) = if digits.len() <= 2 {
+            (n, 0)
+        } else {
+            (n / 100, n % 100)
+        };
         if h > 18 || m > 59 {
             return None;
         }
@@ -255,13 +259,22 @@ mod tests {
             assert_eq!(days_from_civil(y, m, d), days);
         }
         assert_eq!(civil_from_days(0), (1970, 1, 1));
-        assert_eq!(days_from_civil(2024, 2, 29) + 1, days_from_civil(2024, 3, 1));
+        assert_eq!(
+            days_from_civil(2024, 2, 29) + 1,
+            days_from_civil(2024, 3, 1)
+        );
     }
 
     #[test]
     fn prints_rfc3339() {
-        assert_eq!(Time(1_774_713_615_000_000).to_string(), "2026-03-28T16:00:15Z");
-        assert_eq!(Time(1_774_713_615_000_042).to_string(), "2026-03-28T16:00:15.000042Z");
+        assert_eq!(
+            Time(1_774_713_615_000_000).to_string(),
+            "2026-03-28T16:00:15Z"
+        );
+        assert_eq!(
+            Time(1_774_713_615_000_042).to_string(),
+            "2026-03-28T16:00:15.000042Z"
+        );
     }
 
     #[test]
@@ -273,16 +286,33 @@ mod tests {
         let skipped = days_from_civil(2026, 3, 29) * 86_400 + 2 * 3600 + 1800;
         assert_eq!(berlin.to_utc(skipped), Local::Skipped(skipped - 3600));
         let twice = days_from_civil(2026, 10, 25) * 86_400 + 2 * 3600 + 1800;
-        assert_eq!(berlin.to_utc(twice), Local::Twice(twice - 7200, twice - 3600));
+        assert_eq!(
+            berlin.to_utc(twice),
+            Local::Twice(twice - 7200, twice - 3600)
+        );
         let summer = days_from_civil(2026, 7, 1) * 86_400;
         assert_eq!(berlin.to_utc(summer), Local::Unique(summer - 7200));
     }
 
     #[test]
     fn fixed_zones_parse_and_near_misses_do_not() {
-        assert_eq!(Zone::parse_fixed("+08:00").map(|z| z.offset_at(0)), Some(28_800));
-        assert_eq!(Zone::parse_fixed("-0530").map(|z| z.offset_at(0)), Some(-19_800));
-        for bad in ["", "+", "08:00", "+25:00", "+08:99", "Europe/Berlin", "+0x8"] {
+        assert_eq!(
+            Zone::parse_fixed("+08:00").map(|z| z.offset_at(0)),
+            Some(28_800)
+        );
+        assert_eq!(
+            Zone::parse_fixed("-0530").map(|z| z.offset_at(0)),
+            Some(-19_800)
+        );
+        for bad in [
+            "",
+            "+",
+            "08:00",
+            "+25:00",
+            "+08:99",
+            "Europe/Berlin",
+            "+0x8",
+        ] {
             assert_eq!(Zone::parse_fixed(bad), None, "{bad}");
         }
     }
