@@ -8,9 +8,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod addr;
 pub mod catalog;
+pub mod event;
 pub mod finding;
 pub mod line;
 pub mod report;
+pub mod scan;
 pub mod template;
 pub mod time;

@@ -391,10 +391,11 @@ impl<'z> LineParser<'z> {
         };
         let mut cur = Cursor::new(text);
         // RFC 6587 octet counting: `97 <38>1 …`.
-        if let Some((_, len)) = number(text) {
-            if text.get(len) == Some(&b' ') && text.get(len + 1) == Some(&b'<') {
-                cur = Cursor::new(text.get(len + 1..).unwrap_or_default());
-            }
+        if let Some((_, len)) = number(text)
+            && text.get(len) == Some(&b' ')
+            && text.get(len + 1) == Some(&b'<')
+        {
+            cur = Cursor::new(text.get(len + 1..).unwrap_or_default());
         }
         if let Some(priority) = cur.priority() {
             line.priority = Some(priority);
@@ -402,31 +403,31 @@ impl<'z> LineParser<'z> {
                 return self.rfc5424(cur, line);
             }
         }
-        if cur.rest().starts_with(b"type=") || cur.rest().starts_with(b"node=") {
-            if let Some(audit) = audit_line(cur.rest()) {
-                return Line {
-                    priority: line.priority,
-                    ..audit
-                };
-            }
+        if (cur.rest().starts_with(b"type=") || cur.rest().starts_with(b"node="))
+            && let Some(audit) = audit_line(cur.rest())
+        {
+            return Line {
+                priority: line.priority,
+                ..audit
+            };
         }
         // Windows: `4532 2026-11-03 04:05:06.123 message`.
         if let Some((pid, len)) = number(cur.rest()) {
             let after = cur.rest().get(len..).and_then(|r| r.strip_prefix(b" "));
-            if let Some(mut inner) = after.map(Cursor::new) {
-                if let Some(civil) = iso(&mut inner) {
-                    if inner.rest().first() != Some(&b'-') && inner.rest().first() != Some(&b'+') {
-                        inner.eat(b" ");
-                        let stamp = self.local(civil, false);
-                        line.time = stamp.time;
-                        line.twice = stamp.twice;
-                        line.pid = Some(pid);
-                        line.program = Program::Sshd;
-                        line.message = inner.rest();
-                        unwrap_message(&mut line);
-                        return line;
-                    }
-                }
+            if let Some(mut inner) = after.map(Cursor::new)
+                && let Some(civil) = iso(&mut inner)
+                && inner.rest().first() != Some(&b'-')
+                && inner.rest().first() != Some(&b'+')
+            {
+                inner.eat(b" ");
+                let stamp = self.local(civil, false);
+                line.time = stamp.time;
+                line.twice = stamp.twice;
+                line.pid = Some(pid);
+                line.program = Program::Sshd;
+                line.message = inner.rest();
+                unwrap_message(&mut line);
+                return line;
             }
         }
         let stamped = self.stamp(&mut cur);
@@ -436,13 +437,12 @@ impl<'z> LineParser<'z> {
         }
         // Kubernetes CRI: `TIME stderr F message`.
         for stream in [b"stdout ".as_slice(), b"stderr "] {
-            if let Some(inner) = cur.rest().strip_prefix(stream) {
-                if let Some(message) = inner
+            if let Some(inner) = cur.rest().strip_prefix(stream)
+                && let Some(message) = inner
                     .strip_prefix(b"F ")
                     .or_else(|| inner.strip_prefix(b"P "))
-                {
-                    return self.within(message, line);
-                }
+            {
+                return self.within(message, line);
             }
         }
         if self.macos(&mut cur, &mut line) {
@@ -455,24 +455,24 @@ impl<'z> LineParser<'z> {
             return line;
         }
         // A relay's own envelope around another: `TIME relay Nov  3 04:05:06 web1 sshd[812]: …`.
-        if stamped.is_some() {
-            if let Some(space) = memchr(b' ', after_stamp) {
-                let inner = after_stamp.get(space + 1..).unwrap_or_default();
-                let mut probe = Cursor::new(inner);
-                let saved = self.years;
-                if let Some(outer) = line.time {
-                    // The outer time knows the year.
-                    self.years = Years::starting(self.zone.civil(outer).year);
-                }
-                let inner_stamp = self.stamp(&mut probe);
-                self.years = saved;
-                if let Some(stamp) = inner_stamp {
-                    line.time = stamp.time.or(line.time);
-                    line.twice = stamp.twice;
-                    if tag(probe.rest(), &mut line) {
-                        unwrap_message(&mut line);
-                        return line;
-                    }
+        if stamped.is_some()
+            && let Some(space) = memchr(b' ', after_stamp)
+        {
+            let inner = after_stamp.get(space + 1..).unwrap_or_default();
+            let mut probe = Cursor::new(inner);
+            let saved = self.years;
+            if let Some(outer) = line.time {
+                // The outer time knows the year.
+                self.years = Years::starting(self.zone.civil(outer).year);
+            }
+            let inner_stamp = self.stamp(&mut probe);
+            self.years = saved;
+            if let Some(stamp) = inner_stamp {
+                line.time = stamp.time.or(line.time);
+                line.twice = stamp.twice;
+                if tag(probe.rest(), &mut line) {
+                    unwrap_message(&mut line);
+                    return line;
                 }
             }
         }
@@ -694,20 +694,18 @@ fn tag<'a>(text: &'a [u8], line: &mut Line<'a>) -> bool {
             }
         }
         // metalog: `[sshd] message`.
-        if let Some(ident) = word.strip_prefix(b"[") {
-            if let Some(ident) = ident
+        if let Some(ident) = word.strip_prefix(b"[")
+            && let Some(ident) = ident
                 .strip_suffix(b"]")
                 .or_else(|| ident.strip_suffix(b"]:"))
-            {
-                if Program::of(ident) != Program::Other {
-                    line.ident = ident;
-                    line.host = host;
-                    line.program = Program::of(ident);
-                    let message = rest.get(word_end..).unwrap_or_default();
-                    line.message = message.strip_prefix(b" ").unwrap_or(message);
-                    return true;
-                }
-            }
+            && Program::of(ident) != Program::Other
+        {
+            line.ident = ident;
+            line.host = host;
+            line.program = Program::of(ident);
+            let message = rest.get(word_end..).unwrap_or_default();
+            line.message = message.strip_prefix(b" ").unwrap_or(message);
+            return true;
         }
         let is_level = word.starts_with(b"<") && word.ends_with(b">")
             || memchr(b'.', word)
@@ -817,16 +815,13 @@ fn unwrap_message(line: &mut Line<'_>) {
             }
         }
         Some(b'm') => {
-            if let Some(rest) = message.strip_prefix(b"message repeated ") {
-                if let Some((times, len)) = number(rest) {
-                    if let Some(inner) = rest.get(len..).and_then(|r| r.strip_prefix(b" times: [ "))
-                    {
-                        if let Some(inner) = inner.strip_suffix(b"]") {
-                            line.repeat = times;
-                            message = inner;
-                        }
-                    }
-                }
+            if let Some(rest) = message.strip_prefix(b"message repeated ")
+                && let Some((times, len)) = number(rest)
+                && let Some(inner) = rest.get(len..).and_then(|r| r.strip_prefix(b" times: [ "))
+                && let Some(inner) = inner.strip_suffix(b"]")
+            {
+                line.repeat = times;
+                message = inner;
             }
         }
         Some(b'k') if line.program == Program::Sshd => {
@@ -1338,21 +1333,23 @@ fn rfc3164(cur: &mut Cursor<'_>) -> Option<(Civil, bool)> {
     }
     at += 1;
     let mut year = None;
-    if let Some((y, 4)) = number(text.get(at..)?) {
-        if text.get(at + 4) == Some(&b' ') && (1970..2200).contains(&y) {
-            year = Some(y as i32);
-            at += 5;
-        }
+    if let Some((y, 4)) = number(text.get(at..)?)
+        && text.get(at + 4) == Some(&b' ')
+        && (1970..2200).contains(&y)
+    {
+        year = Some(y as i32);
+        at += 5;
     }
     let (hour, minute, second, micro, len) = clock(text.get(at..)?)?;
     at += len;
-    if year.is_none() && text.get(at) == Some(&b' ') {
-        if let Some((y, 4)) = number(text.get(at + 1..)?) {
-            if (1970..2200).contains(&y) && matches!(text.get(at + 5), None | Some(b' ')) {
-                year = Some(y as i32);
-                at += 5;
-            }
-        }
+    if year.is_none()
+        && text.get(at) == Some(&b' ')
+        && let Some((y, 4)) = number(text.get(at + 1..)?)
+        && (1970..2200).contains(&y)
+        && matches!(text.get(at + 5), None | Some(b' '))
+    {
+        year = Some(y as i32);
+        at += 5;
     }
     cur.at += at;
     Some((

@@ -89,7 +89,7 @@ impl Span {
             .unwrap_or_default()
     }
 
-    fn some<'a>(self, text: &'a [u8]) -> Option<&'a [u8]> {
+    fn some(self, text: &[u8]) -> Option<&[u8]> {
         (!self.is_empty()).then(|| self.of(text))
     }
 }
@@ -156,15 +156,15 @@ impl Fields {
 /// `192.0.2.7:22`, `[2001:db8::7]:22`, `2001:db8::7:22` → (address, port); without a port the second is empty.
 fn split_addr_port(text: &[u8]) -> (Span, Span) {
     let end = text.len();
-    if text.first() == Some(&b'[') {
-        if let Some(close) = memchr::memchr(b']', text) {
-            let port = if text.get(close + 1) == Some(&b':') {
-                close + 2
-            } else {
-                end
-            };
-            return (Span::new(1, close), Span::new(port, end));
-        }
+    if text.first() == Some(&b'[')
+        && let Some(close) = memchr::memchr(b']', text)
+    {
+        let port = if text.get(close + 1) == Some(&b':') {
+            close + 2
+        } else {
+            end
+        };
+        return (Span::new(1, close), Span::new(port, end));
     }
     match memchr::memrchr(b':', text) {
         Some(colon)
@@ -578,13 +578,13 @@ fn middle(tokens: &[Token], body: &[u8], lo: usize, hi: usize, fields: Fields) -
     if steps >= MAX_STEPS {
         return None;
     }
-    if let Some(f) = &mut found {
-        if f.ambiguous {
-            f.ip = Span::default();
-            f.host = Span::default();
-            f.port = Span::default();
-            f.user = Span::default();
-        }
+    if let Some(f) = &mut found
+        && f.ambiguous
+    {
+        f.ip = Span::default();
+        f.host = Span::default();
+        f.port = Span::default();
+        f.user = Span::default();
     }
     found
 }

@@ -118,3 +118,11 @@ pub struct Message {
     /// One that looks like it and is not.
     pub near_miss: &'static str,
 }
+
+/// Every table of the catalogue.
+pub const TABLES: &[&[Message]] = &[];
+
+/// Every row, table by table.
+pub fn all() -> impl Iterator<Item = &'static Message> {
+    TABLES.iter().flat_map(|t| t.iter())
+}

@@ -1,0 +1,185 @@
+//! Addresses as they stand in logs: parsed, normalised (IPv4-mapped to IPv4, zone ids dropped), and cut to prefixes.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Where somebody comes from. The order (addresses before names) is only there to make output stable.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Addr {
+    Ip(IpAddr),
+    /// A prefix that stands for many addresses.
+    Net(IpAddr, u8),
+    /// A host name: text that the owner of the address chooses (reverse DNS).
+    Name(Box<str>),
+}
+
+impl fmt::Display for Addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Addr::Ip(ip) => write!(f, "{ip}"),
+            Addr::Net(ip, len) => write!(f, "{ip}/{len}"),
+            Addr::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// `192.0.2.7`, `2001:db8::7`, `fe80::1%eth0`, `::ffff:192.0.2.7`.
+pub fn parse_ip(text: &[u8]) -> Option<IpAddr> {
+    if let Some(v4) = parse_v4(text) {
+        return Some(IpAddr::V4(v4));
+    }
+    let text = match memchr::memchr(b'%', text) {
+        Some(zone) => text.get(..zone)?,
+        None => text,
+    };
+    let v6: Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(canonical(IpAddr::V6(v6)))
+}
+
+/// IPv4-mapped addresses are IPv4 addresses.
+pub fn canonical(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(ip, IpAddr::V4),
+        IpAddr::V4(_) => ip,
+    }
+}
+
+fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
+    if text.len() > 15 {
+        return None;
+    }
+    let (mut value, mut octet, mut digits, mut dots) = (0u32, 0u32, 0u32, 0u32);
+    for b in text {
+        match b {
+            b'0'..=b'9' => {
+                // `01` is octal to some readers and decimal to others: nothing that sshd prints.
+                if digits > 0 && octet == 0 {
+                    return None;
+                }
+                octet = octet * 10 + u32::from(b - b'0');
+                digits += 1;
+                if octet > 255 {
+                    return None;
+                }
+            }
+            b'.' if digits > 0 && dots < 3 => {
+                value = value << 8 | octet;
+                octet = 0;
+                digits = 0;
+                dots += 1;
+            }
+            _ => return None,
+        }
+    }
+    (dots == 3 && digits > 0).then(|| Ipv4Addr::from(value << 8 | octet))
+}
+
+/// The network of an address, `len` bits long.
+pub fn network(ip: IpAddr, len: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(v4) => {
+            let len = len.min(32);
+            let mask = if len == 0 { 0 } else { u32::MAX << (32 - len) };
+            IpAddr::V4(Ipv4Addr::from(u32::from(v4) & mask))
+        }
+        IpAddr::V6(v6) => {
+            let len = len.min(128);
+            let mask = if len == 0 {
+                0
+            } else {
+                u128::MAX << (128 - len)
+            };
+            IpAddr::V6(Ipv6Addr::from(u128::from(v6) & mask))
+        }
+    }
+}
+
+/// A prefix given by a user: `192.0.2.0/24`, `2001:db8::/32`, or one address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cidr {
+    pub ip: IpAddr,
+    pub len: u8,
+}
+
+impl Cidr {
+    pub fn parse(text: &str) -> Option<Cidr> {
+        let (ip, len) = match text.split_once('/') {
+            Some((ip, len)) => (parse_ip(ip.as_bytes())?, Some(len.parse::<u8>().ok()?)),
+            None => (parse_ip(text.as_bytes())?, None),
+        };
+        let max = if ip.is_ipv4() { 32 } else { 128 };
+        let len = len.unwrap_or(max);
+        (len <= max).then(|| Cidr {
+            ip: network(ip, len),
+            len,
+        })
+    }
+
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.ip.is_ipv4() == ip.is_ipv4() && network(ip, self.len) == self.ip
+    }
+}
+
+/// Whether the address is of a kind that is not routed over the Internet (RFC 1918, RFC 6598, RFC 4193, link-local, loopback).
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let o = v4.octets();
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || (o[0] == 100 && (64..128).contains(&o[1]))
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_parse_as_the_standard_library_does() {
+        for text in [
+            "192.0.2.7",
+            "0.0.0.0",
+            "255.255.255.255",
+            "2001:db8::7",
+            "::",
+            "1.2.3",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "01.2.3.4",
+            "1..2.3",
+            "",
+            "x",
+            "1.2.3.4 ",
+        ] {
+            let ours = parse_ip(text.as_bytes());
+            assert_eq!(ours, text.parse::<IpAddr>().ok(), "{text}");
+        }
+        assert_eq!(parse_ip(b"::ffff:192.0.2.7"), parse_ip(b"192.0.2.7"));
+        assert_eq!(parse_ip(b"fe80::1%eth0"), parse_ip(b"fe80::1"));
+    }
+
+    #[test]
+    fn prefixes_contain_what_they_should_and_not_the_neighbour() {
+        let c = Cidr::parse("192.0.2.128/25").unwrap();
+        assert!(c.contains(parse_ip(b"192.0.2.200").unwrap()));
+        assert!(!c.contains(parse_ip(b"192.0.2.127").unwrap()));
+        assert!(!c.contains(parse_ip(b"2001:db8::1").unwrap()));
+        assert!(
+            Cidr::parse("2001:db8::/32")
+                .unwrap()
+                .contains(parse_ip(b"2001:db8:ffff::1").unwrap())
+        );
+        assert!(
+            Cidr::parse("0.0.0.0/0")
+                .unwrap()
+                .contains(parse_ip(b"198.51.100.1").unwrap())
+        );
+        for bad in ["192.0.2.0/33", "192.0.2.0/", "/24", "x/8", ""] {
+            assert_eq!(Cidr::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What a line says: the catalogue row of its message, and the fields in it.
+//!
+//! OpenSSH puts, in this order, around the text that the catalogue knows: a LogVerbose tag, a level word, and ` [preauth]` or
+//! ` [postauth]` (log.c, monitor.c). They come off first; what is left must be a wording from end to end.
+
+use crate::catalog::messages::{self, Daemon, Hostile, Message, Text};
+use crate::line::Program;
+use crate::template::{Fields, Matcher, Span};
+use memchr::{memchr, memmem};
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// Index of a row in [`Catalog::rows`].
+pub type Row = u16;
+
+/// The message of a line, recognised.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    pub row: Row,
+    /// Which wording of the row.
+    pub text: u8,
+    /// What the fields index into: the message without level word and suffix.
+    pub body: &'a [u8],
+    pub fields: Fields,
+    pub preauth: bool,
+}
+
+impl<'a> Event<'a> {
+    pub fn message(&self) -> &'static Message {
+        catalog().row(self.row)
+    }
+
+    pub fn wording(&self) -> Option<&'static Text> {
+        self.message().texts.get(usize::from(self.text))
+    }
+
+    pub fn addr(&self) -> Option<&'a [u8]> {
+        let addr = self.fields.addr(self.body)?;
+        (addr != b"UNKNOWN").then_some(addr)
+    }
+
+    /// The user as sshd wrote it (escaped); present but empty where somebody asked for the empty name.
+    pub fn user(&self) -> Option<&'a [u8]> {
+        self.fields.has_user.then(|| self.fields.user.of(self.body))
+    }
+
+    /// 1–65535.
+    pub fn port(&self) -> Option<u16> {
+        let digits = self.fields.port.of(self.body);
+        let n = digits.iter().try_fold(0u32, |n, b| {
+            b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0'))
+        })?;
+        u16::try_from(n).ok().filter(|n| *n > 0)
+    }
+
+    pub fn method(&self) -> Option<&'a [u8]> {
+        if self.fields.method.is_empty() {
+            // Rows for one method say it in the wording: `Failed password for …`.
+            let mut words = self.body.split(|b| *b == b' ');
+            let verb = words.next()?;
+            let method = words.next()?;
+            let is_result = matches!(verb, b"Failed" | b"Accepted" | b"Postponed" | b"Partial");
+            return (is_result && METHODS.iter().any(|m| method.starts_with(m))).then_some(method);
+        }
+        Some(self.fields.method.of(self.body))
+    }
+
+    fn field(&self, span: Span) -> Option<&'a [u8]> {
+        (!span.is_empty()).then(|| span.of(self.body))
+    }
+
+    pub fn key_type(&self) -> Option<&'a [u8]> {
+        self.field(self.fields.key_type)
+    }
+
+    pub fn fingerprint(&self) -> Option<&'a [u8]> {
+        self.field(self.fields.fingerprint)
+    }
+
+    pub fn free_text(&self) -> Option<&'a [u8]> {
+        self.field(self.fields.text)
+    }
+
+    /// Whether the line alone counts against its address.
+    pub fn hostile(&self) -> bool {
+        match self.message().hostile {
+            Hostile::Yes => true,
+            Hostile::Preauth => self.preauth,
+            Hostile::No | Hostile::InContext => false,
+        }
+    }
+}
+
+const METHODS: [&[u8]; 6] = [
+    b"password",
+    b"publickey",
+    b"keyboard-interactive",
+    b"none",
+    b"hostbased",
+    b"gssapi",
+];
+
+/// The catalogue, compiled.
+#[derive(Debug)]
+pub struct Catalog {
+    rows: Vec<&'static Message>,
+    /// OpenSSH, tcp wrappers, and PAM's messages without a module prefix.
+    sshd: Matcher,
+    /// By module (`pam_unix`): what follows `pam_unix(sshd:auth): `.
+    pam: HashMap<&'static [u8], Matcher>,
+    dropbear: Matcher,
+    platform: Matcher,
+}
+
+/// The compiled catalogue; built at the first call (a few milliseconds).
+pub fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(Catalog::build)
+}
+
+const NO_ROW: Message = Message {
+    id: "",
+    slug: "unknown",
+    daemon: Daemon::Openssh,
+    outcome: messages::Outcome::Info,
+    hostile: Hostile::No,
+    cause: "",
+    meaning: "",
+    texts: &[],
+    example: "",
+    near_miss: "",
+};
+
+impl Catalog {
+    fn build() -> Catalog {
+        let rows: Vec<&'static Message> = messages::all().collect();
+        let mut sshd = Vec::new();
+        let mut dropbear = Vec::new();
+        let mut platform = Vec::new();
+        let mut pam: HashMap<&'static [u8], Vec<(&'static str, u32)>> = HashMap::new();
+        for (row, message) in rows.iter().enumerate() {
+            for (i, text) in message.texts.iter().enumerate() {
+                let number = (row as u32) << 8 | i as u32;
+                match message.daemon {
+                    Daemon::Dropbear => dropbear.push((text.text, number)),
+                    Daemon::Systemd | Daemon::Kernel | Daemon::Platform => {
+                        platform.push((text.text, number))
+                    }
+                    Daemon::Openssh | Daemon::TcpWrappers => sshd.push((text.text, number)),
+                    Daemon::Pam => match pam_module(text.text.as_bytes()) {
+                        Some((module, rest)) => {
+                            let rest = text.text.get(rest..).unwrap_or_default();
+                            pam.entry(module).or_default().push((rest, number));
+                        }
+                        None => sshd.push((text.text, number)),
+                    },
+                }
+            }
+        }
+        // A wording that does not compile is left out here and named by the catalogue's own test.
+        let compile = |texts: Vec<(&'static str, u32)>| {
+            let good = texts
+                .into_iter()
+                .filter(|(t, _)| crate::template::Template::compile(t).is_ok());
+            Matcher::new(good).unwrap_or_default()
+        };
+        Catalog {
+            sshd: compile(sshd),
+            dropbear: compile(dropbear),
+            platform: compile(platform),
+            pam: pam
+                .into_iter()
+                .map(|(module, texts)| (module, compile(texts)))
+                .collect(),
+            rows,
+        }
+    }
+
+    pub fn rows(&self) -> &[&'static Message] {
+        &self.rows
+    }
+
+    pub fn row(&self, row: Row) -> &'static Message {
+        self.rows.get(usize::from(row)).copied().unwrap_or(&NO_ROW)
+    }
+
+    /// The event of a message, if the catalogue knows it. `ident` is the program's name as logged.
+    pub fn event<'a>(
+        &self,
+        program: Program,
+        ident: &[u8],
+        message: &'a [u8],
+    ) -> Option<Event<'a>> {
+        let (body, preauth) = strip(message);
+        let hit = match program {
+            Program::Sshd | Program::Bare => self.sshd_event(ident, body),
+            Program::Dropbear => self
+                .dropbear
+                .find(body)
+                .or_else(|| self.pam_event(body))
+                .map(|h| (h, 0)),
+            Program::Platform => self.platform.find(body).map(|h| (h, 0)),
+            Program::Audit | Program::Other => None,
+        };
+        let ((number, mut fields), offset) = hit?;
+        if offset != 0 {
+            shift(&mut fields, offset);
+        }
+        Some(Event {
+            row: (number >> 8) as Row,
+            text: (number & 0xff) as u8,
+            body,
+            fields,
+            preauth,
+        })
+    }
+
+    fn sshd_event(&self, ident: &[u8], body: &[u8]) -> Option<((u32, Fields), u32)> {
+        if body.starts_with(b"pam_") {
+            let (module, rest) = pam_module(body)?;
+            let text = body.get(rest..)?;
+            return self.pam.get(module)?.find(text).map(|h| (h, rest as u32));
+        }
+        // Very old RHEL: the module stands in the ident, `sshd(pam_unix)[812]: …`.
+        if let Some(module) = ident
+            .strip_prefix(b"sshd(")
+            .and_then(|m| m.strip_suffix(b")"))
+            && let Some(hit) = self.pam.get(module).and_then(|m| m.find(body))
+        {
+            return Some((hit, 0));
+        }
+        self.sshd.find(body).map(|h| (h, 0))
+    }
+
+    fn pam_event(&self, body: &[u8]) -> Option<(u32, Fields)> {
+        let (module, rest) = pam_module(body)?;
+        let (number, mut fields) = self.pam.get(module)?.find(body.get(rest..)?)?;
+        shift(&mut fields, rest as u32);
+        Some((number, fields))
+    }
+}
+
+fn shift(f: &mut Fields, by: u32) {
+    for span in [
+        &mut f.ip,
+        &mut f.host,
+        &mut f.port,
+        &mut f.user,
+        &mut f.method,
+        &mut f.key_type,
+        &mut f.fingerprint,
+        &mut f.text,
+    ] {
+        if !span.is_empty() {
+            span.start += by;
+            span.end += by;
+        }
+    }
+}
+
+/// `pam_unix(sshd:auth): text` → (`pam_unix`, where the text begins).
+fn pam_module(body: &[u8]) -> Option<(&[u8], usize)> {
+    if !body.starts_with(b"pam_") {
+        return None;
+    }
+    let open = memchr(b'(', body).filter(|at| *at < 40)?;
+    let close = memmem::find(body.get(open..)?, b"): ")?;
+    let module = body.get(..open)?;
+    module
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+        .then_some((module, open + close + 3))
+}
+
+/// The message without LogVerbose tag, level word and suffix; and whether the suffix was ` [preauth]`.
+pub fn strip(message: &[u8]) -> (&[u8], bool) {
+    let mut body = message;
+    let mut preauth = false;
+    if body.last() == Some(&b']') {
+        if let Some(rest) = body.strip_suffix(b" [preauth]") {
+            body = rest;
+            preauth = true;
+        } else if let Some(rest) = body.strip_suffix(b" [postauth]") {
+            body = rest;
+        }
+    }
+    match body.first() {
+        Some(b'e') => body = body.strip_prefix(b"error: ").unwrap_or(body),
+        Some(b'f') => body = body.strip_prefix(b"fatal: ").unwrap_or(body),
+        Some(b'd') => {
+            for level in [b"debug1: ", b"debug2: ", b"debug3: "] {
+                body = body.strip_prefix(level).unwrap_or(body);
+            }
+        }
+        Some(b'i') => body = body.strip_prefix(b"internal error: ").unwrap_or(body),
+        Some(b'w') => body = body.strip_prefix(b"warning: ").unwrap_or(body),
+        _ => {}
+    }
+    // `auth2-pubkey.c:621:user_key_allowed():612 (bin=sshd-session, pid=812): text`
+    let head = body.get(..120.min(body.len())).unwrap_or_default();
+    if let Some(c) = memmem::find(head, b".c:")
+        && head.get(..c).is_some_and(|f| {
+            f.iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        })
+        && let Some(end) = memmem::find(body, b"): ")
+        && body
+            .get(c..end)
+            .is_some_and(|t| memmem::find(t, b"():").is_some())
+    {
+        body = body.get(end + 3..).unwrap_or_default();
+    }
+    (body, preauth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrappings_come_off_and_lookalikes_stay() {
+        assert_eq!(strip(b"error: x y [preauth]"), (&b"x y"[..], true));
+        assert_eq!(strip(b"x [postauth]"), (&b"x"[..], false));
+        assert_eq!(
+            strip(b"auth2-pubkey.c:621:user_key_allowed():612 (bin=sshd-session, pid=812): trying"),
+            (&b"trying"[..], false)
+        );
+        assert_eq!(strip(b"errors: x"), (&b"errors: x"[..], false));
+        assert_eq!(strip(b"see a.c: b"), (&b"see a.c: b"[..], false));
+    }
+
+    #[test]
+    fn pam_prefixes_are_read() {
+        assert_eq!(
+            pam_module(b"pam_unix(sshd:auth): check pass"),
+            Some((&b"pam_unix"[..], 21))
+        );
+        assert_eq!(pam_module(b"pam_unix: check pass"), None);
+        assert_eq!(pam_module(b"pam x(y): z"), None);
+    }
+}

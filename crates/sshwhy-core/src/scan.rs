@@ -1,0 +1,483 @@
+//! First half of the log pipeline, the parallel one: a block of whole lines becomes small records.
+//!
+//! A block needs nothing from its neighbours except the year of its first line, so blocks are scanned on all cores; what
+//! joins lines (sessions, detection) happens afterwards, in order, on the records alone. Names are interned per block:
+//! the second half looks each address up once a block, not once a line.
+
+use crate::event::{Event, Row, catalog};
+use crate::line::{Line, LineParser, Program, Years, unescape};
+use crate::template::Span;
+use crate::time::{Time, Zone};
+use hashbrown::HashTable;
+use memchr::{memchr, memmem};
+use std::borrow::Cow;
+use std::hash::BuildHasher;
+
+/// No address, user or host.
+pub const NONE: u32 = u32::MAX;
+/// A line of ours whose message the catalogue does not know.
+pub const UNKNOWN: Row = Row::MAX;
+/// A line without a time.
+pub const NO_TIME: i64 = i64::MIN;
+
+/// Facts about a record, one bit each.
+pub mod flag {
+    pub const PREAUTH: u8 = 1;
+    /// The line alone counts against its address.
+    pub const HOSTILE: u8 = 2;
+    /// The line has more than one reading; its address was not taken.
+    pub const AMBIGUOUS: u8 = 4;
+    /// The local time exists twice; the earlier reading stands in `time`.
+    pub const TWICE: u8 = 8;
+    /// `last message repeated N times`.
+    pub const REPEATS_LAST: u8 = 16;
+    /// `user` is a name that sshd called invalid.
+    pub const INVALID_USER: u8 = 32;
+    /// From sshd or dropbear itself (not logind, audit, login records).
+    pub const DAEMON: u8 = 64;
+    /// The program's name says that this process serves one connection (`sshd-session`).
+    pub const SESSION_PROCESS: u8 = 128;
+}
+
+/// One line about SSH, reduced to numbers. 48 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// Microseconds UTC, or [`NO_TIME`].
+    pub time: i64,
+    /// Counted from the start of the block, the first is 0.
+    pub line: u32,
+    /// The message, in [`Scanned::text`].
+    pub start: u32,
+    pub len: u32,
+    /// 0: not known.
+    pub pid: u32,
+    /// Index into [`Scanned::addrs`], or [`NONE`].
+    pub addr: u32,
+    /// Index into [`Scanned::users`], or [`NONE`].
+    pub user: u32,
+    pub repeat: u32,
+    /// Index into [`Scanned::hosts`].
+    pub host: u16,
+    /// A row of the catalogue, or [`UNKNOWN`].
+    pub row: Row,
+    /// 0: not known.
+    pub port: u16,
+    pub text: u8,
+    pub flags: u8,
+}
+
+impl Record {
+    pub fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub fn time(&self) -> Option<Time> {
+        (self.time != NO_TIME).then_some(Time(self.time))
+    }
+}
+
+/// What a block holds.
+#[derive(Debug, Default)]
+pub struct Scanned {
+    pub records: Vec<Record>,
+    /// Distinct names, as places in the block's text. Users are as logged (escaped).
+    pub addrs: Vec<Span>,
+    pub users: Vec<Span>,
+    pub hosts: Vec<Span>,
+    /// Text that does not stand in the block as such: lines rewritten from JSON, decoded audit names. Its offsets go on
+    /// where the block ends.
+    pub extra: Vec<u8>,
+    pub lines: u64,
+    /// Lines of other programs, lines that are no log lines.
+    pub other: u64,
+    pub unknown: u64,
+}
+
+impl Scanned {
+    /// The bytes of a span: in the block, or in what was added to it.
+    pub fn text<'a>(&'a self, block: &'a [u8], span: Span) -> &'a [u8] {
+        text_of(block, &self.extra, span)
+    }
+
+    pub fn message<'a>(&'a self, block: &'a [u8], record: &Record) -> &'a [u8] {
+        self.text(
+            block,
+            Span {
+                start: record.start,
+                end: record.start + record.len,
+            },
+        )
+    }
+
+    fn clear(&mut self) {
+        self.records.clear();
+        self.addrs.clear();
+        self.users.clear();
+        self.hosts.clear();
+        self.extra.clear();
+        self.lines = 0;
+        self.other = 0;
+        self.unknown = 0;
+    }
+}
+
+fn text_of<'a>(block: &'a [u8], extra: &'a [u8], span: Span) -> &'a [u8] {
+    let len = block.len() as u32;
+    if span.start >= len {
+        Span {
+            start: span.start - len,
+            end: span.end - len,
+        }
+        .of(extra)
+    } else {
+        span.of(block)
+    }
+}
+
+/// Distinct byte strings of a block.
+#[derive(Debug, Default)]
+struct Interner {
+    table: HashTable<u32>,
+    hasher: hashbrown::DefaultHashBuilder,
+    last: u32,
+}
+
+impl Interner {
+    fn intern(&mut self, spans: &mut Vec<Span>, block: &[u8], extra: &[u8], span: Span) -> u32 {
+        let key = text_of(block, extra, span);
+        // Lines come in bursts: the last one is often the one.
+        if let Some(last) = spans.get(self.last as usize)
+            && text_of(block, extra, *last) == key
+        {
+            return self.last;
+        }
+        let hash = self.hasher.hash_one(key);
+        let found = self.table.find(hash, |id| {
+            spans
+                .get(*id as usize)
+                .is_some_and(|s| text_of(block, extra, *s) == key)
+        });
+        let id = match found {
+            Some(id) => *id,
+            None => {
+                let id = spans.len() as u32;
+                spans.push(span);
+                let hasher = &self.hasher;
+                let all = &*spans;
+                self.table.insert_unique(hash, id, |i| {
+                    hasher.hash_one(
+                        all.get(*i as usize)
+                            .map_or(&[][..], |s| text_of(block, extra, *s)),
+                    )
+                });
+                id
+            }
+        };
+        self.last = id;
+        id
+    }
+
+    fn clear(&mut self) {
+        self.table.clear();
+        self.last = 0;
+    }
+}
+
+/// Scans blocks one after the other, keeping its buffers.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    addrs: Interner,
+    users: Interner,
+    hosts: Interner,
+    scratch: Vec<u8>,
+}
+
+/// What the caller of [`Scanner::lines`] is given for each line.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// From 0.
+    pub number: u32,
+    pub line: Line<'a>,
+    pub event: Option<Event<'a>>,
+}
+
+impl Seen<'_> {
+    /// Whether the line is about SSH logins at all.
+    pub fn is_ours(&self) -> bool {
+        match self.line.program {
+            Program::Sshd | Program::Dropbear => true,
+            Program::Platform | Program::Bare | Program::Audit => {
+                self.event.is_some() || self.line.repeats_last
+            }
+            Program::Other => false,
+        }
+    }
+}
+
+impl Scanner {
+    /// Every line of a block, parsed and recognised, in order. `years` is the year of the first line.
+    pub fn lines<'b>(
+        &mut self,
+        block: &'b [u8],
+        years: Years,
+        zone: &Zone,
+        mut each: impl FnMut(&'b [u8], &Seen<'_>),
+    ) -> u64 {
+        let mut parser = LineParser::new(zone, years);
+        let catalog = catalog();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut rest = block;
+        let mut number = 0u32;
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest).unwrap_or(rest.len());
+            let raw = rest.get(..end).unwrap_or_default();
+            rest = rest.get(end + 1..).unwrap_or_default();
+            let line = parser.parse(raw, &mut scratch);
+            let event = match line.program {
+                Program::Other => None,
+                Program::Audit => catalog.audit(line.message),
+                program => catalog.event(program, line.ident, line.message),
+            };
+            each(
+                raw,
+                &Seen {
+                    number,
+                    line,
+                    event,
+                },
+            );
+            number += 1;
+        }
+        self.scratch = scratch;
+        u64::from(number)
+    }
+
+    /// Reduces a block to records. `out` is cleared first.
+    pub fn scan(&mut self, block: &[u8], years: Years, zone: &Zone, out: &mut Scanned) {
+        out.clear();
+        self.addrs.clear();
+        self.users.clear();
+        self.hosts.clear();
+        let (mut addrs, mut users, mut hosts) = (
+            std::mem::take(&mut self.addrs),
+            std::mem::take(&mut self.users),
+            std::mem::take(&mut self.hosts),
+        );
+        let base = block.as_ptr() as usize;
+        let block_len = block.len() as u32;
+        let (mut other, mut unknown) = (0u64, 0u64);
+        let lines = self.lines(block, years, zone, |_, seen| {
+            if !seen.is_ours() {
+                other += 1;
+                return;
+            }
+            let line = &seen.line;
+            // Where the line's slices are: in the block, or moved to `extra` first.
+            let moved = if line.rewritten {
+                let at = block_len + out.extra.len() as u32;
+                out.extra.extend_from_slice(line.host);
+                let message_at = block_len + out.extra.len() as u32;
+                out.extra.extend_from_slice(line.message);
+                Some((at, message_at))
+            } else {
+                None
+            };
+            let place = |slice: &[u8]| -> Span {
+                let start = match moved {
+                    Some((_, message_at)) => {
+                        message_at
+                            + (slice.as_ptr() as usize).wrapping_sub(line.message.as_ptr() as usize)
+                                as u32
+                    }
+                    None => (slice.as_ptr() as usize).wrapping_sub(base) as u32,
+                };
+                Span {
+                    start,
+                    end: start + slice.len() as u32,
+                }
+            };
+            let message = place(line.message);
+            let host = match moved {
+                Some((at, _)) => Span {
+                    start: at,
+                    end: at + line.host.len() as u32,
+                },
+                None if line.host.is_empty() => Span::default(),
+                None => place(line.host),
+            };
+            let mut record = Record {
+                time: line.time.map_or(NO_TIME, |t| t.0),
+                line: seen.number,
+                start: message.start,
+                len: message.end - message.start,
+                pid: line.pid.unwrap_or(0),
+                addr: NONE,
+                user: NONE,
+                repeat: line.repeat,
+                host: hosts
+                    .intern(&mut out.hosts, block, &out.extra, host)
+                    .min(u32::from(u16::MAX)) as u16,
+                row: UNKNOWN,
+                port: 0,
+                text: 0,
+                flags: 0,
+            };
+            if line.twice.is_some() {
+                record.flags |= flag::TWICE;
+            }
+            if line.repeats_last {
+                record.flags |= flag::REPEATS_LAST;
+            }
+            if matches!(
+                line.program,
+                Program::Sshd | Program::Dropbear | Program::Bare
+            ) {
+                record.flags |= flag::DAEMON;
+            }
+            if line.ident.ends_with(b"-session") || line.ident.ends_with(b"-auth") {
+                record.flags |= flag::SESSION_PROCESS;
+            }
+            match &seen.event {
+                None if line.repeats_last => {}
+                None => unknown += 1,
+                Some(event) => {
+                    record.row = event.row;
+                    record.text = event.text;
+                    record.port = event.port().unwrap_or(0);
+                    if event.preauth {
+                        record.flags |= flag::PREAUTH;
+                    }
+                    if event.hostile() {
+                        record.flags |= flag::HOSTILE;
+                    }
+                    if event.fields.ambiguous {
+                        record.flags |= flag::AMBIGUOUS;
+                    }
+                    if let Some(addr) = event.addr() {
+                        record.addr = addrs.intern(&mut out.addrs, block, &out.extra, place(addr));
+                    }
+                    if let Some(user) = event.user() {
+                        let before = event
+                            .body
+                            .get(..event.fields.user.start as usize)
+                            .unwrap_or_default();
+                        if before.ends_with(b"nvalid user ") || before.ends_with(b"llegal user ") {
+                            record.flags |= flag::INVALID_USER;
+                        }
+                        let span = if line.program == Program::Audit {
+                            match audit_name(user) {
+                                Cow::Borrowed(name) => place(name),
+                                Cow::Owned(name) => {
+                                    let start = block_len + out.extra.len() as u32;
+                                    out.extra.extend_from_slice(&name);
+                                    Span {
+                                        start,
+                                        end: start + name.len() as u32,
+                                    }
+                                }
+                            }
+                        } else if user.is_empty() {
+                            Span::default()
+                        } else {
+                            place(user)
+                        };
+                        record.user = users.intern(&mut out.users, block, &out.extra, span);
+                    }
+                }
+            }
+            out.records.push(record);
+        });
+        out.lines = lines;
+        out.other = other;
+        out.unknown = unknown;
+        self.addrs = addrs;
+        self.users = users;
+        self.hosts = hosts;
+    }
+}
+
+/// An audit record's `acct`: quoted, or hexadecimal when it holds odd characters.
+pub fn audit_name(value: &[u8]) -> Cow<'_, [u8]> {
+    let hex = value.len() >= 2
+        && value.len().is_multiple_of(2)
+        && value
+            .iter()
+            .all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(b));
+    if !hex {
+        return Cow::Borrowed(value);
+    }
+    let digit = |b: u8| {
+        if b.is_ascii_digit() {
+            b - b'0'
+        } else {
+            b - b'A' + 10
+        }
+    };
+    Cow::Owned(
+        value
+            .chunks_exact(2)
+            .filter_map(|p| Some(digit(*p.first()?) << 4 | digit(*p.get(1)?)))
+            .collect(),
+    )
+}
+
+impl crate::event::Catalog {
+    /// The event of an audit record (`type=USER_LOGIN msg=audit(…): …`): user and address are `acct=` and `addr=`.
+    pub fn audit<'a>(&self, record: &'a [u8]) -> Option<Event<'a>> {
+        let mut event = self.event(Program::Platform, b"audit", record)?;
+        let field = |key: &[u8]| -> Option<Span> {
+            let at = memmem::find(record, key)? + key.len();
+            let rest = record.get(at..)?;
+            let (from, len) = match rest.first()? {
+                b'"' => (1, memchr(b'"', rest.get(1..)?)?),
+                _ => (
+                    0,
+                    rest.iter()
+                        .position(|b| matches!(b, b' ' | b'\'' | 0x1d))
+                        .unwrap_or(rest.len()),
+                ),
+            };
+            Some(Span {
+                start: (at + from) as u32,
+                end: (at + from + len) as u32,
+            })
+        };
+        // An operand may sit inside `msg='…'`: keys are preceded by a space or a quote.
+        let addr = field(b" addr=").or_else(|| field(b"'addr="));
+        event.fields.ip = addr
+            .filter(|s| crate::addr::parse_ip(s.of(record)).is_some())
+            .unwrap_or_default();
+        let acct = field(b" acct=").or_else(|| field(b"'acct="));
+        if let Some(acct) = acct {
+            let name = audit_name(acct.of(record));
+            if !matches!(
+                name.as_ref(),
+                b"?" | b"(invalid user)" | b"(unknown user)" | b"(unknown)"
+            ) {
+                event.fields.user = acct;
+                event.fields.has_user = true;
+            }
+        }
+        Some(event)
+    }
+}
+
+/// A user name as typed, for people and for comparing.
+pub fn user_name(logged: &[u8]) -> String {
+    String::from_utf8_lossy(&unescape(logged)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audit_names_are_decoded_and_others_left() {
+        assert_eq!(
+            audit_name(b"28696E76616C6964207573657229").as_ref(),
+            b"(invalid user)"
+        );
+        assert_eq!(audit_name(b"root").as_ref(), b"root");
+        assert_eq!(audit_name(b"abc").as_ref(), b"abc");
+    }
+}
