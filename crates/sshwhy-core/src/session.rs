@@ -1,0 +1,699 @@
+//! Joins lines to connections: by (host, pid), and across processes by (address, port).
+//!
+//! Since OpenSSH 9.8 the listener, sshd-session and (after login) the user's own process all write about one connection; key
+//! lines carry no address of their own, and a log may begin or end in the middle. A session is over when sshd says so, when its
+//! pid turns up with another peer, or after a quiet time; it is handed out a little later, so that lines that come late
+//! (`PAM 2 more authentication failures`) still find it.
+
+use crate::catalog::messages::{Message, Outcome};
+use crate::event::Row;
+use crate::names::{AddrId, HostId, UserId};
+use crate::scan::{NONE, Record, flag};
+use crate::time::{MINUTE, SECOND, Time};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+
+/// A line of the input.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct LineRef {
+    /// Index of the input.
+    pub file: u32,
+    /// From 1.
+    pub line: u64,
+}
+
+/// What a message does to the connection that it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// A login was accepted.
+    Accepted,
+    /// sshd's word on a connection's end, before or after login.
+    Closed,
+    /// The session after login was closed (PAM).
+    SessionClosed,
+    /// A connection began (VERBOSE).
+    Connection,
+    /// A password or other answer was refused.
+    Failed,
+    /// A key was refused (VERBOSE), or the `none` method: what every client tries first.
+    FailedKey,
+    /// PAM's word on a refused password; sshd's own usually follows.
+    FailedPam,
+    InvalidUser,
+    /// The user exists and the rules forbid it (AllowUsers, shell, locked, root …).
+    NotAllowed,
+    /// Not SSH, or not to the end: bad ident, no ident, no common algorithm.
+    Probe,
+    /// Dropped by the listener: MaxStartups, penalties, tcp wrappers.
+    Dropped,
+    Timeout,
+    TooManyFailures,
+    /// A sign of what is broken for this user (permissions, key type, account …).
+    Symptom,
+    Other,
+}
+
+impl Role {
+    /// From the row: its slug where the slug decides, otherwise its outcome.
+    pub fn of(message: &Message) -> Role {
+        let slug = message.slug;
+        match slug {
+            "connection-from" => return Role::Connection,
+            "pam-session-closed" => return Role::SessionClosed,
+            "pam-authentication-failure" | "pam-more-authentication-failures" => {
+                return Role::FailedPam;
+            }
+            "failed-none" | "failed-publickey" | "failed-hostbased" => return Role::FailedKey,
+            "max-auth-tries-exceeded" => return Role::TooManyFailures,
+            _ => {}
+        }
+        let starts = |p: &str| slug.starts_with(p);
+        if starts("connection-closed")
+            || starts("connection-reset")
+            || starts("disconnected")
+            || starts("disconnecting")
+        {
+            return Role::Closed;
+        }
+        if starts("received-disconnect") {
+            return Role::Other;
+        }
+        match message.outcome {
+            Outcome::Success if starts("accepted-") && !message.cause.is_empty() => Role::Other,
+            Outcome::Success
+                if starts("accepted-")
+                    || slug == "dropbear-password-auth-succeeded"
+                    || slug == "dropbear-pubkey-auth-succeeded" =>
+            {
+                Role::Accepted
+            }
+            Outcome::AuthFailure => Role::Failed,
+            Outcome::InvalidUser => Role::InvalidUser,
+            Outcome::Probe | Outcome::AlgorithmMismatch => Role::Probe,
+            Outcome::Throttled => Role::Dropped,
+            Outcome::Timeout => Role::Timeout,
+            Outcome::Refused => Role::NotAllowed,
+            Outcome::PermissionProblem | Outcome::KeyProblem => Role::Symptom,
+            _ if !message.cause.is_empty() => Role::Symptom,
+            _ => Role::Other,
+        }
+    }
+}
+
+/// How a connection ended, as far as the log says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum End {
+    /// Not yet, or the log ends before it does.
+    #[default]
+    Open,
+    Closed,
+    /// No line for a long time.
+    Quiet,
+    /// Its pid belongs to another connection now.
+    Superseded,
+}
+
+/// How many of a session's lines are remembered one by one (all are counted).
+pub const LINES_KEPT: usize = 8;
+
+/// One connection's life.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub host: HostId,
+    /// 0: not known.
+    pub pid: u32,
+    /// [`NONE`]: not known.
+    pub addr: AddrId,
+    pub port: u16,
+    /// The first user name seen, or the one that got in.
+    pub user: UserId,
+    pub first: Time,
+    pub last: Time,
+    pub file: u32,
+    /// The first lines, from 1, in `file`; `lines` counts all.
+    pub kept: [u64; LINES_KEPT],
+    pub lines: u32,
+    /// Refused passwords and the like; where only PAM says so, its count.
+    pub failures: u32,
+    pub key_failures: u32,
+    pub pam_failures: u32,
+    /// sshd called the user invalid.
+    pub invalid_user: bool,
+    /// It got as far as naming a user.
+    pub attempted: bool,
+    pub not_allowed: bool,
+    pub probed: bool,
+    pub timed_out: bool,
+    pub too_many: bool,
+    pub dropped: bool,
+    /// Some line had more than one reading.
+    pub ambiguous: bool,
+    /// Some line counts against the address.
+    pub hostile: bool,
+    /// The row that tells what is wrong for this user, if one does.
+    pub symptom: Option<Row>,
+    /// When it was let in, and by which line.
+    pub accepted: Option<(Time, LineRef)>,
+    /// The caller's number of the login.
+    pub login: u32,
+    pub end: End,
+    /// Another process of the same connection (the user's own, after login).
+    alias: u32,
+    closing: bool,
+    /// Changes when the place is used again.
+    generation: u32,
+}
+
+impl Session {
+    fn new(host: HostId, pid: u32, time: Time, at: LineRef, generation: u32) -> Session {
+        Session {
+            host,
+            pid,
+            addr: NONE,
+            port: 0,
+            user: NONE,
+            first: time,
+            last: time,
+            file: at.file,
+            kept: [0; LINES_KEPT],
+            lines: 0,
+            failures: 0,
+            key_failures: 0,
+            pam_failures: 0,
+            invalid_user: false,
+            attempted: false,
+            not_allowed: false,
+            probed: false,
+            timed_out: false,
+            too_many: false,
+            dropped: false,
+            ambiguous: false,
+            hostile: false,
+            symptom: None,
+            accepted: None,
+            login: NONE,
+            end: End::Open,
+            alias: 0,
+            closing: false,
+            generation,
+        }
+    }
+
+    pub fn has_addr(&self) -> bool {
+        self.addr != NONE
+    }
+
+    pub fn has_user(&self) -> bool {
+        self.user != NONE
+    }
+
+    /// Attempts to log in that failed: lines that say so, or one where the connection ended between name and proof.
+    pub fn attempts_failed(&self) -> u32 {
+        let said = self.failures.max(self.pam_failures);
+        if said > 0 {
+            said
+        } else {
+            u32::from(self.accepted.is_none() && (self.attempted || self.key_failures > 0))
+        }
+    }
+
+    /// It connected and never named a user.
+    pub fn without_attempt(&self) -> bool {
+        self.accepted.is_none() && !self.attempted && self.attempts_failed() == 0
+    }
+
+    /// In one word, as in the JSON of sessions.
+    pub fn outcome(&self) -> &'static str {
+        if self.accepted.is_some() {
+            "success"
+        } else if self.dropped {
+            "throttled"
+        } else if self.invalid_user {
+            "invalid-user"
+        } else if self.not_allowed {
+            "refused"
+        } else if self.attempts_failed() > 0 {
+            "auth-failure"
+        } else if self.timed_out {
+            "timeout"
+        } else if self.probed {
+            "probe"
+        } else {
+            "disconnect"
+        }
+    }
+}
+
+/// A preauth connection without a line for so long is over (LoginGraceTime is 120 s by default; people set more).
+const PREAUTH_QUIET: i64 = 20 * MINUTE;
+/// How long after its end a session waits for lines that come late.
+const LINGER: i64 = 15 * SECOND;
+
+/// Open sessions. At most `limit`; beyond it the one that began first is handed out as [`End::Quiet`].
+#[derive(Debug)]
+pub struct Sessions {
+    slab: Vec<Session>,
+    free: Vec<u32>,
+    by_pid: HashMap<(HostId, u32), u32>,
+    by_port: HashMap<(AddrId, u16), u32>,
+    /// (when to let go, slot, generation)
+    closing: VecDeque<(i64, u32, u32)>,
+    /// (began, slot, generation), to find what went quiet.
+    opened: VecDeque<(i64, u32, u32)>,
+    limit: usize,
+    generation: u32,
+    /// The last one used: lines come in bursts.
+    last: (HostId, u32, u32),
+    /// How many were cut off because too many were open.
+    pub overflowed: u64,
+}
+
+impl Default for Sessions {
+    fn default() -> Sessions {
+        Sessions::new(100_000)
+    }
+}
+
+impl Sessions {
+    pub fn new(limit: usize) -> Sessions {
+        Sessions {
+            slab: Vec::new(),
+            free: Vec::new(),
+            by_pid: HashMap::new(),
+            by_port: HashMap::new(),
+            closing: VecDeque::new(),
+            opened: VecDeque::new(),
+            limit: limit.max(1),
+            generation: 0,
+            last: (NONE, NONE, NONE),
+            overflowed: 0,
+        }
+    }
+
+    pub fn get(&self, slot: u32) -> Option<&Session> {
+        self.slab.get(slot as usize)
+    }
+
+    pub fn get_mut(&mut self, slot: u32) -> Option<&mut Session> {
+        self.slab.get_mut(slot as usize)
+    }
+
+    /// The session of a line, if it has one; `role` is the row's, `addr`, `user`, `host` global numbers. Sessions that end because
+    /// of it go to `done`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn attach(
+        &mut self,
+        record: &Record,
+        host: HostId,
+        addr: AddrId,
+        user: UserId,
+        role: Role,
+        time: Time,
+        at: LineRef,
+        done: &mut Vec<Session>,
+    ) -> Option<u32> {
+        self.let_go(time, done);
+        let pid = record.pid;
+        // The listener's lines are about connections that it never handed on.
+        if role == Role::Dropped || (pid == 0 && record.port == 0) {
+            return None;
+        }
+        let mut slot = if pid == 0 {
+            None
+        } else if self.last.0 == host && self.last.1 == pid {
+            Some(self.last.2)
+        } else {
+            self.by_pid.get(&(host, pid)).copied()
+        };
+        if let Some(s) = slot.and_then(|s| self.slab.get(s as usize)) {
+            let other_peer = !record.is(flag::AMBIGUOUS)
+                && record.port != 0
+                && s.port != 0
+                && addr != NONE
+                && s.addr != NONE
+                && (record.port != s.port || addr != s.addr);
+            // A login timeout is the listener's line about another process.
+            let foreign = role == Role::Timeout && other_peer;
+            let stale = s.accepted.is_none() && time.0 - s.last.0 > PREAUTH_QUIET;
+            let anew = s.closing && role == Role::Connection;
+            if foreign {
+                slot = self.by_port.get(&(addr, record.port)).copied();
+            } else if other_peer || stale || anew {
+                let end = if stale { End::Quiet } else { End::Superseded };
+                if let Some(old) = slot {
+                    self.finish(old, end, done);
+                }
+                slot = None;
+            }
+        }
+        if slot.is_none() && addr != NONE && record.port != 0 {
+            // Another process of a connection that we know: the user's own after login, or the listener.
+            if let Some(known) = self.by_port.get(&(addr, record.port)).copied() {
+                let joins = self.slab.get(known as usize).is_some_and(|s| {
+                    s.host == host && (s.accepted.is_some() || s.pid == 0 || role == Role::Timeout)
+                });
+                if joins {
+                    slot = Some(known);
+                    if pid != 0
+                        && role != Role::Timeout
+                        && let Some(s) = self.slab.get_mut(known as usize)
+                        && s.alias == 0
+                        && s.pid != pid
+                    {
+                        s.alias = pid;
+                        self.by_pid.insert((host, pid), known);
+                    }
+                }
+            }
+        }
+        let slot = match slot {
+            Some(slot) => slot,
+            None => self.open(host, pid, time, at, done),
+        };
+        if pid != 0 {
+            self.last = (host, pid, slot);
+        }
+        let s = self.slab.get_mut(slot as usize)?;
+        if let Some(place) = s.kept.get_mut(s.lines as usize) {
+            *place = at.line;
+        }
+        s.lines = s.lines.saturating_add(1);
+        s.first = s.first.min(time);
+        s.last = s.last.max(time);
+        if s.addr == NONE && addr != NONE {
+            s.addr = addr;
+        }
+        if s.port == 0 && record.port != 0 {
+            s.port = record.port;
+        }
+        if s.addr != NONE && s.port != 0 {
+            let key = (s.addr, s.port);
+            self.by_port.entry(key).or_insert(slot);
+        }
+        if user != NONE && (s.user == NONE || role == Role::Accepted) {
+            s.user = user;
+        }
+        let n = record.repeat.max(1);
+        s.ambiguous |= record.is(flag::AMBIGUOUS);
+        s.invalid_user |= record.is(flag::INVALID_USER) || role == Role::InvalidUser;
+        s.attempted |= user != NONE && role != Role::Other;
+        match role {
+            Role::Accepted => {
+                s.accepted = s.accepted.or(Some((time, at)));
+                s.closing = false;
+                s.end = End::Open;
+            }
+            Role::Failed => s.failures = s.failures.saturating_add(n),
+            Role::FailedKey => s.key_failures = s.key_failures.saturating_add(n),
+            Role::FailedPam => s.pam_failures = s.pam_failures.saturating_add(n),
+            Role::NotAllowed => s.not_allowed = true,
+            Role::Probe => s.probed = true,
+            Role::Timeout => s.timed_out = true,
+            Role::TooManyFailures => s.too_many = true,
+            _ => {}
+        }
+        if matches!(role, Role::Symptom | Role::NotAllowed) && s.symptom.is_none() {
+            s.symptom = Some(record.row);
+        }
+        let over = match role {
+            Role::Closed | Role::SessionClosed => true,
+            Role::Timeout => s.accepted.is_none(),
+            _ => false,
+        };
+        // The monitor's PAM line comes after the child's goodbye: only then is a login over.
+        if over {
+            s.end = End::Closed;
+            if !s.closing {
+                s.closing = true;
+                self.closing
+                    .push_back((time.0 + LINGER, slot, s.generation));
+            }
+        }
+        Some(slot)
+    }
+
+    fn open(
+        &mut self,
+        host: HostId,
+        pid: u32,
+        time: Time,
+        at: LineRef,
+        done: &mut Vec<Session>,
+    ) -> u32 {
+        if self.slab.len() - self.free.len() >= self.limit {
+            while let Some((_, slot, generation)) = self.opened.pop_front() {
+                if self
+                    .slab
+                    .get(slot as usize)
+                    .is_some_and(|s| s.generation == generation)
+                {
+                    self.overflowed += 1;
+                    self.finish(slot, End::Quiet, done);
+                    break;
+                }
+            }
+        }
+        self.generation = self.generation.wrapping_add(1).max(1);
+        let session = Session::new(host, pid, time, at, self.generation);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(place) = self.slab.get_mut(slot as usize) {
+                    *place = session;
+                }
+                slot
+            }
+            None => {
+                self.slab.push(session);
+                (self.slab.len() - 1) as u32
+            }
+        };
+        if pid != 0 {
+            self.by_pid.insert((host, pid), slot);
+        }
+        self.opened.push_back((time.0, slot, self.generation));
+        slot
+    }
+
+    /// Hands a session out and frees its place.
+    fn finish(&mut self, slot: u32, end: End, done: &mut Vec<Session>) {
+        let Some(s) = self.slab.get_mut(slot as usize) else {
+            return;
+        };
+        if s.generation == 0 {
+            return;
+        }
+        let mut session = s.clone();
+        s.generation = 0;
+        if !session.closing {
+            session.end = end;
+        }
+        for pid in [session.pid, session.alias] {
+            if pid != 0 && self.by_pid.get(&(session.host, pid)) == Some(&slot) {
+                self.by_pid.remove(&(session.host, pid));
+            }
+        }
+        let key = (session.addr, session.port);
+        if self.by_port.get(&key) == Some(&slot) {
+            self.by_port.remove(&key);
+        }
+        if self.last.2 == slot {
+            self.last = (NONE, NONE, NONE);
+        }
+        self.free.push(slot);
+        done.push(session);
+    }
+
+    /// Hands out what is over at `now`.
+    fn let_go(&mut self, now: Time, done: &mut Vec<Session>) {
+        while let Some(&(at, slot, generation)) = self.closing.front() {
+            if at > now.0 {
+                break;
+            }
+            self.closing.pop_front();
+            let Some(s) = self.slab.get(slot as usize) else {
+                continue;
+            };
+            if s.generation == generation {
+                // A late line moves the end on; an accepted login reopens it.
+                if s.closing
+                    && s.last.0 + LINGER > now.0
+                    && now.0 >= s.last.0
+                    && s.last.0 + LINGER > at
+                {
+                    self.closing
+                        .push_back((s.last.0 + LINGER, slot, generation));
+                } else if s.closing {
+                    self.finish(slot, End::Closed, done);
+                }
+            }
+        }
+        while let Some(&(began, slot, generation)) = self.opened.front() {
+            if now.0 - began <= PREAUTH_QUIET {
+                break;
+            }
+            self.opened.pop_front();
+            let Some(s) = self.slab.get(slot as usize) else {
+                continue;
+            };
+            if s.generation == generation && s.accepted.is_none() && !s.closing {
+                if now.0 - s.last.0 > PREAUTH_QUIET {
+                    self.finish(slot, End::Quiet, done);
+                } else {
+                    self.opened.push_back((s.last.0, slot, generation));
+                }
+            } else if s.generation == generation {
+                // A login may last for months: looked at again only when places run out.
+                self.opened.push_back((now.0, slot, generation));
+            }
+        }
+    }
+
+    /// The end of the input: everything that is still open, oldest first.
+    pub fn drain(&mut self, done: &mut Vec<Session>) {
+        let mut open: Vec<(Time, u32)> = self
+            .slab
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.generation != 0)
+            .map(|(i, s)| (s.first, i as u32))
+            .collect();
+        open.sort_unstable();
+        for (_, slot) in open {
+            self.finish(slot, End::Open, done);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(pid: u32, port: u16) -> Record {
+        Record {
+            time: 0,
+            line: 0,
+            start: 0,
+            len: 0,
+            pid,
+            addr: NONE,
+            user: NONE,
+            repeat: 1,
+            host: 0,
+            row: 0,
+            port,
+            text: 0,
+            flags: 0,
+        }
+    }
+
+    struct World {
+        sessions: Sessions,
+        done: Vec<Session>,
+        line: u64,
+    }
+
+    impl World {
+        fn new(limit: usize) -> World {
+            World {
+                sessions: Sessions::new(limit),
+                done: Vec::new(),
+                line: 0,
+            }
+        }
+
+        fn say(
+            &mut self,
+            second: i64,
+            pid: u32,
+            addr: AddrId,
+            port: u16,
+            user: UserId,
+            role: Role,
+        ) -> Option<Session> {
+            self.line += 1;
+            let at = LineRef {
+                file: 0,
+                line: self.line,
+            };
+            let slot = self.sessions.attach(
+                &record(pid, port),
+                0,
+                addr,
+                user,
+                role,
+                Time::from_secs(second),
+                at,
+                &mut self.done,
+            )?;
+            self.sessions.get(slot).cloned()
+        }
+
+        fn end(mut self) -> Vec<Session> {
+            self.sessions.drain(&mut self.done);
+            self.done
+        }
+    }
+
+    #[test]
+    fn lines_of_one_pid_are_one_session_and_lend_their_address() {
+        let mut w = World::new(10);
+        w.say(0, 5, 1, 4000, NONE, Role::Connection);
+        let s = w.say(1, 5, NONE, 0, NONE, Role::Symptom).unwrap();
+        assert_eq!((s.addr, s.port), (1, 4000));
+        w.say(2, 5, 1, 4000, 7, Role::Failed);
+        w.say(3, 5, 1, 4000, 7, Role::Closed);
+        let done = w.end();
+        assert_eq!(done.len(), 1);
+        assert_eq!(
+            (done[0].failures, done[0].lines, done[0].outcome()),
+            (1, 4, "auth-failure")
+        );
+    }
+
+    #[test]
+    fn a_reused_pid_with_another_peer_is_another_session() {
+        let mut w = World::new(10);
+        w.say(0, 5, 1, 4000, 7, Role::Failed);
+        w.say(1, 5, 2, 4000, 7, Role::Failed);
+        let done = w.end();
+        assert_eq!(done.len(), 2);
+        assert_eq!(done[0].end, End::Superseded);
+    }
+
+    #[test]
+    fn the_users_own_process_belongs_to_the_login() {
+        let mut w = World::new(10);
+        w.say(0, 5, 1, 4000, 7, Role::Accepted);
+        w.say(90, 6, 1, 4000, 7, Role::Closed);
+        w.say(90, 5, NONE, 0, 7, Role::SessionClosed);
+        w.say(500, 9, 3, 1, NONE, Role::Connection);
+        let done = w.end();
+        assert_eq!(done.len(), 2);
+        assert_eq!(
+            (done[0].outcome(), done[0].lines, done[0].end),
+            ("success", 3, End::Closed)
+        );
+        assert_eq!(done[0].last.secs() - done[0].first.secs(), 90);
+    }
+
+    #[test]
+    fn a_late_line_still_finds_its_session() {
+        let mut w = World::new(10);
+        w.say(0, 5, 1, 4000, 7, Role::Failed);
+        w.say(1, 5, 1, 4000, 7, Role::Closed);
+        w.say(2, 5, NONE, 0, NONE, Role::FailedPam);
+        w.say(100, 8, 2, 1, NONE, Role::Connection);
+        let done = w.end();
+        assert_eq!((done[0].lines, done[0].pam_failures), (3, 1));
+    }
+
+    #[test]
+    fn open_sessions_are_bounded() {
+        let mut w = World::new(3);
+        for i in 0..50u32 {
+            w.say(i64::from(i), i + 1, i, 4000, 7, Role::Accepted);
+        }
+        assert_eq!(w.sessions.overflowed, 47);
+        assert_eq!(w.end().len(), 50);
+    }
+}
