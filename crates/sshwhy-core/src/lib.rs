@@ -9,7 +9,9 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod analysis;
 pub mod catalog;
+pub mod detect;
 pub mod event;
 pub mod finding;
 pub mod line;
@@ -19,3 +21,4 @@ pub mod scan;
 pub mod session;
 pub mod template;
 pub mod time;
+pub mod version;

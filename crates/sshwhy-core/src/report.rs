@@ -186,3 +186,55 @@ pub struct Bucket {
     /// Connections without an attempt, scans, drops.
     pub other: u64,
 }
+
+/// The answer in one line.
+pub fn verdict(findings: &[Finding], totals: &Totals, input: &Input) -> String {
+    use std::collections::BTreeSet;
+    let addrs = |wanted: &dyn Fn(&Finding) -> bool| -> usize {
+        findings
+            .iter()
+            .filter(|f| wanted(f))
+            .flat_map(|f| f.subjects.addrs.iter())
+            .collect::<BTreeSet<_>>()
+            .len()
+    };
+    let count = |slug: &str| findings.iter().filter(|f| f.slug == slug).count();
+    let n = |n: usize, one: &str, many: &str| {
+        (n > 0).then(|| format!("{n} {}", if n == 1 { one } else { many }))
+    };
+    let broken: BTreeSet<&String> = findings
+        .iter()
+        .filter(|f| f.slug == "broken-login")
+        .flat_map(|f| f.subjects.users.iter())
+        .collect();
+    let parts: Vec<String> = [
+        n(count("success-after-failures"), "break-in", "break-ins"),
+        n(addrs(&|f| f.hostile), "attacker", "attackers"),
+        n(broken.len(), "locked-out user", "locked-out users"),
+        n(
+            count("scheduled-automation"),
+            "broken nightly job",
+            "broken nightly jobs",
+        ),
+        n(
+            addrs(&|f| f.slug == "port-monitor"),
+            "noisy monitor",
+            "noisy monitors",
+        ),
+        n(count("blind"), "blind spot", "blind spots"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if !parts.is_empty() {
+        return parts.join(", ");
+    }
+    if input.ssh_lines == 0 {
+        return "no line about SSH logins in what was read".to_owned();
+    }
+    match totals.accepted {
+        0 => "nothing wrong found, and nobody logged in".to_owned(),
+        1 => "nothing wrong found; 1 login".to_owned(),
+        logins => format!("nothing wrong found; {logins} logins"),
+    }
+}

@@ -1,0 +1,747 @@
+//! Second half of the log pipeline, in order: records become sessions, tallies and findings, and in the end a [`Report`].
+//!
+//! It sees each block once and keeps nothing of it but counts, names (bounded by [`crate::names::Limits`]), open sessions
+//! (bounded by [`Sessions`]) and accepted logins (bounded by [`MAX_LOGINS`]).
+
+use crate::addr::{Addr, Cidr};
+use crate::catalog::messages::Hostile;
+use crate::detect::{Context, Detectors, Fact};
+use crate::event::catalog;
+use crate::finding::Finding;
+use crate::line::Program;
+use crate::names::{AddrId, Limits, Names, UserId};
+use crate::report::{
+    Activity, AddressRow, Bucket, HostVersion, Input, InputFile, Login, Report, Skipped, Totals,
+    UserRow,
+};
+use crate::scan::{NO_TIME, NONE, Record, Scanned, UNKNOWN, flag};
+use crate::session::{LineRef, Role, Session, Sessions};
+use crate::time::{HOUR, MINUTE, SECOND, Time, Zone};
+use crate::version::Versions;
+use std::collections::{BTreeMap, HashMap};
+
+/// Accepted logins kept for the audit list; more are counted.
+pub const MAX_LOGINS: usize = 100_000;
+/// User names remembered per address.
+const USERS_KEPT: usize = 6;
+
+/// Which lines count. Everything is inclusive; nothing given means everything.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub since: Option<Time>,
+    pub until: Option<Time>,
+    pub addrs: Vec<Cidr>,
+    pub users: Vec<String>,
+    pub hosts: Vec<String>,
+}
+
+impl Filter {
+    fn time(&self, t: Time) -> bool {
+        self.since.is_none_or(|s| t >= s) && self.until.is_none_or(|u| t <= u)
+    }
+
+    fn names(&self) -> bool {
+        !self.addrs.is_empty() || !self.users.is_empty()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct AddrTally {
+    failures: u64,
+    invalid: u64,
+    accepted: u64,
+    connections: u64,
+    first: i64,
+    last: i64,
+    users: [u32; USERS_KEPT],
+    user_tries: [u32; USERS_KEPT],
+    /// Distinct users beyond those kept, as a lower bound.
+    more_users: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct UserTally {
+    exists: bool,
+    failures: u64,
+    accepted: u64,
+    addrs: u64,
+    last_addr: u32,
+    first: i64,
+    last: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct HourTally {
+    failures: u64,
+    accepted: u64,
+    other: u64,
+}
+
+/// A file as the program opened it.
+#[derive(Clone, Debug, Default)]
+pub struct FileFacts {
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// The whole run.
+#[derive(Debug)]
+pub struct Analysis {
+    filter: Filter,
+    zone: Zone,
+    names: Names,
+    roles: Vec<Role>,
+    sessions: Sessions,
+    detectors: Detectors,
+    versions: Versions,
+    files: Vec<String>,
+    inputs: Vec<InputFile>,
+    addr_tally: Vec<AddrTally>,
+    user_tally: Vec<UserTally>,
+    hours: BTreeMap<i64, HourTally>,
+    logins: Vec<Login>,
+    logins_cut: u64,
+    totals: Totals,
+    lines: u64,
+    bytes: u64,
+    ssh_lines: u64,
+    unknown: u64,
+    last_time: i64,
+    done: Vec<Session>,
+    suppressed: u64,
+    previous: Option<(Record, AddrId, UserId, u32, Role)>,
+    /// Scratch: local to global numbers of the block at hand.
+    maps: [Vec<u32>; 3],
+    hour: (i64, HourTally),
+}
+
+/// What became of one record: for callers that print every line.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved {
+    pub addr: AddrId,
+    pub user: UserId,
+    pub port: u16,
+    pub hostile: bool,
+    pub time: Option<Time>,
+}
+
+impl Analysis {
+    pub fn new(zone: Zone, filter: Filter, limits: Limits, detectors: Detectors) -> Analysis {
+        Analysis {
+            filter,
+            zone,
+            names: Names::new(limits),
+            roles: catalog().rows().iter().map(|m| Role::of(m)).collect(),
+            sessions: Sessions::default(),
+            detectors,
+            versions: Versions::default(),
+            files: Vec::new(),
+            inputs: Vec::new(),
+            addr_tally: Vec::new(),
+            user_tally: Vec::new(),
+            hours: BTreeMap::new(),
+            logins: Vec::new(),
+            logins_cut: 0,
+            totals: Totals::default(),
+            lines: 0,
+            bytes: 0,
+            ssh_lines: 0,
+            unknown: 0,
+            last_time: NO_TIME,
+            done: Vec::new(),
+            suppressed: 0,
+            previous: None,
+            maps: Default::default(),
+            hour: (i64::MIN, HourTally::default()),
+        }
+    }
+
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Announces an input; returns its number. Lines that follow belong to it.
+    pub fn file(&mut self, name: &str) -> u32 {
+        self.files.push(name.to_owned());
+        self.inputs.push(InputFile {
+            name: name.to_owned(),
+            ..InputFile::default()
+        });
+        self.previous = None;
+        (self.files.len() - 1) as u32
+    }
+
+    /// Takes in one block of input `file`, whose first line has the number `first_line` (from 1). `resolved`, where wanted, gets
+    /// one entry for each record.
+    pub fn fold(
+        &mut self,
+        block: &[u8],
+        scanned: &Scanned,
+        file: u32,
+        first_line: u64,
+        mut resolved: Option<&mut Vec<Resolved>>,
+    ) {
+        self.lines += scanned.lines;
+        self.bytes += block.len() as u64;
+        if let Some(input) = self.inputs.get_mut(file as usize) {
+            input.lines += scanned.lines;
+            input.bytes += block.len() as u64;
+        }
+        let [mut addrs, mut users, mut hosts] = std::mem::take(&mut self.maps);
+        addrs.clear();
+        users.clear();
+        hosts.clear();
+        addrs.extend(
+            scanned
+                .addrs
+                .iter()
+                .map(|s| self.names.addr(scanned.text(block, *s))),
+        );
+        users.extend(
+            scanned
+                .users
+                .iter()
+                .map(|s| self.names.user(scanned.text(block, *s))),
+        );
+        hosts.extend(
+            scanned
+                .hosts
+                .iter()
+                .map(|s| self.names.host(scanned.text(block, *s))),
+        );
+        self.addr_tally
+            .resize(self.names.addr_count(), AddrTally::default());
+        self.user_tally
+            .resize(self.names.user_count(), UserTally::default());
+        let wanted_hosts: Vec<bool> = hosts
+            .iter()
+            .map(|h| {
+                self.filter.hosts.is_empty()
+                    || self
+                        .filter
+                        .hosts
+                        .iter()
+                        .any(|w| w == self.names.host_of(*h))
+            })
+            .collect();
+        for record in &scanned.records {
+            let at = LineRef {
+                file,
+                line: first_line + u64::from(record.line),
+            };
+            let addr = addrs.get(record.addr as usize).copied().unwrap_or(NONE);
+            let user = users.get(record.user as usize).copied().unwrap_or(NONE);
+            let host = hosts.get(usize::from(record.host)).copied().unwrap_or(0);
+            let wanted = wanted_hosts
+                .get(usize::from(record.host))
+                .copied()
+                .unwrap_or(true);
+            let message = scanned.message(block, record);
+            let out = self.record(record, addr, user, host, wanted, at, message);
+            if let Some(list) = resolved.as_deref_mut() {
+                list.push(out);
+            }
+        }
+        self.maps = [addrs, users, hosts];
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn record(
+        &mut self,
+        record: &Record,
+        addr: AddrId,
+        user: UserId,
+        host: u32,
+        wanted: bool,
+        at: LineRef,
+        message: &[u8],
+    ) -> Resolved {
+        let mut record = *record;
+        let (mut addr, mut user) = (addr, user);
+        let mut role = self
+            .roles
+            .get(usize::from(record.row))
+            .copied()
+            .unwrap_or(Role::Other);
+        if record.is(flag::REPEATS_LAST) {
+            // Stands for more of the line before it, if that was one of ours.
+            if let Some((before, a, u, _, r)) = self.previous {
+                let (repeat, line, time) = (record.repeat, record.line, record.time);
+                record = before;
+                record.repeat = repeat;
+                record.line = line;
+                record.time = time;
+                (addr, user, role) = (a, u, r);
+            }
+        } else {
+            self.previous = Some((record, addr, user, host, role));
+        }
+        // In the hour that exists twice the later reading is right once clocks went back.
+        if record.is(flag::TWICE)
+            && self.last_time != NO_TIME
+            && record.time + 30 * MINUTE < self.last_time
+        {
+            record.time += HOUR;
+        }
+        let time = record.time();
+        if let Some(t) = time {
+            self.last_time = t.0;
+        }
+        // A line without a time happened when its neighbours did.
+        let now = time.unwrap_or(Time(if self.last_time == NO_TIME {
+            0
+        } else {
+            self.last_time
+        }));
+        let mut out = Resolved {
+            addr,
+            user,
+            port: record.port,
+            hostile: record.is(flag::HOSTILE) && addr != NONE,
+            time,
+        };
+        if !wanted || (time.is_some() && !self.filter.time(now)) {
+            return out;
+        }
+        self.ssh_lines += 1;
+        if let Some(input) = self.inputs.get_mut(at.file as usize) {
+            input.ssh_lines += 1;
+            if let Some(t) = time {
+                input.first = Some(input.first.map_or(t, |f| f.min(t)));
+                input.last = Some(input.last.map_or(t, |l| l.max(t)));
+            }
+        }
+        if record.row == UNKNOWN {
+            self.unknown += 1;
+        } else if record.is(flag::DAEMON) {
+            self.versions.see(host, record.row, record.text);
+        }
+        let slot = if record.is(flag::DAEMON) {
+            let mut done = std::mem::take(&mut self.done);
+            let slot = self
+                .sessions
+                .attach(&record, host, addr, user, role, now, at, &mut done);
+            for s in done.drain(..) {
+                self.ended(&s);
+            }
+            self.done = done;
+            slot
+        } else {
+            None
+        };
+        let mut session_hostile = false;
+        if let Some(s) = slot.and_then(|s| self.sessions.get(s)) {
+            if out.addr == NONE {
+                out.addr = s.addr;
+            }
+            if out.port == 0 {
+                out.port = s.port;
+            }
+            if out.user == NONE && role != Role::Other {
+                out.user = s.user;
+            }
+            session_hostile = s.hostile;
+        }
+        if record.row != UNKNOWN {
+            out.hostile = out.addr != NONE
+                && (record.is(flag::HOSTILE)
+                    || (catalog().row(record.row).hostile == Hostile::InContext
+                        && session_hostile));
+        }
+        if out.hostile
+            && let Some(s) = slot.and_then(|s| self.sessions.get_mut(s))
+        {
+            s.hostile = true;
+        }
+        if self.filter.names() && !self.passes(out.addr, out.user) {
+            return out;
+        }
+        let fact = Fact {
+            time: now,
+            at,
+            host,
+            pid: record.pid,
+            addr: out.addr,
+            user: out.user,
+            port: out.port,
+            row: record.row,
+            role,
+            flags: record.flags,
+            hostile: out.hostile,
+            repeat: record.repeat.max(1),
+            message,
+        };
+        self.detectors.line(&fact);
+        if role == Role::Dropped {
+            self.totals.dropped += u64::from(fact.repeat);
+            self.hour_of(now).other += 1;
+        }
+        if role == Role::Accepted {
+            self.accepted(slot, &fact);
+        }
+        out
+    }
+
+    fn passes(&self, addr: AddrId, user: UserId) -> bool {
+        let addr_ok = self.filter.addrs.is_empty()
+            || matches!(self.names.addr_of(addr), Some(Addr::Ip(ip)) if self.filter.addrs.iter().any(|c| c.contains(*ip)));
+        let user_ok = self.filter.users.is_empty()
+            || (user != NONE
+                && self
+                    .filter
+                    .users
+                    .iter()
+                    .any(|u| u == self.names.user_of(user)));
+        addr_ok && user_ok
+    }
+
+    fn hour_of(&mut self, time: Time) -> &mut HourTally {
+        let hour = time.0.div_euclid(HOUR);
+        if self.hour.0 != hour {
+            self.flush_hour();
+            self.hour.0 = hour;
+        }
+        &mut self.hour.1
+    }
+
+    fn flush_hour(&mut self) {
+        let (hour, tally) = std::mem::replace(&mut self.hour, (i64::MIN, HourTally::default()));
+        if hour != i64::MIN {
+            let entry = self.hours.entry(hour).or_default();
+            entry.failures += tally.failures;
+            entry.accepted += tally.accepted;
+            entry.other += tally.other;
+        }
+    }
+
+    fn accepted(&mut self, slot: Option<u32>, fact: &Fact<'_>) {
+        self.totals.accepted += 1;
+        self.hour_of(fact.time).accepted += 1;
+        if let Some(t) = self.addr_tally.get_mut(fact.addr as usize) {
+            t.accepted += 1;
+        }
+        if let Some(t) = self.user_tally.get_mut(fact.user as usize) {
+            t.accepted += 1;
+            t.exists = true;
+        }
+        if let Some(s) = slot.and_then(|s| self.sessions.get(s)) {
+            self.detectors.accepted(s, fact.message);
+        }
+        if self.logins.len() >= MAX_LOGINS {
+            self.logins_cut += 1;
+            return;
+        }
+        let event = catalog()
+            .event(Program::Sshd, b"sshd", fact.message)
+            .or_else(|| catalog().event(Program::Dropbear, b"dropbear", fact.message));
+        let text = |b: Option<&[u8]>| b.map(|b| String::from_utf8_lossy(b).into_owned());
+        let key = event.as_ref().and_then(|e| {
+            let kind = text(e.key_type());
+            match (kind, text(e.fingerprint())) {
+                (Some(k), Some(f)) => Some(format!("{k} {f}")),
+                (None, Some(f)) => Some(f),
+                _ => None,
+            }
+        });
+        if let Some(s) = slot.and_then(|s| self.sessions.get_mut(s)) {
+            s.login = self.logins.len() as u32;
+        }
+        self.logins.push(Login {
+            at: fact.time,
+            host: self.names.host_of(fact.host).to_owned(),
+            user: self.names.user_of(fact.user).to_owned(),
+            addr: self.names.addr_text(fact.addr),
+            port: (fact.port != 0).then_some(fact.port),
+            method: text(event.as_ref().and_then(|e| e.method()))
+                .unwrap_or_else(|| "unknown".to_owned()),
+            key,
+            seconds: None,
+            source: format!(
+                "{}:{}",
+                self.files
+                    .get(fact.at.file as usize)
+                    .map_or("", |f| f.as_str()),
+                fact.at.line
+            ),
+            findings: Vec::new(),
+        });
+    }
+
+    /// A session is over.
+    fn ended(&mut self, s: &Session) {
+        if self.filter.names() && !self.passes(s.addr, s.user) {
+            return;
+        }
+        self.detectors.ended(s);
+        self.totals.connections += 1;
+        let failed = u64::from(s.attempts_failed());
+        self.totals.failures += failed;
+        self.totals.invalid_users += u64::from(s.invalid_user);
+        let idle = s.without_attempt();
+        self.totals.without_attempt += u64::from(idle);
+        if failed > 0 {
+            self.hour_of(s.first).failures += failed;
+        } else if idle {
+            self.hour_of(s.first).other += 1;
+        }
+        if let Some(t) = self.addr_tally.get_mut(s.addr as usize) {
+            if t.connections == 0 {
+                t.first = s.first.0;
+                t.last = s.last.0;
+            }
+            t.first = t.first.min(s.first.0);
+            t.last = t.last.max(s.last.0);
+            t.connections += 1;
+            t.failures += failed;
+            t.invalid += u64::from(s.invalid_user);
+            if s.has_user() {
+                t.user(s.user);
+            }
+        }
+        if let Some(t) = self.user_tally.get_mut(s.user as usize) {
+            if t.last == 0 {
+                t.first = s.first.0;
+            }
+            t.first = t.first.min(s.first.0);
+            t.last = t.last.max(s.last.0);
+            t.failures += failed;
+            t.exists |= failed > 0 && !s.invalid_user;
+            // Changes of address: distinct ones are counted where it matters, by the detectors.
+            if s.addr != t.last_addr || t.addrs == 0 {
+                t.addrs += 1;
+                t.last_addr = s.addr;
+            }
+        }
+        if let Some(login) = self.logins.get_mut(s.login as usize)
+            && let (Some((at, _)), crate::session::End::Closed) = (s.accepted, s.end)
+        {
+            login.seconds = Some(((s.last.0 - at.0).max(0) / SECOND) as u64);
+        }
+    }
+
+    /// Ends the run. `bytes` and `skipped` are what the program knows better (sizes before decompression are not counted).
+    pub fn finish(mut self, skipped: Vec<Skipped>, mut notes: Vec<String>) -> Report {
+        let mut done = std::mem::take(&mut self.done);
+        self.sessions.drain(&mut done);
+        for s in done.drain(..) {
+            self.ended(&s);
+        }
+        self.flush_hour();
+        let context = Context {
+            names: &self.names,
+            files: &self.files,
+            zone: &self.zone,
+        };
+        let mut findings = std::mem::take(&mut self.detectors).finish(&context);
+        findings.sort_by(Finding::order);
+        if self.sessions.overflowed > 0 {
+            notes.push(format!(
+                "{} connections were cut off because more than 100,000 were open at once",
+                self.sessions.overflowed
+            ));
+        }
+        if self.names.addrs_forgotten > 0 {
+            notes.push("more addresses than are kept apart: later ones are counted by network (IPv4 /16, IPv6 /32)".to_owned());
+        }
+        if self.names.users_forgotten > 0 {
+            notes.push(
+                "more user names than are kept apart: later ones are counted as \"(other names)\""
+                    .to_owned(),
+            );
+        }
+        if self.suppressed > 0 {
+            notes.push(format!(
+                "{} lines say that messages were suppressed: counts are lower bounds",
+                self.suppressed
+            ));
+        }
+        let mut by_addr: HashMap<&str, (Vec<&'static str>, bool)> = HashMap::new();
+        for f in &findings {
+            for a in &f.subjects.addrs {
+                let entry = by_addr.entry(a.as_str()).or_default();
+                if !entry.0.contains(&f.slug) {
+                    entry.0.push(f.slug);
+                }
+                entry.1 |= f.hostile;
+            }
+        }
+        let mut addresses: Vec<AddressRow> = Vec::with_capacity(self.addr_tally.len());
+        for (id, t) in self.addr_tally.iter().enumerate() {
+            if t.connections == 0 && t.accepted == 0 {
+                continue;
+            }
+            let addr = self.names.addr_text(id as u32);
+            let (slugs, hostile) = by_addr.get(addr.as_str()).cloned().unwrap_or_default();
+            let mut tried: Vec<(u32, u32)> = t
+                .users
+                .iter()
+                .zip(t.user_tries)
+                .filter(|(_, n)| *n > 0)
+                .map(|(u, n)| (n, *u))
+                .collect();
+            tried.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+            addresses.push(AddressRow {
+                addr,
+                failures: t.failures,
+                invalid_users: t.invalid,
+                accepted: t.accepted,
+                connections: t.connections,
+                user_count: tried.len() as u64 + u64::from(t.more_users),
+                users: tried
+                    .iter()
+                    .map(|(_, u)| self.names.user_of(*u).to_owned())
+                    .collect(),
+                first: Some(Time(t.first)),
+                last: Some(Time(t.last)),
+                findings: slugs,
+                hostile,
+            });
+        }
+        addresses.sort_by(|a, b| {
+            b.failures
+                .cmp(&a.failures)
+                .then(b.connections.cmp(&a.connections))
+                .then_with(|| a.addr.cmp(&b.addr))
+        });
+        let mut users: Vec<UserRow> = self
+            .user_tally
+            .iter()
+            .enumerate()
+            .filter(|(_, t)| t.failures + t.accepted > 0)
+            .map(|(id, t)| UserRow {
+                user: self.names.user_of(id as u32).to_owned(),
+                exists: t.exists,
+                failures: t.failures,
+                accepted: t.accepted,
+                addr_count: t.addrs,
+                first: Some(Time(t.first)),
+                last: Some(Time(t.last)),
+            })
+            .collect();
+        users.sort_by(|a, b| {
+            b.failures
+                .cmp(&a.failures)
+                .then(b.accepted.cmp(&a.accepted))
+                .then_with(|| a.user.cmp(&b.user))
+        });
+        let mut totals = self.totals.clone();
+        totals.addresses = addresses.len() as u64;
+        totals.addresses_forgotten = self.names.addrs_forgotten;
+        totals.users = users.len() as u64;
+        totals.hostile_addresses = addresses.iter().filter(|a| a.hostile).count() as u64;
+        let mut by_source: HashMap<&str, Vec<&'static str>> = HashMap::new();
+        for f in findings.iter() {
+            for e in &f.evidence {
+                by_source.entry(e.source.as_str()).or_default().push(f.slug);
+            }
+        }
+        for login in &mut self.logins {
+            if let Some(slugs) = by_source.get(login.source.as_str()) {
+                login.findings = slugs.clone();
+                login.findings.dedup();
+            }
+        }
+        let versions = self
+            .versions
+            .ranges()
+            .map(|(host, range)| HostVersion {
+                host: self.names.host_of(host).to_owned(),
+                daemon: range.daemon,
+                since: range.since,
+                until: range.until,
+            })
+            .collect();
+        let input = Input {
+            first: self.inputs.iter().filter_map(|i| i.first).min(),
+            last: self.inputs.iter().filter_map(|i| i.last).max(),
+            files: self.inputs,
+            bytes: self.bytes,
+            lines: self.lines,
+            ssh_lines: self.ssh_lines,
+            unknown_lines: self.unknown,
+            zone: self.zone.name.clone(),
+            skipped,
+            notes,
+            versions,
+        };
+        Report {
+            verdict: crate::report::verdict(&findings, &totals, &input),
+            activity: activity(&self.hours, &self.zone),
+            input,
+            totals,
+            findings,
+            addresses_cut: 0,
+            addresses,
+            users_cut: 0,
+            users,
+            logins: self.logins,
+            logins_cut: self.logins_cut,
+        }
+    }
+}
+
+impl AddrTally {
+    fn user(&mut self, user: u32) {
+        for (place, tries) in self.users.iter_mut().zip(self.user_tries.iter_mut()) {
+            if *tries == 0 {
+                *place = user;
+            }
+            if *place == user {
+                *tries = tries.saturating_add(1);
+                return;
+            }
+        }
+        // More names than are kept: the count goes on as a lower bound by remembering only the last one.
+        self.more_users = self.more_users.saturating_add(1).min(9_999);
+    }
+}
+
+/// At most this many bars in the picture of activity.
+const MAX_BUCKETS: i64 = 240;
+
+fn activity(hours: &BTreeMap<i64, HourTally>, zone: &Zone) -> Activity {
+    let mut a = Activity::default();
+    let (Some((first, _)), Some((last, _))) = (hours.first_key_value(), hours.last_key_value())
+    else {
+        return a;
+    };
+    let span = last - first + 1;
+    let per = [1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 8_760]
+        .into_iter()
+        .find(|per| span / per < MAX_BUCKETS)
+        .unwrap_or(span / MAX_BUCKETS + 1);
+    a.bucket_seconds = (per * 3600) as u64;
+    // Buckets of a day and more begin at the zone's midnight.
+    let shift = if per >= 24 {
+        i64::from(zone.offset_at(first * 3600)) / 3600
+    } else {
+        0
+    };
+    let bucket_of = |hour: i64| (hour + shift).div_euclid(per);
+    let (b0, b1) = (bucket_of(*first), bucket_of(*last));
+    a.buckets = (b0..=b1)
+        .map(|b| Bucket {
+            start: Time::from_secs((b * per - shift) * 3600),
+            ..Bucket::default()
+        })
+        .collect();
+    for (hour, t) in hours {
+        if let Some(b) = a.buckets.get_mut((bucket_of(*hour) - b0) as usize) {
+            b.failures += t.failures;
+            b.accepted += t.accepted;
+            b.other += t.other;
+        }
+        let civil = zone.civil(Time::from_secs(hour * 3600));
+        let cell = |m: &mut [[u64; 24]; 7], n: u64| {
+            if let Some(c) = m
+                .get_mut(civil.weekday())
+                .and_then(|d| d.get_mut(usize::from(civil.hour)))
+            {
+                *c += n;
+            }
+        };
+        cell(&mut a.failures_by_hour, t.failures);
+        cell(&mut a.accepted_by_hour, t.accepted);
+    }
+    a
+}

@@ -1,0 +1,128 @@
+//! Which OpenSSH wrote a log, inferred from its wordings: each wording was printed from one release to another, and the
+//! releases that print all of them are left.
+//!
+//! A log that spans an upgrade has no such release; then the wordings after the last contradiction count.
+
+use crate::catalog::messages::Daemon;
+use crate::event::{Row, catalog};
+use crate::names::HostId;
+use std::collections::BTreeMap;
+
+/// A release as two numbers: `9.8` → (9, 8).
+pub type Release = (u16, u16);
+
+/// `9.8`, `9.2p1`, `2024.86`.
+pub fn parse_release(text: &str) -> Option<Release> {
+    let (major, rest) = text.split_once('.')?;
+    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Range {
+    since: Option<Release>,
+    until: Option<Release>,
+}
+
+/// The releases that fit one host's log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HostRange {
+    pub daemon: &'static str,
+    pub since: Option<String>,
+    pub until: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct Versions {
+    /// By row and wording; filled at first use.
+    wordings: Vec<Vec<Range>>,
+    daemons: Vec<Option<&'static str>>,
+    hosts: BTreeMap<(HostId, &'static str), Range>,
+    last: Option<(HostId, Row, u8)>,
+}
+
+impl Versions {
+    /// A line of this wording was seen.
+    pub fn see(&mut self, host: HostId, row: Row, text: u8) {
+        if self.last == Some((host, row, text)) {
+            return;
+        }
+        self.last = Some((host, row, text));
+        if self.wordings.is_empty() {
+            for message in catalog().rows() {
+                self.wordings.push(
+                    message
+                        .texts
+                        .iter()
+                        .map(|t| Range {
+                            since: parse_release(t.since),
+                            until: parse_release(t.until),
+                        })
+                        .collect(),
+                );
+                self.daemons.push(match message.daemon {
+                    Daemon::Openssh => Some("OpenSSH"),
+                    Daemon::Dropbear => Some("Dropbear"),
+                    _ => None,
+                });
+            }
+        }
+        let Some(Some(daemon)) = self.daemons.get(usize::from(row)).copied() else {
+            return;
+        };
+        let Some(range) = self
+            .wordings
+            .get(usize::from(row))
+            .and_then(|w| w.get(usize::from(text)))
+            .copied()
+        else {
+            return;
+        };
+        if range == Range::default() {
+            return;
+        }
+        let all = self.hosts.entry((host, daemon)).or_default();
+        let narrowed = Range {
+            since: all.since.max(range.since),
+            until: match (all.until, range.until) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+        };
+        let empty = matches!((narrowed.since, narrowed.until), (Some(s), Some(u)) if s > u);
+        // An upgrade (or a downgrade): what is seen from here on counts.
+        *all = if empty { range } else { narrowed };
+    }
+
+    /// Host by host: the releases left.
+    pub fn ranges(&self) -> impl Iterator<Item = (HostId, HostRange)> + '_ {
+        let text = |r: Option<Release>| r.map(|(a, b)| format!("{a}.{b}"));
+        self.hosts
+            .iter()
+            .filter(|(_, r)| **r != Range::default())
+            .map(move |((host, daemon), r)| {
+                (
+                    *host,
+                    HostRange {
+                        daemon,
+                        since: text(r.since),
+                        until: text(r.until),
+                    },
+                )
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read() {
+        assert_eq!(parse_release("9.8"), Some((9, 8)));
+        assert_eq!(parse_release("10.0p2"), Some((10, 0)));
+        assert_eq!(parse_release("2024.86"), Some((2024, 86)));
+        assert_eq!(parse_release(""), None);
+        assert_eq!(parse_release("x.y"), None);
+    }
+}
