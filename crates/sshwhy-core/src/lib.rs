@@ -22,3 +22,4 @@ pub mod session;
 pub mod template;
 pub mod time;
 pub mod version;
+pub mod transcode;

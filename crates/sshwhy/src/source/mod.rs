@@ -1,0 +1,49 @@
+//! Where log lines come from: files, folders, globs, rotated sets, pipes, journals, or this machine's own logs.
+//!
+//! [`expand()`] turns arguments into [`Input`]s in the order in which they are to be read, oldest first; [`Blocks`] reads
+//! one of them as blocks of whole lines. Nothing fails as a whole: what cannot be read becomes a
+//! [`Skipped`](sshwhy_core::report::Skipped) with a reason and an advice.
+
+mod expand;
+mod open;
+mod read;
+mod rotation;
+#[cfg(test)]
+mod testing;
+mod unpack;
+
+pub use expand::expand;
+pub use read::{BLOCK, Block, Blocks, Outcome};
+
+use sshwhy_core::report::Skipped;
+use std::path::PathBuf;
+
+/// One thing to read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Input {
+    /// As it is shown in evidence: the path as the user would type it, `-` for standard input.
+    pub name: String,
+    pub origin: Origin,
+    /// Inputs with the same number are one log: a file and its rotated copies, oldest first. Sets do not continue each
+    /// other.
+    pub set: u32,
+    /// Seconds since the epoch at which it was last written: a line without a year is not younger than that.
+    pub mtime: Option<i64>,
+    /// Bytes on the disk.
+    pub size: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    Stdin,
+    File(PathBuf),
+}
+
+/// What the arguments came to.
+#[derive(Clone, Debug, Default)]
+pub struct Expanded {
+    pub inputs: Vec<Input>,
+    pub skipped: Vec<Skipped>,
+    /// What a reader of the report should know: siblings that were not named, copies that were left out.
+    pub notes: Vec<String>,
+}
