@@ -441,7 +441,7 @@ impl Blocks {
     }
 
     /// Drops the rest of a cut line and all NULs from the bytes that were just read.
-    fn clean(&mut self, buf: &mut Vec<u8>, from: usize, filled: &mut usize) {
+    fn clean(&mut self, buf: &mut [u8], from: usize, filled: &mut usize) {
         let new = buf.get(from..*filled).unwrap_or_default();
         if self.skipping {
             let drop = match memchr(b'\n', new) {
@@ -473,7 +473,7 @@ impl Blocks {
 
     /// Cuts lines that are longer than [`MAX_LINE`]. Looks for one newline in each stretch of that length, so that it
     /// costs nothing where lines are short. `buf` begins at the start of a line.
-    fn cut_long_lines(&mut self, buf: &mut Vec<u8>, filled: &mut usize) {
+    fn cut_long_lines(&mut self, buf: &mut [u8], filled: &mut usize) {
         let mut at = 0;
         while *filled - at > MAX_LINE {
             let stretch = buf.get(at..=at + MAX_LINE).unwrap_or_default();
