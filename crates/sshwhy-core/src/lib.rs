@@ -16,6 +16,7 @@ pub mod event;
 pub mod finding;
 pub mod line;
 pub mod names;
+pub mod render;
 pub mod report;
 pub mod scan;
 pub mod session;

@@ -1,0 +1,9 @@
+//! The views: what was judged elsewhere, shown. A view chooses form and amount, never changes a verdict.
+//!
+//! `terminal`, `json` and `html` are one view each; all text passes through `escape` on its way out, whoever wrote it.
+
+pub mod escape;
+pub mod json;
+pub mod layout;
+pub mod terminal;
+pub mod words;
