@@ -3,4 +3,5 @@
 //! Ids: `SW0…` causes, `SW1…` detectors, `SW2…`–`SW6…` messages (`SW2…`/`SW3…` OpenSSH, `SW4…` PAM, `SW5…` Dropbear,
 //! `SW6…` tcp wrappers and the platform), `SW7…` client-side messages, `SW8…` keywords, `SW9…` algorithms.
 
+pub mod causes;
 pub mod messages;
