@@ -6,7 +6,7 @@
 use crate::addr::{Addr, Cidr};
 use crate::catalog::messages::Hostile;
 use crate::detect::{Context, Detectors, Fact};
-use crate::event::catalog;
+use crate::event::{Row, catalog};
 use crate::finding::Finding;
 use crate::line::Program;
 use crate::names::{AddrId, Limits, Names, UserId};
@@ -42,6 +42,11 @@ impl Filter {
 
     fn names(&self) -> bool {
         !self.addrs.is_empty() || !self.users.is_empty()
+    }
+
+    /// Whether it leaves anything out.
+    pub fn any(&self) -> bool {
+        self.names() || !self.hosts.is_empty() || self.since.is_some() || self.until.is_some()
     }
 }
 
@@ -118,11 +123,15 @@ pub struct Analysis {
 /// What became of one record: for callers that print every line.
 #[derive(Clone, Copy, Debug)]
 pub struct Resolved {
+    /// Differs from the record's where the line only says that the one before was repeated.
+    pub row: Row,
     pub addr: AddrId,
     pub user: UserId,
     pub port: u16,
     pub hostile: bool,
     pub time: Option<Time>,
+    /// It is not what a filter leaves out.
+    pub passed: bool,
 }
 
 impl Analysis {
@@ -294,11 +303,13 @@ impl Analysis {
             self.last_time
         }));
         let mut out = Resolved {
+            row: record.row,
             addr,
             user,
             port: record.port,
             hostile: record.is(flag::HOSTILE) && addr != NONE,
             time,
+            passed: false,
         };
         if !wanted || (time.is_some() && !self.filter.time(now)) {
             return out;
@@ -356,6 +367,7 @@ impl Analysis {
         if self.filter.names() && !self.passes(out.addr, out.user) {
             return out;
         }
+        out.passed = true;
         let fact = Fact {
             time: now,
             at,

@@ -22,5 +22,5 @@ pub mod scan;
 pub mod session;
 pub mod template;
 pub mod time;
-pub mod version;
 pub mod transcode;
+pub mod version;

@@ -94,7 +94,7 @@ pub struct LineParser<'z> {
 }
 
 /// Counts years on where the log writes none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Years {
     pub year: i32,
     /// Month of the last stamp (1–12), 0 before the first.

@@ -1,5 +1,32 @@
-//! sshwhy: says why.
-#[allow(dead_code, unused_imports)] // until the verbs are wired
-mod source;
+//! sshwhy: says why. Parses what was typed, runs the verb, turns its end into an exit code.
 
-fn main() {}
+mod cli;
+mod cmd;
+mod exit;
+mod feed;
+mod pipeline;
+mod source;
+mod zone;
+
+use clap::Parser;
+use cli::{Cli, Verb};
+use exit::{Exit, FAILED};
+use std::process::ExitCode;
+
+fn run(cli: Cli) -> Result<Exit, String> {
+    match cli.verb {
+        Verb::Report(args) => cmd::report::run(args),
+        Verb::Events(args) => cmd::events::run(args),
+        Verb::Explain(args) => cmd::explain::run(args),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(exit) => exit.into(),
+        Err(message) => {
+            eprintln!("sshwhy: {message}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! `terminal`, `json` and `html` are one view each; all text passes through `escape` on its way out, whoever wrote it.
 
 pub mod escape;
+pub mod events;
 pub mod json;
 pub mod layout;
 pub mod terminal;

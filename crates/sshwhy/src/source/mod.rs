@@ -13,7 +13,7 @@ mod testing;
 mod unpack;
 
 pub use expand::expand;
-pub use read::{BLOCK, Block, Blocks, Outcome};
+pub use read::{Block, Blocks};
 
 use sshwhy_core::report::Skipped;
 use std::path::PathBuf;

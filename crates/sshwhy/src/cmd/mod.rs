@@ -1,0 +1,6 @@
+//! One file for each verb, each a straight line from what was typed to what is shown.
+
+pub mod events;
+pub mod explain;
+pub mod reading;
+pub mod report;

@@ -1,0 +1,162 @@
+//! `report`: what happened?
+
+use super::reading::{Ready, ready};
+use crate::cli::{Report as Args, ReportFormat};
+use crate::exit::Exit;
+use crate::feed::Feed;
+use crate::pipeline;
+use sshwhy_core::analysis::Analysis;
+use sshwhy_core::detect::Detectors;
+use sshwhy_core::names::Limits;
+use sshwhy_core::render::terminal::TextOptions;
+use sshwhy_core::render::{json, terminal};
+use sshwhy_core::report::Report;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub fn run(args: Args) -> Result<Exit, String> {
+    let Ready {
+        feed,
+        zone,
+        filter,
+        threads,
+    } = ready(&args.reading)?;
+    let mut analysis = Analysis::new(
+        zone.clone(),
+        filter,
+        Limits::default(),
+        Detectors::default(),
+    );
+    for name in &feed.names {
+        analysis.file(name);
+    }
+    let total = feed.total_bytes;
+    let feed = Mutex::new(feed);
+    let bar = Progress::new(total);
+    let analysis = pipeline::run(&feed, analysis, &zone, threads, None, &|read| {
+        bar.show(read)
+    });
+    bar.clear();
+    let feed = feed
+        .into_inner()
+        .map_err(|_| "a worker failed; this is a bug, and its message stands above".to_owned())?;
+    let year_note = feed.year_note();
+    let Feed {
+        skipped, mut notes, ..
+    } = feed;
+    notes.extend(year_note);
+    let partial = !skipped.is_empty();
+    let report = analysis.finish(skipped, notes);
+    if report.input.lines == 0 && partial && report.input.files.is_empty() {
+        return Err(nothing_read(&report));
+    }
+    let text = match args.format {
+        ReportFormat::Json => json::report(&report, false),
+        ReportFormat::Html => return Err("no HTML yet".to_owned()),
+        ReportFormat::Text => {
+            let on_terminal = args.output.is_none() && io::stdout().is_terminal();
+            let mut options = TextOptions::new(&zone);
+            options.colour =
+                on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            options.width = width(on_terminal);
+            if args.all {
+                options.limit = usize::MAX;
+            }
+            terminal::report(&report, &options)
+        }
+    };
+    match &args.output {
+        Some(path) => std::fs::write(path, text)
+            .map_err(|e| format!("cannot write {}: {e}", path.display()))?,
+        None => print(text.as_bytes())?,
+    }
+    Ok(Exit::of(&report.findings, partial))
+}
+
+fn nothing_read(report: &Report) -> String {
+    let reasons: Vec<String> = report
+        .input
+        .skipped
+        .iter()
+        .map(|s| {
+            format!(
+                "\n  {}: {}{}",
+                s.name,
+                s.what,
+                if s.advice.is_empty() {
+                    String::new()
+                } else {
+                    format!("; {}", s.advice)
+                }
+            )
+        })
+        .collect();
+    format!("nothing could be read{}", reasons.concat())
+}
+
+/// Writes to standard output; somebody who stops reading (`| head`) is no error.
+pub fn print(text: &[u8]) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {e}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn width(on_terminal: bool) -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let asked = on_terminal
+        .then(|| terminal_size::terminal_size().map(|(w, _)| usize::from(w.0)))
+        .flatten();
+    columns
+        .or(asked)
+        .unwrap_or(if on_terminal { 80 } else { 100 })
+        .clamp(40, 160)
+}
+
+/// A bar on standard error, for input that takes a while and somebody who watches.
+struct Progress {
+    total: u64,
+    shown: AtomicU64,
+    visible: bool,
+}
+
+/// Below this nobody has time to read a bar.
+const WORTH_A_BAR: u64 = 64 << 20;
+
+impl Progress {
+    fn new(total: u64) -> Progress {
+        Progress {
+            total,
+            shown: AtomicU64::new(0),
+            visible: total >= WORTH_A_BAR && io::stderr().is_terminal(),
+        }
+    }
+
+    fn show(&self, read: u64) {
+        if !self.visible {
+            return;
+        }
+        let percent = (read.saturating_mul(100) / self.total.max(1)).min(100);
+        if self.shown.swap(percent, Ordering::Relaxed) == percent {
+            return;
+        }
+        let full = (percent / 4) as usize;
+        eprint!(
+            "\r[{}{}] {percent:3} %  {} of {} MB",
+            "=".repeat(full),
+            " ".repeat(25 - full.min(25)),
+            read >> 20,
+            self.total >> 20
+        );
+    }
+
+    fn clear(&self) {
+        if self.visible {
+            eprint!("\r{:60}\r", "");
+        }
+    }
+}
