@@ -24,6 +24,16 @@
 //! | `n`, `count`, `pid`, `uid`, `euid`, `gid`, `seconds`, `line`, `serial`, `masklen`, `len`, `channel`, `fd`, `type` | a number | |
 //! | any other | free text | `text` |
 
+mod dropbear;
+mod openssh_auth;
+mod openssh_config;
+mod openssh_connection;
+mod openssh_internal;
+mod openssh_key;
+mod openssh_session;
+mod pam;
+mod platform;
+
 /// Who writes the message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Daemon {
@@ -98,6 +108,19 @@ pub struct Text {
     pub until: &'static str,
 }
 
+impl Text {
+    /// A wording of the releases `since`–`until`.
+    pub const fn new(text: &'static str, since: &'static str, until: &'static str) -> Text {
+        Text { text, since, until }
+    }
+
+    /// A wording that the oldest release read (OpenSSH 5.3, Linux-PAM 1.1.0, Dropbear 0.52) and the newest have, or one whose
+    /// releases are not known.
+    pub const fn any(text: &'static str) -> Text {
+        Text::new(text, "", "")
+    }
+}
+
 /// One message of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Message {
@@ -120,9 +143,179 @@ pub struct Message {
 }
 
 /// Every table of the catalogue.
-pub const TABLES: &[&[Message]] = &[];
+pub const TABLES: &[&[Message]] = &[
+    openssh_auth::ROWS,
+    openssh_connection::ROWS,
+    openssh_session::ROWS,
+    openssh_key::ROWS,
+    openssh_config::ROWS,
+    openssh_internal::ROWS,
+    pam::ROWS,
+    dropbear::ROWS,
+    platform::ROWS,
+];
 
 /// Every row, table by table.
 pub fn all() -> impl Iterator<Item = &'static Message> {
     TABLES.iter().flat_map(|t| t.iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    /// Names that a slot may have and that are a field or a shape of their own; all other names are free text.
+    fn slot_is_known(slot: &str) -> bool {
+        let inner = slot.strip_suffix('?').unwrap_or(slot);
+        if let Some(words) = slot.strip_prefix('=') {
+            return words.split('|').count() > 1 && words.split('|').all(|w| !w.is_empty());
+        }
+        if let Some(literal) = slot.strip_prefix('?') {
+            return !literal.is_empty();
+        }
+        !inner.is_empty()
+            && inner
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    }
+
+    /// Literal parts and slots of a wording; `None` where braces do not pair up.
+    fn parts(text: &str) -> Option<(Vec<&str>, Vec<&str>)> {
+        let (mut literals, mut slots, mut rest) = (Vec::new(), Vec::new(), text);
+        while let Some(open) = rest.find('{') {
+            literals.push(&rest[..open]);
+            let close = open + rest[open..].find('}')?;
+            slots.push(&rest[open + 1..close]);
+            rest = &rest[close + 1..];
+        }
+        literals.push(rest);
+        let clean = |s: &&str| !s.contains(['{', '}']);
+        (literals.iter().all(clean) && slots.iter().all(clean)).then_some((literals, slots))
+    }
+
+    fn release(version: &str) -> Vec<u32> {
+        version
+            .split('.')
+            .map(|part| part.parse().expect(version))
+            .collect()
+    }
+
+    #[test]
+    fn ids_are_unique_and_say_who_speaks() {
+        let mut seen = HashMap::new();
+        for m in all() {
+            let number: u32 = m.id.strip_prefix("SW").unwrap().parse().unwrap();
+            let range = match m.daemon {
+                Daemon::Openssh => 2001..4000,
+                Daemon::Pam => 4001..5000,
+                Daemon::Dropbear => 5001..6000,
+                _ => 6001..7000,
+            };
+            assert!(range.contains(&number), "{}", m.id);
+            assert_eq!(m.id.len(), 6, "{}", m.id);
+            if let Some(other) = seen.insert(m.id, m.slug) {
+                panic!("{} is both {other} and {}", m.id, m.slug);
+            }
+        }
+    }
+
+    #[test]
+    fn slugs_are_unique_kebab_case() {
+        let mut seen = HashMap::new();
+        for m in all() {
+            let kebab = m.slug.split('-').all(|w| {
+                !w.is_empty()
+                    && w.bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            });
+            assert!(kebab, "{}", m.slug);
+            assert!(m.slug.len() <= 44, "{}", m.slug);
+            assert!(
+                !matches!(m.slug, "other" | "unknown"),
+                "these two say that no row fits"
+            );
+            if let Some(other) = seen.insert(m.slug, m.id) {
+                panic!("{} is both {other} and {}", m.slug, m.id);
+            }
+        }
+    }
+
+    #[test]
+    fn wordings_are_well_formed() {
+        for m in all() {
+            // The matcher numbers the wordings of a row in one byte.
+            assert!(!m.texts.is_empty() && m.texts.len() <= 255, "{}", m.id);
+            for t in m.texts {
+                let (literals, slots) = parts(t.text).unwrap_or_else(|| panic!("{}", t.text));
+                for slot in &slots {
+                    assert!(slot_is_known(slot), "{}: {{{slot}}}", t.text);
+                }
+                let letters = |s: &&str, n| {
+                    s.split(|c: char| !c.is_ascii_alphanumeric())
+                        .any(|w| w.len() >= n)
+                };
+                // Enough of sshd's own words to tell the line from any other.
+                assert!(
+                    slots.is_empty()
+                        || literals.iter().any(|l| letters(l, 4))
+                        || letters(&literals[0], 3),
+                    "{}: nothing literal in {}",
+                    m.id,
+                    t.text
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn releases_parse_and_stand_in_order() {
+        for m in all() {
+            for t in m.texts {
+                for version in [t.since, t.until] {
+                    assert!(
+                        version.is_empty() || release(version).len() >= 2,
+                        "{version}"
+                    );
+                }
+                if !t.since.is_empty() && !t.until.is_empty() {
+                    assert!(release(t.since) <= release(t.until), "{}", t.text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_rows_share_a_wording() {
+        // sshd prints tcp wrappers' and PAM's lines as its own; Dropbear and the platform are other programs.
+        let speaker = |d| match d {
+            Daemon::Openssh | Daemon::Pam | Daemon::TcpWrappers => 0,
+            Daemon::Dropbear => 1,
+            Daemon::Systemd | Daemon::Kernel | Daemon::Platform => 2,
+        };
+        let mut seen = HashMap::new();
+        for m in all() {
+            for t in m.texts {
+                if let Some(other) = seen.insert((speaker(m.daemon), t.text), m.id) {
+                    panic!("{other} and {} both have {}", m.id, t.text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_say_something_in_full() {
+        for m in all() {
+            for text in [m.meaning, m.example, m.near_miss] {
+                assert!(!text.trim().is_empty(), "{}", m.id);
+            }
+            assert!(
+                m.meaning.ends_with('.') && !m.meaning.contains(". "),
+                "{}: one sentence: {}",
+                m.id,
+                m.meaning
+            );
+            assert_ne!(m.example, m.near_miss, "{}", m.id);
+        }
+    }
 }
