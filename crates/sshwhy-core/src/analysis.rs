@@ -354,10 +354,13 @@ impl Analysis {
             session_hostile = s.hostile;
         }
         if record.row != UNKNOWN {
-            out.hostile = out.addr != NONE
-                && (record.is(flag::HOSTILE)
-                    || (catalog().row(record.row).hostile == Hostile::InContext
-                        && session_hostile));
+            let counts = record.is(flag::HOSTILE)
+                || match catalog().row(record.row).hostile {
+                    Hostile::InContext => session_hostile,
+                    Hostile::Once => !session_hostile,
+                    Hostile::No | Hostile::Yes | Hostile::Preauth => false,
+                };
+            out.hostile = out.addr != NONE && counts;
         }
         if out.hostile
             && let Some(s) = slot.and_then(|s| self.sessions.get_mut(s))

@@ -86,7 +86,7 @@ impl<'a> Event<'a> {
         match self.message().hostile {
             Hostile::Yes => true,
             Hostile::Preauth => self.preauth,
-            Hostile::No | Hostile::InContext => false,
+            Hostile::No | Hostile::InContext | Hostile::Once => false,
         }
     }
 }
@@ -191,17 +191,14 @@ impl Catalog {
         ident: &[u8],
         message: &'a [u8],
     ) -> Option<Event<'a>> {
-        let (body, preauth) = strip(message);
-        let hit = match program {
-            Program::Sshd | Program::Bare => self.sshd_event(ident, body),
-            Program::Dropbear => self
-                .dropbear
-                .find(body)
-                .or_else(|| self.pam_event(body))
-                .map(|h| (h, 0)),
-            Program::Platform => self.platform.find(body).map(|h| (h, 0)),
-            Program::Audit | Program::Other => None,
-        };
+        let (whole, preauth) = strip(message);
+        let mut body = whole;
+        let mut hit = self.hit(program, ident, body);
+        if hit.is_none() && whole.last() == Some(&b' ') {
+            // Some relays leave a space behind; a wording that ends in one was tried first.
+            body = whole.trim_ascii_end();
+            hit = self.hit(program, ident, body);
+        }
         let ((number, mut fields), offset) = hit?;
         if offset != 0 {
             shift(&mut fields, offset);
@@ -213,6 +210,23 @@ impl Catalog {
             fields,
             preauth,
         })
+    }
+
+    /// The wording's number, the fields, and by how much they are to be moved.
+    fn hit(&self, program: Program, ident: &[u8], body: &[u8]) -> Option<((u32, Fields), u32)> {
+        match program {
+            Program::Sshd => self.sshd_event(ident, body),
+            Program::Bare => self
+                .sshd_event(ident, body)
+                .or_else(|| self.dropbear.find(body).map(|h| (h, 0))),
+            Program::Dropbear => self
+                .dropbear
+                .find(body)
+                .or_else(|| self.pam_event(body))
+                .map(|h| (h, 0)),
+            Program::Platform => self.platform.find(body).map(|h| (h, 0)),
+            Program::Audit | Program::Other => None,
+        }
     }
 
     fn sshd_event(&self, ident: &[u8], body: &[u8]) -> Option<((u32, Fields), u32)> {
@@ -292,7 +306,6 @@ pub fn strip(message: &[u8]) -> (&[u8], bool) {
                 body = body.strip_prefix(level).unwrap_or(body);
             }
         }
-        Some(b'i') => body = body.strip_prefix(b"internal error: ").unwrap_or(body),
         Some(b'w') => body = body.strip_prefix(b"warning: ").unwrap_or(body),
         _ => {}
     }

@@ -411,6 +411,17 @@ impl<'z> LineParser<'z> {
                 ..audit
             };
         }
+        // Dropbear on standard error: `[825] Jul 10 23:53:52 message`.
+        if let Some((pid, mut inner)) = dropbear_prefix(cur.rest())
+            && let Some(stamp) = self.stamp(&mut inner)
+        {
+            line.time = stamp.time;
+            line.twice = stamp.twice;
+            line.pid = Some(pid);
+            line.program = Program::Dropbear;
+            line.message = inner.rest();
+            return line;
+        }
         // Windows: `4532 2026-11-03 04:05:06.123 message`.
         if let Some((pid, len)) = number(cur.rest()) {
             let after = cur.rest().get(len..).and_then(|r| r.strip_prefix(b" "));
@@ -801,6 +812,13 @@ fn priority_of(word: &[u8]) -> Option<u8> {
     Some((facility * 8 + level) as u8)
 }
 
+/// `[825] ` in front of a time: (pid, the rest).
+fn dropbear_prefix(text: &[u8]) -> Option<(u32, Cursor<'_>)> {
+    let (pid, len) = number(text.strip_prefix(b"[")?)?;
+    let rest = text.get(len + 1..)?.strip_prefix(b"] ")?;
+    Some((pid, Cursor::new(rest)))
+}
+
 /// Takes what wraps the message itself off: Solaris' `[ID …]`, repeats, a kernel time that a relay put in.
 fn unwrap_message(line: &mut Line<'_>) {
     let mut message = line.message;
@@ -809,6 +827,14 @@ fn unwrap_message(line: &mut Line<'_>) {
         message = message.get(1..).unwrap_or_default();
     }
     match message.first() {
+        Some(b'[') if line.program == Program::Dropbear => {
+            // Logged to standard error and to syslog by whoever runs it.
+            if let Some((_, mut inner)) = dropbear_prefix(message)
+                && rfc3164(&mut inner).is_some()
+            {
+                message = inner.rest().strip_prefix(b" ").unwrap_or(inner.rest());
+            }
+        }
         Some(b'[') if message.starts_with(b"[ID ") => {
             if let Some(close) = memmem::find(message, b"] ") {
                 message = message.get(close + 2..).unwrap_or_default();
@@ -1068,6 +1094,8 @@ fn push_one_line(out: &mut Vec<u8>, message: &[u8]) {
 
 /// `type=USER_LOGIN msg=audit(1793678706.123:45): …` → the whole record as message, with time and pid.
 fn audit_line(text: &[u8]) -> Option<Line<'_>> {
+    // A central auditd puts `node=NAME ` in front.
+    let text = text.get(memmem::find(text, b"type=")?..)?;
     let at = memmem::find(text, b"msg=audit(")?;
     let inside = text.get(at + 10..)?;
     let (secs, len) = long_number(inside)?;

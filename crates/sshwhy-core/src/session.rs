@@ -335,7 +335,8 @@ impl Sessions {
             // A login timeout is the listener's line about another process.
             let foreign = role == Role::Timeout && other_peer;
             let stale = s.accepted.is_none() && time.0 - s.last.0 > PREAUTH_QUIET;
-            let anew = s.closing && role == Role::Connection;
+            // sshd says `Connection from` once, first; a few seconds of disorder aside.
+            let anew = role == Role::Connection && (s.closing || time.0 - s.first.0 > 5 * SECOND);
             if foreign {
                 slot = self.by_port.get(&(addr, record.port)).copied();
             } else if other_peer || stale || anew {

@@ -24,6 +24,7 @@
 //! | `n`, `count`, `pid`, `uid`, `euid`, `gid`, `seconds`, `line`, `serial`, `masklen`, `len`, `channel`, `fd`, `type` | a number | |
 //! | any other | free text | `text` |
 
+mod audit;
 mod dropbear;
 mod openssh_auth;
 mod openssh_config;
@@ -96,6 +97,8 @@ pub enum Hostile {
     Preauth,
     /// Only when the connection it belongs to has shown its intent in an earlier line.
     InContext,
+    /// Unless an earlier line of its connection did already: a summary of what was counted.
+    Once,
 }
 
 /// One wording of a message.
@@ -153,6 +156,7 @@ pub const TABLES: &[&[Message]] = &[
     pam::ROWS,
     dropbear::ROWS,
     platform::ROWS,
+    audit::ROWS,
 ];
 
 /// Every row, table by table.

@@ -1116,7 +1116,7 @@ pub const ROWS: &[Message] = &[
         slug: "disconnecting-too-many-failures",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
-        hostile: Hostile::InContext,
+        hostile: Hostile::Once,
         cause: "too-many-auth-failures",
         meaning: "sshd ends the connection because of too many failed attempts.",
         texts: &[

@@ -1,0 +1,82 @@
+//! What the kernel's audit system records about SSH logins (auditd's raw log). User and address are `acct=` and `addr=`.
+
+use super::{Daemon, Hostile, Message, Outcome, Text};
+
+pub const ROWS: &[Message] = &[
+    Message {
+        id: "SW6101",
+        slug: "audit-login-failed",
+        daemon: Daemon::Platform,
+        outcome: Outcome::AuthFailure,
+        hostile: Hostile::Yes,
+        cause: "",
+        meaning: "The audit system recorded a login that failed.",
+        texts: &[Text::any("type=USER_LOGIN {text}res=failed{text?}")],
+        example: "type=USER_LOGIN msg=audit(1793678706.123:45): pid=812 uid=0 auid=4294967295 ses=4294967295 msg='op=login acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=sshd res=failed'",
+        near_miss: "type=USER_LOGIN msg=audit(1793678706.123:45): pid=812 msg='op=login acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=success'",
+    },
+    Message {
+        id: "SW6106",
+        slug: "audit-login-failed-summary",
+        daemon: Daemon::Platform,
+        outcome: Outcome::AuthFailure,
+        // sshd as patched by Fedora and RHEL (`terminal=ssh`) records USER_AUTH or USER_ERR for each failure and this at the
+        // end; upstream (audit-linux.c, `terminal=sshd`) records only the one above.
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "The audit system recorded that a connection ended without a login; the failures have records of their own.",
+        texts: &[Text::any(
+            "type=USER_LOGIN {text} terminal=ssh res=failed{text?}",
+        )],
+        example: "type=USER_LOGIN msg=audit(1793678706.123:45): pid=812 uid=0 auid=4294967295 ses=4294967295 msg='op=login acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'",
+        near_miss: "type=USER_LOGIN msg=audit(1793678706.123:45): pid=812 uid=0 auid=4294967295 ses=4294967295 msg='op=login acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=sshd res=failed'",
+    },
+    Message {
+        id: "SW6102",
+        slug: "audit-auth-failed",
+        daemon: Daemon::Platform,
+        outcome: Outcome::AuthFailure,
+        hostile: Hostile::Yes,
+        cause: "",
+        meaning: "The audit system recorded a failed authentication (PAM or a key).",
+        texts: &[Text::any("type=USER_AUTH {text}res=failed{text?}")],
+        example: "type=USER_AUTH msg=audit(1793678706.123:45): pid=812 uid=0 auid=4294967295 ses=4294967295 msg='op=password acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'",
+        near_miss: "type=USER_ACCT msg=audit(1793678706.123:45): pid=812 msg='op=PAM:accounting acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=? addr=192.0.2.7 terminal=ssh res=failed'",
+    },
+    Message {
+        id: "SW6103",
+        slug: "audit-bad-identity",
+        daemon: Daemon::Platform,
+        outcome: Outcome::AuthFailure,
+        hostile: Hostile::Yes,
+        cause: "",
+        meaning: "The audit system recorded that PAM could not identify who asks to log in.",
+        texts: &[Text::any("type=USER_ERR {text}res=failed{text?}")],
+        example: "type=USER_ERR msg=audit(1793678706.123:45): pid=812 uid=0 auid=4294967295 ses=4294967295 msg='op=PAM:bad_ident acct=\"?\" exe=\"/usr/sbin/sshd\" hostname=192.0.2.7 addr=192.0.2.7 terminal=ssh res=failed'",
+        near_miss: "type=USER_END msg=audit(1793678706.123:45): pid=812 msg='op=PAM:session_close acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=? addr=? terminal=ssh res=failed'",
+    },
+    Message {
+        id: "SW6104",
+        slug: "audit-login",
+        daemon: Daemon::Platform,
+        outcome: Outcome::Success,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "The audit system recorded a login that succeeded.",
+        texts: &[Text::any("type=USER_LOGIN {text}res=success{text?}")],
+        example: "type=USER_LOGIN msg=audit(1793678706.123:45): pid=812 uid=0 auid=1000 ses=36 msg='op=login id=1000 exe=\"/usr/sbin/sshd\" hostname=192.0.2.7 addr=192.0.2.7 terminal=/dev/pts/1 res=success'",
+        near_miss: "type=USER_LOGOUT msg=audit(1793678706.123:45): pid=812 msg='op=login id=1000 exe=\"/usr/sbin/sshd\" hostname=192.0.2.7 addr=192.0.2.7 terminal=/dev/pts/1 res=success'",
+    },
+    Message {
+        id: "SW6105",
+        slug: "audit-record",
+        daemon: Daemon::Platform,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "The audit system recorded a step of an SSH login (keys, accounting, session).",
+        texts: &[Text::any("type={text} msg=audit({text}")],
+        example: "type=USER_START msg=audit(1793678706.123:45): pid=812 uid=0 auid=1000 ses=36 msg='op=PAM:session_open acct=\"bob\" exe=\"/usr/sbin/sshd\" hostname=192.0.2.7 addr=192.0.2.7 terminal=ssh res=success'",
+        near_miss: "type=USER_START audit(1793678706.123:45): pid=812 res=success",
+    },
+];
