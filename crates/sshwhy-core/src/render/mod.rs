@@ -2,6 +2,7 @@
 //!
 //! `terminal`, `json` and `html` are one view each; all text passes through `escape` on its way out, whoever wrote it.
 
+pub mod arrange;
 pub mod escape;
 pub mod events;
 pub mod json;

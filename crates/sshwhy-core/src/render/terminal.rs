@@ -1,13 +1,14 @@
 //! The text view: the verdict first, then the findings that need a person, then the long tail, then what was read.
 //!
-//! Four hundred attackers must not push one break-in off the screen: what is severe or alone of its kind stands in full,
-//! the rest of a kind in a table of one line each, cut with a count. Without colour there is no escape byte at all.
+//! What stands in full and what in a table is [`arrange`]'s choice; tables are cut with a count. Without colour there is
+//! no escape byte at all.
 
+use super::arrange::{self, Block, SERIES, Tail};
 use super::escape::terminal as esc;
 use super::layout::{self, Column, cut, pad, table, wrap};
 use super::words;
-use crate::finding::{Evidence, Finding, Kind, Severity, Step};
-use crate::report::{Activity, Bucket, Input, Login, Report};
+use crate::finding::{Evidence, Finding, Severity, Step};
+use crate::report::{Activity, Input, Report};
 use crate::time::{Time, Zone};
 
 /// How a text view looks.
@@ -101,14 +102,10 @@ fn tag(severity: Severity) -> &'static str {
 const INDENT: usize = 9;
 /// Wider prose is hard to read; tables may use the whole line.
 const PROSE: usize = 110;
-/// Findings of one kind that stand in full when they are high, not critical.
-const FULL_HIGH: usize = 3;
 /// An address is never cut, host names are: the longest IPv6 address with its prefix length.
 const ADDRESS: usize = 43;
 /// Longest text of one evidence line, in lines of the view.
 const EVIDENCE_LINES: usize = 3;
-
-type CountOf = fn(&Bucket) -> u64;
 
 struct Page<'a> {
     out: String,
@@ -228,15 +225,14 @@ impl<'a> Page<'a> {
     }
 
     fn findings(&mut self, findings: &[Finding]) {
-        let (full, groups) = arrange(findings, self.opts.all());
-        // A table of attackers stands below what needs a person, above what only needs to be known.
-        let minor = |severity: Severity| severity < Severity::Medium;
-        for pass in [false, true] {
-            for f in full.iter().filter(|f| minor(f.severity) == pass) {
-                self.finding(f);
-            }
-            for group in groups.iter().filter(|g| minor(g.severity()) == pass) {
-                self.group(group);
+        if self.opts.all() {
+            findings.iter().for_each(|f| self.finding(f));
+            return;
+        }
+        for block in arrange::blocks(findings) {
+            match block {
+                Block::Full(f) => self.finding(f),
+                Block::Tail(tail) => self.tail(&tail),
             }
         }
     }
@@ -391,25 +387,25 @@ impl<'a> Page<'a> {
     }
 
     /// The long tail of one kind: a line each.
-    fn group(&mut self, group: &Group<'_>) {
-        let Some(best) = group.rest.first() else {
+    fn tail(&mut self, tail: &Tail<'_>) {
+        let Some(best) = tail.findings.first() else {
             return;
         };
-        let n = group.rest.len() as u64;
+        let n = tail.findings.len() as u64;
         let label = words::label(best.slug);
-        let text = if group.full > 0 {
+        let text = if tail.full > 0 {
             format!("{label}: {} more", words::thousands(n))
         } else {
             format!("{label}: {}", words::count(n, "finding", "findings"))
         };
         self.blank();
         self.headline(best.severity, &esc(&text));
-        let mixed = group.rest.iter().any(|f| f.severity != best.severity);
+        let mixed = tail.findings.iter().any(|f| f.severity != best.severity);
         let zone = self.opts.zone;
         let moment = |t: Option<Time>| t.map_or(String::new(), |t| words::minute(t, zone));
-        let shown = group.rest.len().min(self.opts.limit);
-        let rows: Vec<Vec<String>> = group
-            .rest
+        let shown = tail.findings.len().min(self.opts.limit);
+        let rows: Vec<Vec<String>> = tail
+            .findings
             .iter()
             .take(shown)
             .map(|f| {
@@ -456,7 +452,7 @@ impl<'a> Page<'a> {
             f.remedy.first().map(|s| &s.action) == best.remedy.first().map(|s| &s.action)
         };
         if let Some(step) = best.remedy.first()
-            && group.rest.iter().all(same)
+            && tail.findings.iter().all(same)
         {
             self.labelled_text("next", &format!("{}; for the first of them:", action(step)));
             if let Some(command) = &step.command {
@@ -468,51 +464,35 @@ impl<'a> Page<'a> {
     }
 
     fn activity(&mut self, activity: &Activity) {
-        let total =
-            |f: fn(&Bucket) -> u64| activity.buckets.iter().map(f).fold(0, u64::saturating_add);
-        let kinds: [(&str, CountOf); 3] = [
-            ("failures", |b| b.failures),
-            ("logins", |b| b.accepted),
-            ("other", |b| b.other),
-        ];
-        let (Some(first), Some(last)) = (activity.buckets.first(), activity.buckets.last()) else {
+        let widest = SERIES
+            .iter()
+            .map(|s| words::thousands(s.total(&activity.buckets)).len())
+            .max();
+        let room = self.prose.saturating_sub(20 + widest.unwrap_or(0));
+        let Some((seconds, columns)) = arrange::columns(activity, room) else {
             return;
         };
-        if activity.buckets.len() < 2 || kinds.iter().all(|k| total(k.1) == 0) {
-            return;
-        }
-        let widest = kinds
-            .iter()
-            .map(|k| words::thousands(total(k.1)).len())
-            .max();
-        let columns = self.prose.saturating_sub(20 + widest.unwrap_or(0)).max(1);
-        let per = activity.buckets.len().div_ceil(columns);
-        let step = activity.bucket_seconds.saturating_mul(per as u64);
-        self.heading(&format!("Activity, {} a column", words::duration(step)));
-        for (name, count) in kinds {
-            if total(count) == 0 {
+        self.heading(&format!("Activity, {} a column", words::duration(seconds)));
+        for series in SERIES {
+            let most = series.most(&columns);
+            if most == 0 {
                 continue;
             }
-            let sums: Vec<u64> = activity
-                .buckets
-                .chunks(per)
-                .map(|c| c.iter().map(count).fold(0, u64::saturating_add))
-                .collect();
-            let most = sums.iter().copied().max().unwrap_or(0);
-            let bars: String = sums.iter().map(|n| bar(*n, most)).collect();
-            let name = self.paint(Style::Faint, name) + &" ".repeat(10 - name.len());
+            let bars: String = columns.iter().map(|b| bar((series.of)(b), most)).collect();
+            let gap = " ".repeat(10 - series.name.len());
+            let name = self.paint(Style::Faint, series.name) + &gap;
             let most = format!("  most {}", words::thousands(most));
-            let fits = 12 + sums.len() + most.len() <= self.opts.width;
+            let fits = 12 + columns.len() + most.len() <= self.opts.width;
             self.line(&format!("  {name}{bars}{}", if fits { &most } else { "" }));
         }
-        let zone = self.opts.zone;
-        let from = words::minute(first.start, zone);
-        let to = words::minute(last.start, zone);
-        let shown = activity.buckets.len().div_ceil(per);
-        let axis = if shown >= from.len() + to.len() + 3 {
-            format!("{from}{}{to}", " ".repeat(shown - from.len() - to.len()))
-        } else {
-            format!("{from} – {to}")
+        let (Some(first), Some(last)) = (columns.first(), columns.last()) else {
+            return;
+        };
+        let from = words::minute(first.start, self.opts.zone);
+        let to = words::minute(last.start, self.opts.zone);
+        let axis = match columns.len().checked_sub(from.len() + to.len()) {
+            Some(gap) if gap > 2 => format!("{from}{}{to}", " ".repeat(gap)),
+            _ => format!("{from} – {to}"),
         };
         self.paragraph(Style::Faint, &" ".repeat(12), &axis);
     }
@@ -612,7 +592,7 @@ impl<'a> Page<'a> {
         if r.logins.is_empty() {
             return;
         }
-        let shown = pick_logins(&r.logins, self.opts.limit);
+        let shown = arrange::logins(&r.logins, self.opts.limit);
         let zone = self.opts.zone;
         let all = (r.logins.len() as u64).saturating_add(r.logins_cut);
         let chosen = if shown.len() < r.logins.len() {
@@ -756,93 +736,6 @@ impl<'a> Page<'a> {
     }
 }
 
-struct Group<'a> {
-    /// How many of this kind stand in full.
-    full: usize,
-    /// The others, best first.
-    rest: Vec<&'a Finding>,
-}
-
-impl Group<'_> {
-    fn severity(&self) -> Severity {
-        self.rest
-            .first()
-            .map_or(Severity::Informational, |f| f.severity)
-    }
-}
-
-/// Which findings stand in full, in their order, and which go to a table, by kind in the order of the best of each.
-fn arrange(findings: &[Finding], all: bool) -> (Vec<&Finding>, Vec<Group<'_>>) {
-    if all {
-        return (findings.iter().collect(), Vec::new());
-    }
-    #[derive(Default)]
-    struct Of {
-        total: usize,
-        full: usize,
-        rest: usize,
-    }
-    let mut kinds: Vec<(&str, Of)> = Vec::new();
-    let kind =
-        |kinds: &mut Vec<(&str, Of)>, f: &Finding| match kinds.iter().position(|k| k.0 == f.slug) {
-            Some(i) => i,
-            None => {
-                kinds.push((f.slug, Of::default()));
-                kinds.len() - 1
-            }
-        };
-    for f in findings {
-        let i = kind(&mut kinds, f);
-        if let Some(k) = kinds.get_mut(i) {
-            k.1.total += 1;
-        }
-    }
-    let mut in_full = Vec::with_capacity(findings.len());
-    for f in findings {
-        let i = kind(&mut kinds, f);
-        let Some((_, k)) = kinds.get_mut(i) else {
-            continue;
-        };
-        let quota = match f.severity {
-            _ if f.kind != Kind::Detection => usize::MAX,
-            _ if k.total <= 2 => 2,
-            Severity::Critical => 10,
-            Severity::High => FULL_HIGH,
-            _ if f.hostile => 0,
-            _ => 2,
-        };
-        let full = k.full < quota;
-        if full {
-            k.full += 1;
-        } else {
-            k.rest += 1;
-        }
-        in_full.push(full);
-    }
-    let mut full = Vec::new();
-    let mut groups: Vec<(&str, Group<'_>)> = Vec::new();
-    for (f, is_full) in findings.iter().zip(in_full) {
-        let i = kind(&mut kinds, f);
-        let k = kinds.get(i).map(|k| &k.1);
-        // A table of one row saves nothing.
-        if is_full || k.is_some_and(|k| k.rest == 1) {
-            full.push(f);
-            continue;
-        }
-        match groups.iter_mut().find(|g| g.0 == f.slug) {
-            Some(g) => g.1.rest.push(f),
-            None => groups.push((
-                f.slug,
-                Group {
-                    full: k.map_or(0, |k| k.full),
-                    rest: vec![f],
-                },
-            )),
-        }
-    }
-    (full, groups.into_iter().map(|g| g.1).collect())
-}
-
 /// `203.0.113.7 as root on bastion`
 fn who(f: &Finding) -> Option<String> {
     let s = &f.subjects;
@@ -891,22 +784,6 @@ fn action(step: &Step) -> String {
 
 fn slugs(slugs: &[&str]) -> String {
     esc(&slugs.join(", ")).into_owned()
-}
-
-/// Those that a finding names, then the latest, at most `limit`; in the order of the log.
-fn pick_logins(logins: &[Login], limit: usize) -> Vec<&Login> {
-    let mut chosen: Vec<usize> = (0..logins.len())
-        .filter(|i| logins.get(*i).is_some_and(|l| !l.findings.is_empty()))
-        .take(limit)
-        .collect();
-    let rest: Vec<usize> = (0..logins.len())
-        .rev()
-        .filter(|i| logins.get(*i).is_some_and(|l| l.findings.is_empty()))
-        .take(limit.saturating_sub(chosen.len()))
-        .collect();
-    chosen.extend(rest);
-    chosen.sort_unstable();
-    chosen.iter().filter_map(|i| logins.get(*i)).collect()
 }
 
 /// One of eight heights; anything but nothing is seen.
