@@ -5,7 +5,10 @@
 pub mod arrange;
 pub mod escape;
 pub mod events;
+pub mod html;
 pub mod json;
 pub mod layout;
+mod markup;
+mod svg;
 pub mod terminal;
 pub mod words;

@@ -363,7 +363,7 @@ impl<'a> Page<'a> {
                 String::new()
             };
             let hang = number.len();
-            for (j, line) in wrap(&action(step), self.prose - INDENT - hang)
+            for (j, line) in wrap(&esc(&words::action(step)), self.prose - INDENT - hang)
                 .iter()
                 .enumerate()
             {
@@ -392,12 +392,7 @@ impl<'a> Page<'a> {
             return;
         };
         let n = tail.findings.len() as u64;
-        let label = words::label(best.slug);
-        let text = if tail.full > 0 {
-            format!("{label}: {} more", words::thousands(n))
-        } else {
-            format!("{label}: {}", words::count(n, "finding", "findings"))
-        };
+        let text = words::tail(best.slug, tail.full, n);
         self.blank();
         self.headline(best.severity, &esc(&text));
         let mixed = tail.findings.iter().any(|f| f.severity != best.severity);
@@ -454,7 +449,10 @@ impl<'a> Page<'a> {
         if let Some(step) = best.remedy.first()
             && tail.findings.iter().all(same)
         {
-            self.labelled_text("next", &format!("{}; for the first of them:", action(step)));
+            self.labelled_text(
+                "next",
+                &esc(&format!("{}; for the first of them:", words::action(step))),
+            );
             if let Some(command) = &step.command {
                 let command = self.paint(Style::Bold, &esc(command));
                 self.labelled("", &[format!("$ {command}")]);
@@ -679,34 +677,18 @@ impl<'a> Page<'a> {
             self.table(&columns, &rows);
         }
         self.more((input.files.len() - shown) as u64, "sources");
-        let times = words::zone_name(zone, input.first, input.last);
-        let times = match input.zone.as_str() {
-            z if z.is_empty() || z == zone.name => format!("times in {times}"),
-            z => format!("local times read as {z}, shown in {times}"),
-        };
-        self.paragraph(Style::Plain, "  ", &esc(&times));
+        self.paragraph(Style::Plain, "  ", &esc(&words::zones(input, zone)));
         for v in input.versions.iter().take(self.opts.limit) {
-            let range = match (&v.since, &v.until) {
-                (Some(a), Some(b)) if a == b => a.clone(),
-                (Some(a), Some(b)) => format!("{a} – {b}"),
-                (Some(a), None) => format!("{a} or later"),
-                (None, Some(b)) => format!("{b} or earlier"),
-                (None, None) => continue,
-            };
-            let text = format!("{} runs {} {range}, by its wording", v.host, v.daemon);
-            self.paragraph(Style::Plain, "  ", &esc(&text));
+            if let Some(text) = words::version(v) {
+                self.paragraph(Style::Plain, "  ", &esc(&text));
+            }
         }
         self.more(
             input.versions.len().saturating_sub(self.opts.limit) as u64,
             "hosts",
         );
-        if input.unknown_lines > 0 {
-            let n = words::count(input.unknown_lines, "line", "lines");
-            self.paragraph(
-                Style::Plain,
-                "  ",
-                &format!("{n} about SSH logins not in the catalogue, not judged"),
-            );
+        if let Some(text) = words::unknown(input) {
+            self.paragraph(Style::Plain, "  ", &text);
         }
         for note in &input.notes {
             self.paragraph(Style::Plain, "  ", &esc(note));
@@ -761,25 +743,6 @@ fn when(f: &Finding, zone: &Zone) -> Option<String> {
         0 | 1 => span,
         n => format!("{span}, {} times", words::thousands(n)),
     })
-}
-
-/// `lock the account (on the server; risk: …)`
-fn action(step: &Step) -> String {
-    let place = match step.place {
-        "" => String::new(),
-        "network" => "in the network".to_owned(),
-        place => format!("on the {place}"),
-    };
-    let risk = match step.risk {
-        "" | "none" => String::new(),
-        risk => format!("risk: {risk}"),
-    };
-    let text = match (place.as_str(), risk.as_str()) {
-        ("", "") => step.action.clone(),
-        (a, "") | ("", a) => format!("{} ({a})", step.action),
-        (a, b) => format!("{} ({a}; {b})", step.action),
-    };
-    esc(&text).into_owned()
 }
 
 fn slugs(slugs: &[&str]) -> String {

@@ -1,6 +1,7 @@
 //! How numbers, times, amounts and names read, the same in every view.
 
-use crate::report::{Input, Report, Totals};
+use crate::finding::Step;
+use crate::report::{HostVersion, Input, Report, Totals};
 use crate::time::{SECOND, Time, Zone, human_span};
 use std::borrow::Cow;
 
@@ -220,6 +221,63 @@ pub fn verdict(r: &Report) -> Cow<'_, str> {
         ("", n) => Cow::Owned(count(n, "finding", "findings")),
         (verdict, _) => Cow::Borrowed(verdict),
     }
+}
+
+/// `lock the account (on the server; risk: …)`
+pub fn action(step: &Step) -> String {
+    let place = match step.place {
+        "" => String::new(),
+        "network" => "in the network".to_owned(),
+        place => format!("on the {place}"),
+    };
+    let risk = match step.risk {
+        "" | "none" => String::new(),
+        risk => format!("risk: {risk}"),
+    };
+    match (place.as_str(), risk.as_str()) {
+        ("", "") => step.action.clone(),
+        (a, "") | ("", a) => format!("{} ({a})", step.action),
+        (a, b) => format!("{} ({a}; {b})", step.action),
+    }
+}
+
+/// `brute force: 40 findings`, or how many more than those in full.
+pub fn tail(slug: &str, in_full: usize, rest: u64) -> String {
+    match in_full {
+        0 => format!("{}: {}", label(slug), count(rest, "finding", "findings")),
+        _ => format!("{}: {} more", label(slug), thousands(rest)),
+    }
+}
+
+/// In which zone times were read and are shown.
+pub fn zones(input: &Input, zone: &Zone) -> String {
+    let shown = zone_name(zone, input.first, input.last);
+    match input.zone.as_str() {
+        read if read.is_empty() || read == zone.name => format!("times in {shown}"),
+        read => format!("local times read as {read}, shown in {shown}"),
+    }
+}
+
+/// `bastion runs OpenSSH 9.2 – 9.7, by its wording`
+pub fn version(v: &HostVersion) -> Option<String> {
+    let range = match (&v.since, &v.until) {
+        (Some(a), Some(b)) if a == b => a.clone(),
+        (Some(a), Some(b)) => format!("{a} – {b}"),
+        (Some(a), None) => format!("{a} or later"),
+        (None, Some(b)) => format!("{b} or earlier"),
+        (None, None) => return None,
+    };
+    Some(format!(
+        "{} runs {} {range}, by its wording",
+        v.host, v.daemon
+    ))
+}
+
+/// How many lines about SSH logins nobody could judge.
+pub fn unknown(input: &Input) -> Option<String> {
+    let lines = count(input.unknown_lines, "line", "lines");
+    (input.unknown_lines > 0)
+        .then(|| format!("{lines} about SSH logins not in the catalogue, not judged"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 mod fixture;
 
 use sshwhy_core::render::terminal::{self, TextOptions};
-use sshwhy_core::render::{escape, json, layout};
+use sshwhy_core::render::{escape, html, json, layout};
 use sshwhy_core::report::Report;
 use std::path::Path;
 
@@ -176,4 +176,127 @@ fn json_is_safe_to_print_and_loses_nothing() {
         assert_eq!(found["findings"], value["findings"]);
     }
     golden("quiet.json", &json::report(&fixture::quiet(), true));
+}
+
+fn page(r: &Report) -> String {
+    html::report(r, &fixture::zone())
+}
+
+/// The tags of a page in order, each opened one closed; panics where the markup is not well formed.
+fn tags(page: &str) -> Vec<String> {
+    const VOID: [&str; 4] = ["meta", "link", "br", "!doctype"];
+    let mut open: Vec<String> = Vec::new();
+    let mut seen = Vec::new();
+    let mut rest = page;
+    while let Some(at) = rest.find('<') {
+        let text = &rest[..at];
+        assert!(
+            !text.contains('>') || open.last().is_some_and(|t| t == "style"),
+            "a bare > in {text:?}"
+        );
+        let tag = &rest[at + 1..];
+        // Attributes are double-quoted, and a quoted > or < would have been escaped.
+        let end = tag.find('>').expect("a tag ends");
+        let (tag, after) = (&tag[..end], &tag[end + 1..]);
+        assert!(!tag.contains('<'), "{tag:?}");
+        assert_eq!(tag.matches('"').count() % 2, 0, "{tag:?}");
+        rest = after;
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "closed out of order");
+            continue;
+        }
+        let name = tag.split([' ', '/']).next().unwrap_or_default().to_owned();
+        seen.push(tag.to_owned());
+        if !VOID.contains(&name.as_str()) && !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "left open: {open:?}");
+    seen
+}
+
+#[test]
+fn pages() {
+    golden("busy.html", &page(&fixture::busy(40)));
+    golden("quiet.html", &page(&fixture::quiet()));
+    golden("hostile.html", &page(&fixture::hostile()));
+    golden("empty.html", &page(&Report::default()));
+}
+
+#[test]
+fn pages_are_well_formed_and_load_nothing() {
+    for r in [
+        fixture::busy(400),
+        fixture::quiet(),
+        fixture::hostile(),
+        Report::default(),
+    ] {
+        let page = page(&r);
+        let tags = tags(&page);
+        let allowed = "!doctype html head meta link title style body header p h1 h2 h3 span br ul ol li b nav a main \
+            section details summary div dl dt dd code pre bdi time strong small table thead tbody tr th td svg desc g \
+            rect figure figcaption footer";
+        let mut ids = std::collections::BTreeSet::new();
+        for tag in &tags {
+            let name = tag.split([' ', '/']).next().unwrap_or_default();
+            assert!(allowed.split_whitespace().any(|a| a == name), "<{tag}>");
+            for attribute in tag.split('"').step_by(2).flat_map(str::split_whitespace) {
+                assert!(
+                    !attribute.starts_with("on") && attribute != "src=",
+                    "<{tag}>"
+                );
+                if attribute == "href=" {
+                    assert!(
+                        tag.contains("href=\"#") || tag.contains("href=\"data:,\""),
+                        "<{tag}>"
+                    );
+                }
+            }
+            if let Some((_, id)) = tag.split_once(" id=\"") {
+                let id = id.split('"').next().unwrap_or_default().to_owned();
+                assert!(ids.insert(id.clone()), "{id} twice");
+            }
+        }
+        for tag in tags.iter().filter_map(|t| t.strip_prefix("a href=\"#")) {
+            assert!(ids.contains(tag.trim_end_matches('"')), "no {tag}");
+        }
+        assert!(page.contains("default-src 'none'"));
+        assert!(!page.contains("url(") && !page.contains("@import"));
+        assert!(!page.to_lowercase().contains("<script"));
+        assert!(!page.chars().any(|c| c != '\n' && escape::is_hidden(c)));
+    }
+}
+
+#[test]
+fn a_page_of_a_flood_stays_small_and_says_what_it_left_out() {
+    let mut r = fixture::busy(5_000);
+    let (finding, login) = (r.findings[0].clone(), r.logins[0].clone());
+    let evidence = finding.evidence[0].clone();
+    r.findings[0].evidence = vec![evidence; 10_000];
+    r.findings[0].subjects.addrs = vec!["192.0.2.1".to_owned(); 10_000];
+    r.findings[0].evidence[0].text = "x".repeat(1_000_000);
+    r.logins = vec![login; 10_000];
+    let page = page(&r);
+    assert!(page.len() < 1_000_000, "{} bytes", page.len());
+    for cut in [
+        "4,800 findings more",
+        "4,501 addresses more",
+        "9,500 logins more",
+        "9,900 lines more",
+        "998,000 characters more",
+    ] {
+        assert!(page.contains(cut), "{cut}");
+    }
+}
+
+#[test]
+fn the_page_names_everything_the_text_names() {
+    let r = fixture::busy(40);
+    let page = page(&r);
+    for f in &r.findings {
+        assert!(page.contains(&*escape::html(&f.subjects.addrs[0])));
+    }
+    assert!(page.contains("gzip data ends in the middle"));
+    assert!(page.contains("class=\"top critical\""));
+    assert!(page.contains("<strong>1 source was not read"));
 }
