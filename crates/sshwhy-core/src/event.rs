@@ -309,21 +309,32 @@ pub fn strip(message: &[u8]) -> (&[u8], bool) {
         Some(b'w') => body = body.strip_prefix(b"warning: ").unwrap_or(body),
         _ => {}
     }
-    // `auth2-pubkey.c:621:user_key_allowed():612 (bin=sshd-session, pid=812): text`
-    let head = body.get(..120.min(body.len())).unwrap_or_default();
-    if let Some(c) = memmem::find(head, b".c:")
-        && head.get(..c).is_some_and(|f| {
-            f.iter()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        })
-        && let Some(end) = memmem::find(body, b"): ")
-        && body
-            .get(c..end)
-            .is_some_and(|t| memmem::find(t, b"():").is_some())
-    {
-        body = body.get(end + 3..).unwrap_or_default();
+    (without_tag(body), preauth)
+}
+
+/// Takes off LogVerbose's tag: `auth2-pubkey.c:621:user_key_allowed():612 (bin=sshd-session, pid=812): text`.
+fn without_tag(body: &[u8]) -> &[u8] {
+    // The file name comes first and has no space in it; nearly every line is told apart here.
+    let Some(dot) = body
+        .iter()
+        .take(40)
+        .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')))
+    else {
+        return body;
+    };
+    if body.get(dot..dot + 3) != Some(b".c:") {
+        return body;
     }
-    (body, preauth)
+    let Some(end) = memmem::find(body, b"): ") else {
+        return body;
+    };
+    match body
+        .get(dot..end)
+        .is_some_and(|tag| memmem::find(tag, b"():").is_some())
+    {
+        true => body.get(end + 3..).unwrap_or_default(),
+        false => body,
+    }
 }
 
 #[cfg(test)]

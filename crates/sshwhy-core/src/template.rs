@@ -4,8 +4,8 @@
 //! user name that contains ` from 203.0.113.5 port 22` cannot move the address: what sshd wrote last stands last. Where two
 //! texts chosen by the peer leave more than one reading, the match says [`Fields::ambiguous`] and gives no address.
 //!
-//! Candidates are found by walking a radix trie over the literal beginnings; the longest beginning wins, then the most
-//! literal bytes. The slow matcher in the tests tries every wording in that order and must agree.
+//! Candidates are found by walking a radix trie over the literal beginnings; the longest beginning wins, then wordings whose
+//! end is certain (nobody can append to them), then the most literal bytes. The slow matcher in the tests tries every wording in that order and must agree.
 
 use memchr::memmem;
 
@@ -44,7 +44,8 @@ impl Slot {
             "submethod" => Slot::Submethod,
             "key-type" | "key-algorithm" => Slot::KeyType,
             "fingerprint" => Slot::Fingerprint,
-            "ca-key-type" | "ca-fingerprint" | "keyword" | "signal" | "status" => Slot::Word,
+            "ca-key-type" | "ca-fingerprint" | "keyword" | "signal" | "status" | "logname"
+            | "tty" | "ruser" => Slot::Word,
             "n" | "count" | "pid" | "uid" | "euid" | "gid" | "seconds" | "line" | "serial"
             | "masklen" | "len" | "channel" | "fd" | "type" => Slot::Number,
             _ => Slot::Text,
@@ -306,6 +307,11 @@ impl Template {
             Some(Token::Literal(l)) => l,
             _ => "",
         }
+    }
+
+    /// Whether it ends in free text.
+    fn open_ended(&self) -> bool {
+        matches!(self.tokens.last(), Some(Token::Slot(slot, _)) if !slot.bounded())
     }
 
     /// Whether the whole body is this wording.
@@ -657,7 +663,7 @@ fn splits(
 pub struct Matcher {
     entries: Vec<(Template, u32)>,
     nodes: Vec<Node>,
-    /// Wordings that begin with a slot, most literal bytes first.
+    /// Wordings that begin with a slot, best first.
     floating: Vec<(u32, memmem::Finder<'static>)>,
 }
 
@@ -665,7 +671,7 @@ pub struct Matcher {
 struct Node {
     /// Sorted by their first byte; first bytes are distinct.
     edges: Vec<(u8, &'static [u8], u32)>,
-    /// Most literal bytes first.
+    /// Best first.
     here: Vec<u32>,
 }
 
@@ -691,7 +697,11 @@ impl Matcher {
             }
         }
         let weight = |entries: &[(Template, u32)], e: u32| {
-            std::cmp::Reverse(entries.get(e as usize).map_or(0, |(t, _)| t.weight))
+            entries
+                .get(e as usize)
+                .map_or((true, std::cmp::Reverse(0)), |(t, _)| {
+                    (t.open_ended(), std::cmp::Reverse(t.weight))
+                })
         };
         let Matcher {
             entries,

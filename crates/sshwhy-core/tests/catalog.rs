@@ -155,7 +155,8 @@ fn may_be(name: &str, optional: bool, s: &str) -> bool {
                     && (s.len() == 1 || !s.starts_with('0')))
         }
         "host" | "method" | "submethod" | "key-type" | "key-algorithm" | "fingerprint"
-        | "ca-key-type" | "ca-fingerprint" | "keyword" | "signal" | "status" => !s.contains(' '),
+        | "ca-key-type" | "ca-fingerprint" | "keyword" | "signal" | "status" | "logname"
+        | "tty" | "ruser" => !s.contains(' '),
         "addrport" => !s.contains(' ') && s.contains(['.', ':']),
         "n" | "count" | "pid" | "uid" | "euid" | "gid" | "seconds" | "line" | "serial"
         | "masklen" | "len" | "channel" | "fd" | "type" => {

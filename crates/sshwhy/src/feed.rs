@@ -11,7 +11,7 @@ use sshwhy_core::time::{Time, Zone};
 use std::collections::VecDeque;
 
 /// Plain files up to this size are looked through as a whole for years that pass unseen between two blocks.
-const WALKED: u64 = 32 << 20;
+const WALKED: u64 = 8 << 20;
 
 /// A block on its way, numbered over all inputs.
 #[derive(Debug, Default)]

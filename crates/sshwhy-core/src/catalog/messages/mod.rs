@@ -20,7 +20,7 @@
 //! | `port` | digits, or `-1` | the event's `port` |
 //! | `local-ip`, `local-port` | as `ip`, `port` | |
 //! | `user` | free text, hostile | the event's `user` |
-//! | `method`, `submethod`, `key-type`, `key-algorithm`, `fingerprint`, `ca-key-type`, `ca-fingerprint`, `keyword`, `signal`, `status` | one word without spaces | the field of that name |
+//! | `method`, `submethod`, `key-type`, `key-algorithm`, `fingerprint`, `ca-key-type`, `ca-fingerprint`, `keyword`, `signal`, `status`, `logname`, `tty`, `ruser` | one word without spaces | the field of that name |
 //! | `n`, `count`, `pid`, `uid`, `euid`, `gid`, `seconds`, `line`, `serial`, `masklen`, `len`, `channel`, `fd`, `type` | a number | |
 //! | any other | free text | `text` |
 
