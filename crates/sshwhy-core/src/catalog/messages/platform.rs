@@ -152,9 +152,9 @@ pub const ROWS: &[Message] = &[
         hostile: Hostile::No,
         cause: "",
         meaning: "A line of hosts.allow or hosts.deny cannot be read.",
-        texts: &[Text::any("{file}, line {line}: {text}")],
-        example: "/etc/ssh/sshd_config, line 12: example",
-        near_miss: "/etc/ssh/sshd_config, line 12:",
+        texts: &[Text::any("warning: {file}, line {line}: {text}")],
+        example: "warning: /etc/hosts.deny, line 12: missing \":\" separator",
+        near_miss: "warning: /etc/hosts.deny, 12: missing \":\" separator",
     },
     Message {
         id: "SW6012",
@@ -165,10 +165,10 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "A line of hosts.allow or hosts.deny is cut off.",
         texts: &[Text::any(
-            "{file}, line {line}: missing newline or line too long",
+            "warning: {file}, line {line}: missing newline or line too long",
         )],
-        example: "/etc/ssh/sshd_config, line 12: missing newline or line too long",
-        near_miss: "/etc/ssh/sshd_config, line 12: present newline or line too long",
+        example: "warning: /etc/hosts.deny, line 12: missing newline or line too long",
+        near_miss: "warning: /etc/hosts.deny, line 12: present newline or line too long",
     },
     Message {
         id: "SW6013",
@@ -179,10 +179,10 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "hosts.allow or hosts.deny cannot be read.",
         texts: &[Text::any(
-            "{file}, line {line}: cannot open {text}: {error}",
+            "warning: {file}, line {line}: cannot open {text}: {error}",
         )],
-        example: "/etc/ssh/sshd_config, line 12: cannot open example: Permission denied",
-        near_miss: "/etc/ssh/sshd_config, line 12: can open example: Permission denied",
+        example: "warning: /etc/hosts.deny, line 12: cannot open /etc/hosts.deny: Permission denied",
+        near_miss: "warning: /etc/hosts.deny, line 12: can open /etc/hosts.deny: Permission denied",
     },
     Message {
         id: "SW6014",
@@ -193,10 +193,10 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The name that DNS gives for the client has no address.",
         texts: &[Text::any(
-            "{file}, line {line}: can't verify hostname: gethostbyname({host}) failed",
+            "warning: {file}, line {line}: can't verify hostname: gethostbyname({host}) failed",
         )],
-        example: "/etc/ssh/sshd_config, line 12: can't verify hostname: gethostbyname(192.0.2.7) failed",
-        near_miss: "/etc/ssh/sshd_config, line 12: can verify hostname: gethostbyname(192.0.2.7) failed",
+        example: "warning: /etc/hosts.deny, line 12: can't verify hostname: gethostbyname(192.0.2.7) failed",
+        near_miss: "warning: /etc/hosts.deny, line 12: can verify hostname: gethostbyname(192.0.2.7) failed",
     },
     Message {
         id: "SW6015",
@@ -207,10 +207,10 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The name that DNS gives for the client belongs to another address.",
         texts: &[Text::any(
-            "{file}, line {line}: host name/address mismatch: {ip} != {host}",
+            "warning: {file}, line {line}: host name/address mismatch: {ip} != {host}",
         )],
-        example: "/etc/ssh/sshd_config, line 12: host name/address mismatch: 192.0.2.7 != 192.0.2.7",
-        near_miss: "/etc/ssh/sshd_config, line 12: host name/address match: 192.0.2.7 != 192.0.2.7",
+        example: "warning: /etc/hosts.deny, line 12: host name/address mismatch: 192.0.2.7 != 192.0.2.7",
+        near_miss: "warning: /etc/hosts.deny, line 12: host name/address match: 192.0.2.7 != 192.0.2.7",
     },
     Message {
         id: "SW6016",
@@ -221,10 +221,10 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The names that DNS gives for the client contradict each other.",
         texts: &[Text::any(
-            "{file}, line {line}: host name/name mismatch: {host} != {text}",
+            "warning: {file}, line {line}: host name/name mismatch: {host} != {text}",
         )],
-        example: "/etc/ssh/sshd_config, line 12: host name/name mismatch: 192.0.2.7 != example",
-        near_miss: "/etc/ssh/sshd_config, line 12: host name/name match: 192.0.2.7 != example",
+        example: "warning: /etc/hosts.deny, line 12: host name/name mismatch: 192.0.2.7 != client.example.net",
+        near_miss: "warning: /etc/hosts.deny, line 12: host name/name match: 192.0.2.7 != client.example.net",
     },
     Message {
         id: "SW6017",
@@ -249,8 +249,8 @@ pub const ROWS: &[Message] = &[
         texts: &[Text::any(
             "{text}: Possible SYN flooding on port {port}. {text}.",
         )],
-        example: "example: Possible SYN flooding on port 50122. example.",
-        near_miss: "example: Possible SYN flooding on port 50122.",
+        example: "request_sock_TCP: Possible SYN flooding on port 50122. Sending cookies.",
+        near_miss: "request_sock_TCP: Possible SYN flooding on port 50122. Sending",
     },
     Message {
         id: "SW6019",
@@ -261,10 +261,10 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "A process of the connection crashed or ended unexpectedly.",
         texts: &[Text::any(
-            "{name}[{pid}]: segfault at {text} ip {ip} sp {text} error {text}",
+            "{name}[{pid}]: segfault at {text} ip {text} sp {text} error {text}",
         )],
-        example: "example[812]: segfault at example ip 192.0.2.7 sp example error example",
-        near_miss: "example[812]: segfault at example ip 192.0.2.7 sp example notice example",
+        example: "sftp[812]: segfault at 0 ip 0 sp 4 error example",
+        near_miss: "sftp[812]: segfault at 0 ip 0 sp 4 notice example",
     },
     Message {
         id: "SW6020",
@@ -277,7 +277,7 @@ pub const ROWS: &[Message] = &[
         texts: &[Text::any(
             "Out of memory: Killed process {pid} ({name}) {text}",
         )],
-        example: "Out of memory: Killed process 812 (example) example",
-        near_miss: "Out of memory: Killed process 812 (example)",
+        example: "Out of memory: Killed process 812 (sftp) total-vm:10000kB",
+        near_miss: "Out of memory: Killed process 812 (sftp)",
     },
 ];
