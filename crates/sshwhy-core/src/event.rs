@@ -230,8 +230,8 @@ impl Catalog {
     }
 
     fn sshd_event(&self, ident: &[u8], body: &[u8]) -> Option<((u32, Fields), u32)> {
-        if body.starts_with(b"pam_") {
-            let (module, rest) = pam_module(body)?;
+        // sshd itself says `pam_putenv: …`, which is no module's.
+        if let Some((module, rest)) = pam_module(body) {
             let text = body.get(rest..)?;
             return self.pam.get(module)?.find(text).map(|h| (h, rest as u32));
         }
@@ -306,7 +306,6 @@ pub fn strip(message: &[u8]) -> (&[u8], bool) {
                 body = body.strip_prefix(level).unwrap_or(body);
             }
         }
-        Some(b'w') => body = body.strip_prefix(b"warning: ").unwrap_or(body),
         _ => {}
     }
     (without_tag(body), preauth)

@@ -5,7 +5,7 @@
 //! pid turns up with another peer, or after a quiet time; it is handed out a little later, so that lines that come late
 //! (`PAM 2 more authentication failures`) still find it.
 
-use crate::catalog::messages::{Message, Outcome};
+use crate::catalog::messages::{Daemon, Message, Outcome};
 use crate::event::Row;
 use crate::names::{AddrId, HostId, UserId};
 use crate::scan::{NONE, Record, flag};
@@ -63,11 +63,29 @@ impl Role {
             "pam-authentication-failure" | "pam-more-authentication-failures" => {
                 return Role::FailedPam;
             }
-            "failed-none" | "failed-publickey" | "failed-hostbased" => return Role::FailedKey,
+            "failed-none"
+            | "failed-publickey"
+            | "failed-hostbased"
+            | "failed-none-invalid-user"
+            | "failed-publickey-invalid-user"
+            | "failed-hostbased-invalid-user" => return Role::FailedKey,
             "max-auth-tries-exceeded" => return Role::TooManyFailures,
+            // Debug lines and helpers' reasons: the refusal itself is another line.
+            "authorized-keys-missing"
+            | "keys-command-failed"
+            | "principals-file-missing"
+            | "principals-command-failed"
+            | "helper-command-failed" => return Role::Symptom,
             _ => {}
         }
         let starts = |p: &str| slug.starts_with(p);
+        // A user who does not exist makes it another row, and no less a failure.
+        if starts("failed-") {
+            return Role::Failed;
+        }
+        if starts("preauth-ended") {
+            return Role::Other;
+        }
         if starts("connection-closed")
             || starts("connection-reset")
             || starts("disconnected")
@@ -82,11 +100,12 @@ impl Role {
             Outcome::Success if starts("accepted-") && !message.cause.is_empty() => Role::Other,
             Outcome::Success
                 if starts("accepted-")
-                    || slug == "dropbear-password-auth-succeeded"
-                    || slug == "dropbear-pubkey-auth-succeeded" =>
+                    || (starts("dropbear-") && slug.ends_with("-auth-succeeded")) =>
             {
                 Role::Accepted
             }
+            // pam_unix's helper, its summary, SSSD's answer: each repeats a failure that has its line.
+            Outcome::AuthFailure if message.daemon == Daemon::Pam => Role::Other,
             Outcome::AuthFailure => Role::Failed,
             Outcome::InvalidUser => Role::InvalidUser,
             Outcome::Probe | Outcome::AlgorithmMismatch => Role::Probe,
@@ -568,6 +587,29 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::messages;
+
+    #[test]
+    fn roles_follow_from_the_catalogue() {
+        for (slug, role) in [
+            ("failed-password", Role::Failed),
+            ("failed-password-invalid-user", Role::Failed),
+            ("failed-publickey-invalid-user", Role::FailedKey),
+            ("invalid-user", Role::InvalidUser),
+            ("accepted-publickey", Role::Accepted),
+            ("key-found-in-file", Role::Other),
+            ("dropbear-pubkey-auth-succeeded", Role::Accepted),
+            ("dropbear-password-partial", Role::Symptom),
+            ("pam-authentication-failure", Role::FailedPam),
+            ("pam-password-check-failed", Role::Other),
+            ("keys-command-failed", Role::Symptom),
+            ("maxstartups-drop", Role::Dropped),
+            ("disconnecting-too-many-failures", Role::Closed),
+        ] {
+            let row = messages::all().find(|m| m.slug == slug).unwrap();
+            assert_eq!(Role::of(row), role, "{slug}");
+        }
+    }
 
     fn record(pid: u32, port: u16) -> Record {
         Record {

@@ -802,29 +802,6 @@ pub const ROWS: &[Message] = &[
     },
     Message {
         id: "SW2028",
-        slug: "authentication-result",
-        daemon: Daemon::Openssh,
-        outcome: Outcome::Info,
-        hostile: Hostile::No,
-        cause: "",
-        meaning: "The result of a login attempt, in a form no released sshd is known to print for the usual methods.",
-        texts: &[
-            Text::new(
-                "{authmsg} {method} for {?invalid user }{user} from {ip} port {port} ssh2",
-                "7.9",
-                "",
-            ),
-            Text::new(
-                "{authmsg} {method} for {?invalid user }{user} from {ip} port {port} ssh2{?: }{text}",
-                "7.9",
-                "",
-            ),
-        ],
-        example: "Ignored password for alice from 192.0.2.7 port 50122 ssh2",
-        near_miss: "Ignored password for alice from 192.0.2.7 ssh2",
-    },
-    Message {
-        id: "SW2029",
         slug: "invalid-user",
         daemon: Daemon::Openssh,
         outcome: Outcome::InvalidUser,
@@ -841,7 +818,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Invalid admin from 192.0.2.7 port 50122",
     },
     Message {
-        id: "SW2030",
+        id: "SW2029",
         slug: "userauth-invalid-user",
         daemon: Daemon::Openssh,
         outcome: Outcome::InvalidUser,
@@ -856,7 +833,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "input_userauth_request: try method none [preauth]",
     },
     Message {
-        id: "SW2031",
+        id: "SW2030",
         slug: "not-allowed-allowusers",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -871,7 +848,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice from 192.0.2.7 allowed because not listed in AllowUsers",
     },
     Message {
-        id: "SW2032",
+        id: "SW2031",
         slug: "not-allowed-denyusers",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -886,7 +863,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice from 192.0.2.7 allowed because listed in DenyUsers",
     },
     Message {
-        id: "SW2033",
+        id: "SW2032",
         slug: "not-allowed-allowgroups",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -905,7 +882,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice from 192.0.2.7 allowed because none of user's groups are listed in AllowGroups",
     },
     Message {
-        id: "SW2034",
+        id: "SW2033",
         slug: "not-allowed-denygroups",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -922,7 +899,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice from 192.0.2.7 allowed because a group is listed in DenyGroups",
     },
     Message {
-        id: "SW2035",
+        id: "SW2034",
         slug: "not-allowed-no-group",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -937,7 +914,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice from 192.0.2.7 allowed because not in any group",
     },
     Message {
-        id: "SW2036",
+        id: "SW2035",
         slug: "not-allowed-account-locked",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -951,7 +928,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice allowed because account is locked",
     },
     Message {
-        id: "SW2037",
+        id: "SW2036",
         slug: "not-allowed-shell-missing",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -965,7 +942,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice allowed because shell /bin/zsh does not exist",
     },
     Message {
-        id: "SW2038",
+        id: "SW2037",
         slug: "not-allowed-shell-not-executable",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -979,7 +956,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice allowed because shell /bin/zsh is not executable",
     },
     Message {
-        id: "SW2039",
+        id: "SW2038",
         slug: "not-allowed-nologin",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -991,7 +968,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice allowed because /etc/nologin exists",
     },
     Message {
-        id: "SW2040",
+        id: "SW2039",
         slug: "not-allowed",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1006,7 +983,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice from 192.0.2.7 allowed because its door is closed",
     },
     Message {
-        id: "SW2041",
+        id: "SW2040",
         slug: "root-login-refused",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1022,7 +999,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "ROOT LOGIN GRANTED FROM 192.0.2.7 port 50122",
     },
     Message {
-        id: "SW2042",
+        id: "SW2041",
         slug: "root-login-forced-command",
         daemon: Daemon::Openssh,
         outcome: Outcome::Success,
@@ -1034,7 +1011,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Root login accepted for a command.",
     },
     Message {
-        id: "SW2043",
+        id: "SW2042",
         slug: "account-expired",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1046,7 +1023,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Account alice expires tomorrow",
     },
     Message {
-        id: "SW2044",
+        id: "SW2043",
         slug: "password-expired",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1061,7 +1038,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "User alice password has changed (password aged)",
     },
     Message {
-        id: "SW2045",
+        id: "SW2044",
         slug: "pam-account-denied",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1076,7 +1053,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Access granted for user alice by PAM account configuration",
     },
     Message {
-        id: "SW2046",
+        id: "SW2045",
         slug: "max-auth-tries-exceeded",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
@@ -1112,7 +1089,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: authentication attempts exceeded for alice from 192.0.2.7 port 50122 ssh2 [preauth]",
     },
     Message {
-        id: "SW2047",
+        id: "SW2046",
         slug: "disconnecting-too-many-failures",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
@@ -1122,10 +1099,14 @@ pub const ROWS: &[Message] = &[
         texts: &[
             Text::new(
                 "Disconnecting {peer}: Too many authentication failures",
-                "6.8",
+                "7.5",
                 "",
             ),
-            Text::new("Disconnecting: Too many authentication failures", "6.7", ""),
+            Text::new(
+                "Disconnecting: Too many authentication failures",
+                "6.7",
+                "7.4",
+            ),
             Text::new(
                 "Disconnecting: Too many authentication failures for {user?} from {ip} port {port} ssh2",
                 "6.7",
@@ -1147,28 +1128,26 @@ pub const ROWS: &[Message] = &[
                 "6.7",
             ),
             Text::new(
-                "Disconnecting {peer}: Too many authentication failures for {user?} from {ip} port {port} ssh2",
-                "6.7",
-                "6.7",
+                "Disconnecting {peer}: Too many authentication failures for invalid user {user?} from {ip} port {port} ssh2",
+                "7.5",
+                "",
             ),
             Text::new(
-                "Disconnecting {peer}: Too many authentication failures for {user?} from {ip} port {port} ssh1",
-                "6.7",
-                "6.7",
-            ),
-            Text::any(
-                "Disconnecting {peer}: Too many authentication failures for invalid user {user?} from {ip} port {port} ssh2",
-            ),
-            Text::any(
                 "Disconnecting {peer}: Too many authentication failures for invalid user {user?} from {ip} port {port} ssh1",
+                "7.5",
+                "",
             ),
-            Text::any("Disconnecting: Too many authentication failures for {user}"),
+            Text::new(
+                "Disconnecting: Too many authentication failures for {user}",
+                "",
+                "7.4",
+            ),
         ],
         example: "Disconnecting authenticating user alice 192.0.2.7 port 50122: Too many authentication failures [preauth]",
         near_miss: "Disconnecting authenticating user alice 192.0.2.7 port 50122: Too many authentication successes [preauth]",
     },
     Message {
-        id: "SW2048",
+        id: "SW2047",
         slug: "monitor-too-many-attempts",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
@@ -1184,7 +1163,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "fatal: monitor_child_preauth: privsep child made an authentication attempt",
     },
     Message {
-        id: "SW2049",
+        id: "SW2048",
         slug: "timeout-before-authentication",
         daemon: Daemon::Openssh,
         outcome: Outcome::Timeout,
@@ -1213,7 +1192,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Timeout after authentication for connection from 192.0.2.7 to 198.51.100.1, pid = 812",
     },
     Message {
-        id: "SW2050",
+        id: "SW2049",
         slug: "disconnecting-no-methods",
         daemon: Daemon::Openssh,
         outcome: Outcome::ConfigError,
@@ -1223,20 +1202,20 @@ pub const ROWS: &[Message] = &[
         texts: &[
             Text::new(
                 "Disconnecting {peer}: no authentication methods enabled",
-                "6.2",
+                "7.5",
                 "",
             ),
             Text::new(
                 "Disconnecting: no authentication methods enabled",
                 "6.2",
-                "",
+                "7.4",
             ),
         ],
         example: "Disconnecting authenticating user alice 192.0.2.7 port 50122: no authentication methods enabled [preauth]",
         near_miss: "Disconnecting authenticating user alice 192.0.2.7 port 50122: two authentication methods enabled [preauth]",
     },
     Message {
-        id: "SW2051",
+        id: "SW2050",
         slug: "refuse-connection",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1252,7 +1231,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "administratively permitted connection for alice from 192.0.2.7 port 50122",
     },
     Message {
-        id: "SW2052",
+        id: "SW2051",
         slug: "username-too-long",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1268,7 +1247,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "fatal: Username accepted from 192.0.2.7 port 50122",
     },
     Message {
-        id: "SW2053",
+        id: "SW2052",
         slug: "disconnecting-username-change",
         daemon: Daemon::Openssh,
         outcome: Outcome::Disconnect,
@@ -1276,20 +1255,32 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The client changed the user name or service within one connection, which password-guessing tools do.",
         texts: &[
-            Text::any(
+            Text::new(
                 "Disconnecting {peer}: Change of username or service not allowed: ({user},{service}) -> ({new-user},{service})",
+                "7.5",
+                "",
             ),
-            Text::any(
+            Text::new(
                 "Disconnecting: Change of username or service not allowed: ({user},{service}) -> ({new-user},{service})",
+                "",
+                "7.4",
             ),
-            Text::any("Disconnecting {peer}: Change of username or service not allowed: {text}"),
-            Text::any("Disconnecting: Change of username or service not allowed: {text}"),
+            Text::new(
+                "Disconnecting {peer}: Change of username or service not allowed: {text}",
+                "7.5",
+                "",
+            ),
+            Text::new(
+                "Disconnecting: Change of username or service not allowed: {text}",
+                "",
+                "7.4",
+            ),
         ],
         example: "Disconnecting invalid user admin 192.0.2.7 port 50122: Change of username or service not allowed: (admin,ssh-connection) -> (root,ssh-connection) [preauth]",
         near_miss: "Disconnecting invalid user admin 192.0.2.7 port 50122: Change of password not allowed: (admin,ssh-connection) -> (root,ssh-connection) [preauth]",
     },
     Message {
-        id: "SW2054",
+        id: "SW2053",
         slug: "reverse-mapping-failed",
         daemon: Daemon::Openssh,
         outcome: Outcome::Info,
@@ -1316,7 +1307,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "reverse mapping checking getaddrinfo for host.example.net [192.0.2.7] done. [preauth]",
     },
     Message {
-        id: "SW2055",
+        id: "SW2054",
         slug: "address-maps-elsewhere",
         daemon: Daemon::Openssh,
         outcome: Outcome::Info,
@@ -1339,7 +1330,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Address 192.0.2.7 maps to host.example.net, and this maps back to the address.",
     },
     Message {
-        id: "SW2056",
+        id: "SW2055",
         slug: "nasty-ptr-record",
         daemon: Daemon::Openssh,
         outcome: Outcome::Info,
@@ -1353,7 +1344,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Nice PTR record \"198.51.100.9\" is set up for 192.0.2.7, ignoring",
     },
     Message {
-        id: "SW2057",
+        id: "SW2056",
         slug: "login-name-case-mismatch",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1369,7 +1360,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Login name alice matches stored username alice",
     },
     Message {
-        id: "SW2058",
+        id: "SW2057",
         slug: "pam-authentication-failed",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
@@ -1385,7 +1376,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: Authentication success for alice to 192.0.2.7",
     },
     Message {
-        id: "SW2059",
+        id: "SW2058",
         slug: "pam-illegal-user",
         daemon: Daemon::Openssh,
         outcome: Outcome::InvalidUser,
@@ -1400,12 +1391,16 @@ pub const ROWS: &[Message] = &[
             Text::any(
                 "PAM: User not known to the underlying authentication module for illegal user {user?} from {host}",
             ),
+            Text::any("PAM: {text} for illegal user {user?} from {host} "),
+            Text::any(
+                "PAM: User not known to the underlying authentication module for illegal user {user?} from {host} ",
+            ),
         ],
         example: "error: PAM: User not known to the underlying authentication module for illegal user admin from 192.0.2.7",
         near_miss: "error: PAM: Authentication failure for alice from 192.0.2.7",
     },
     Message {
-        id: "SW2060",
+        id: "SW2059",
         slug: "pam-account-expired",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1419,7 +1414,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: User account has returned for alice to 192.0.2.7",
     },
     Message {
-        id: "SW2061",
+        id: "SW2060",
         slug: "pam-denied",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1431,7 +1426,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: Permission granted for alice to 192.0.2.7",
     },
     Message {
-        id: "SW2062",
+        id: "SW2061",
         slug: "pam-max-tries",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
@@ -1445,7 +1440,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: Have maximum number of retries for service for alice to 192.0.2.7",
     },
     Message {
-        id: "SW2063",
+        id: "SW2062",
         slug: "pam-module-unknown",
         daemon: Daemon::Openssh,
         outcome: Outcome::ConfigError,
@@ -1457,7 +1452,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: Module is known for alice to 192.0.2.7",
     },
     Message {
-        id: "SW2064",
+        id: "SW2063",
         slug: "pam-no-credentials",
         daemon: Daemon::Openssh,
         outcome: Outcome::PermissionProblem,
@@ -1471,7 +1466,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: Sufficient credentials to access authentication data for alice to 192.0.2.7",
     },
     Message {
-        id: "SW2065",
+        id: "SW2064",
         slug: "pam-session-entry",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1485,7 +1480,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: Made an entry for the specified session for alice to 192.0.2.7",
     },
     Message {
-        id: "SW2066",
+        id: "SW2065",
         slug: "pam-password-expired",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1503,7 +1498,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: Authentication token fresh for alice to 192.0.2.7",
     },
     Message {
-        id: "SW2067",
+        id: "SW2066",
         slug: "pam-open-session-failed",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1515,7 +1510,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "error: PAM: pam_close_session(): Permission denied",
     },
     Message {
-        id: "SW2068",
+        id: "SW2067",
         slug: "pam-chauthtok-failed",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1527,7 +1522,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "fatal: PAM: pam_setcred(): Authentication token manipulation error",
     },
     Message {
-        id: "SW2069",
+        id: "SW2068",
         slug: "userauth-bad-service",
         daemon: Daemon::Openssh,
         outcome: Outcome::Disconnect,
@@ -1535,14 +1530,18 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The client asked for a service that does not exist.",
         texts: &[
-            Text::any("Disconnecting {peer}: bad service request {service}"),
-            Text::any("Disconnecting: bad service request {service}"),
+            Text::new(
+                "Disconnecting {peer}: bad service request {service}",
+                "7.5",
+                "",
+            ),
+            Text::new("Disconnecting: bad service request {service}", "", "7.4"),
         ],
         example: "Disconnecting 192.0.2.7 port 50122: bad service request ssh-foo [preauth]",
         near_miss: "Disconnecting 192.0.2.7 port 50122: good service request ssh-foo [preauth]",
     },
     Message {
-        id: "SW2070",
+        id: "SW2069",
         slug: "auth-attempt-count",
         daemon: Daemon::Openssh,
         outcome: Outcome::Info,
@@ -1550,11 +1549,11 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "How many requests and failures the connection has had so far.",
         texts: &[Text::any("attempt {text} failures {text}")],
-        example: "debug1: attempt example failures example [preauth]",
-        near_miss: "debug1: attempt example successs example [preauth]",
+        example: "debug1: attempt 3 failures 3 [preauth]",
+        near_miss: "debug1: attempt 3 3 [preauth]",
     },
     Message {
-        id: "SW2071",
+        id: "SW2070",
         slug: "monitor-authenticated",
         daemon: Daemon::Openssh,
         outcome: Outcome::Success,
@@ -1577,7 +1576,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "debug1: monitor_child_preauth: user alice authenticated by privileged",
     },
     Message {
-        id: "SW2072",
+        id: "SW2071",
         slug: "authentication-disabled",
         daemon: Daemon::Openssh,
         outcome: Outcome::Info,
@@ -1585,8 +1584,53 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "A login method is switched off for this request.",
         texts: &[Text::new("{name} authentication disabled.", "", "7.3")],
-        example: "example authentication disabled.",
-        near_miss: "example authentication enabled.",
+        example: "sftp authentication disabled.",
+        near_miss: "sftp authentication enabled.",
+    },
+    Message {
+        id: "SW2072",
+        slug: "tunnel-failed",
+        daemon: Daemon::Openssh,
+        outcome: Outcome::Refused,
+        hostile: Hostile::No,
+        cause: "forwarding-disabled",
+        meaning: "A tunnel device could not be used.",
+        texts: &[
+            Text::new("server_request_tun: invalid tun", "8.0", ""),
+            Text::any("sys_tun_open: invalid tunnel {text}"),
+            Text::any("sys_tun_open: invalid tunnel id {text}: {error}"),
+            Text::any("tun_open: invalid tunnel {text}"),
+            Text::any("Tunnel interfaces are not supported on this platform"),
+            Text::any("sys_tun_open: {name} mode {mode} fd {fd}"),
+            Text::any("sys_tun_open: {name} open failed: {error}"),
+            Text::any("sys_tun_open: failed to configure tunnel (mode {mode}): {error}"),
+            Text::new(
+                "sys_tun_open: failed to open tunnel control device \"{text}\": {error}",
+                "8.2",
+                "",
+            ),
+            Text::new(
+                "sys_tun_open: failed to open tunnel control interface: {error}",
+                "",
+                "8.1",
+            ),
+            Text::any("sys_tun_open: failed to set {name} mode {mode}: {error}"),
+            Text::any("sys_tun_open: ioctl({fd}, TUNSIFHEAD, 1): {error}"),
+            Text::any("sys_tun_open: no layer 2 tunnelling support"),
+            Text::any("sys_tun_open: tunnel mode {mode} fd {fd}"),
+            Text::any("tun_open: {name} mode {mode} fd {fd}"),
+            Text::new("tun_open: {name} open failed: {error}", "", "7.1"),
+            Text::new("tun_open: {name} open: {error}", "7.2", ""),
+            Text::new("tun_open: activate interface {text}: {error}", "7.2", ""),
+            Text::new(
+                "tun_open: failed to set {name} mode {mode}: {error}",
+                "",
+                "7.1",
+            ),
+            Text::new("tun_open: get interface {text} flags: {error}", "7.2", ""),
+        ],
+        example: "error: Tunnel interfaces are not supported on this platform",
+        near_miss: "error: Tunnel interfaces are supported on this platform",
     },
     Message {
         id: "SW2073",
@@ -1637,6 +1681,7 @@ pub const ROWS: &[Message] = &[
         meaning: "The client sent a list of GSSAPI mechanisms that cannot be used.",
         texts: &[
             Text::new("Badly formed OID received", "", "9.3"),
+            Text::new("Mechanism negotiation is not supported", "", "9.3"),
             Text::new("userauth_gssapi: badly formed OID received", "9.4", ""),
             Text::new(
                 "userauth_gssapi: mechanism negotiation is not supported",
@@ -1662,7 +1707,11 @@ pub const ROWS: &[Message] = &[
         meaning: "A step of the Kerberos (GSSAPI) login is missing or failed.",
         texts: &[
             Text::any("Couldn't convert client name"),
+            Text::any("Got no client credentials"),
             Text::any("No authentication or GSSAPI context"),
+            Text::any("No credentials stored"),
+            Text::any("No suitable client data"),
+            Text::any("Received some client credentials"),
             Text::new("ssh_gssapi_buildmic: assemble buildmic: {error}", "8.5", ""),
             Text::new("ssh_gssapi_buildmic: buffer error: {error}", "7.8", "8.4"),
             Text::new(
@@ -1682,9 +1731,10 @@ pub const ROWS: &[Message] = &[
             ),
             Text::new("ssh_gssapi_last_error: buffer error: {error}", "7.8", "8.4"),
             Text::new("ssh_gssapi_last_error: sshbuf_new failed", "7.8", ""),
+            Text::any("ssh_gssapi_userok: Unknown GSSAPI mechanism"),
         ],
-        example: "fatal: ssh_gssapi_last_error: assemble MECH_CODE: Permission denied [preauth]",
-        near_miss: "fatal: ssh_gssapi_last_notice: assemble MECH_CODE: Permission denied [preauth]",
+        example: "fatal: ssh_gssapi_last_error: assemble MECH_CODE: incomplete message [preauth]",
+        near_miss: "fatal: ssh_gssapi_last_error: assemble incomplete message [preauth]",
     },
     Message {
         id: "SW2078",
@@ -1707,6 +1757,16 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "A host-based login is being checked.",
         texts: &[
+            Text::new(
+                "Rhosts RSA authentication: canonical host {client-host}",
+                "",
+                "7.3",
+            ),
+            Text::new(
+                "Trying rhosts with RSA host authentication for client user {client-user}",
+                "",
+                "7.3",
+            ),
             Text::new(
                 "check_key_in_hostfiles: key for {target} found at {file}:{line}",
                 "5.7",
@@ -1744,8 +1804,8 @@ pub const ROWS: &[Message] = &[
                 "7.3",
             ),
         ],
-        example: "Client on example failed to respond correctly to host authentication.",
-        near_miss: "Client on example succeeded to respond correctly to host authentication.",
+        example: "Client on client.example.net failed to respond correctly to host authentication.",
+        near_miss: "Client on client.example.net succeeded to respond correctly to host authentication.",
     },
     Message {
         id: "SW2081",
@@ -1758,8 +1818,8 @@ pub const ROWS: &[Message] = &[
         texts: &[Text::any(
             "userauth_hostbased mismatch: client sends {client-host}, but we resolve {ip} to {host}",
         )],
-        example: "userauth_hostbased mismatch: client sends example, but we resolve 192.0.2.7 to 192.0.2.7",
-        near_miss: "userauth_hostbased match: client sends example, but we resolve 192.0.2.7 to 192.0.2.7",
+        example: "userauth_hostbased mismatch: client sends client.example.net, but we resolve 192.0.2.7 to 192.0.2.7",
+        near_miss: "userauth_hostbased match: client sends client.example.net, but we resolve 192.0.2.7 to 192.0.2.7",
     },
     Message {
         id: "SW2082",
@@ -1774,7 +1834,7 @@ pub const ROWS: &[Message] = &[
             "5.6",
             "",
         )],
-        example: "Accepted ED25519 public key SHA256:Qm9ndXNGaW5nZXJwcmludEZvckRvY3VtZW50YXRpb24 from example@192.0.2.7",
+        example: "Accepted ED25519 public key SHA256:Qm9ndXNGaW5nZXJwcmludEZvckRvY3VtZW50YXRpb24 from bob@192.0.2.7",
         near_miss: "Accepted ED25519 public key SHA256:Qm9ndXNGaW5nZXJwcmludEZvckRvY3VtZW50YXRpb24 from",
     },
     Message {
@@ -1790,11 +1850,23 @@ pub const ROWS: &[Message] = &[
             "",
             "7.3",
         )],
-        example: "Rhosts with RSA host authentication accepted for alice, example on example.",
-        near_miss: "Rhosts with RSA host authentication accepted for alice, example on",
+        example: "Rhosts with RSA host authentication accepted for alice, bob on client.example.net.",
+        near_miss: "Rhosts with RSA host authentication accepted for alice, bob on",
     },
     Message {
         id: "SW2084",
+        slug: "kerberos-password-failed",
+        daemon: Daemon::Openssh,
+        outcome: Outcome::AuthFailure,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "The Kerberos server did not take the password.",
+        texts: &[Text::any("Kerberos password authentication failed: {text}")],
+        example: "debug1: Kerberos password authentication failed: missing \":\" separator",
+        near_miss: "debug1: Kerberos password authentication succeeded: missing \":\" separator",
+    },
+    Message {
+        id: "SW2085",
         slug: "kerberos-principal-allowed",
         daemon: Daemon::Openssh,
         outcome: Outcome::Success,
@@ -1804,30 +1876,32 @@ pub const ROWS: &[Message] = &[
         texts: &[Text::any(
             "Authorized to {name}, krb5 principal {error} (krb5_kuserok)",
         )],
-        example: "Authorized to example, krb5 principal Permission denied (krb5_kuserok) [preauth]",
-        near_miss: "Authorized to example, krb5 principal Permission denied [preauth]",
+        example: "Authorized to sftp, krb5 principal Permission denied (krb5_kuserok) [preauth]",
+        near_miss: "Authorized to sftp, krb5 principal Permission denied [preauth]",
     },
     Message {
-        id: "SW2085",
-        slug: "login-class",
+        id: "SW2086",
+        slug: "login-class-refused",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
         hostile: Hostile::No,
         cause: "",
-        meaning: "BSD login class rules refused the login.",
+        meaning: "The login class of the user (BSD) does not allow this login.",
         texts: &[
+            Text::any("Approval failure for {user}"),
             Text::new(
                 "Denied connection for {user} from {text} [{text}].",
                 "9.9",
                 "",
             ),
             Text::new("LOGIN {user} REFUSED (TIME)", "9.9", ""),
+            Text::any("unable to get login class: {user}"),
         ],
         example: "debug1: Denied connection for alice from example [example].",
         near_miss: "debug1: Denied connection for alice from example",
     },
     Message {
-        id: "SW2086",
+        id: "SW2087",
         slug: "pam-password-failed",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
@@ -1837,11 +1911,11 @@ pub const ROWS: &[Message] = &[
         texts: &[Text::any(
             "PAM: password authentication failed for {user}: {error}",
         )],
-        example: "debug1: PAM: password authentication failed for alice: Permission denied",
-        near_miss: "debug1: PAM: password authentication succeeded for alice: Permission denied",
+        example: "debug1: PAM: password authentication failed for user: Permission denied",
+        near_miss: "debug1: PAM: password authentication succeeded for user: Permission denied",
     },
     Message {
-        id: "SW2087",
+        id: "SW2088",
         slug: "pam-init-failed",
         daemon: Daemon::Openssh,
         outcome: Outcome::ConfigError,
@@ -1857,7 +1931,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "fatal: PAM: initialisation requested when",
     },
     Message {
-        id: "SW2088",
+        id: "SW2089",
         slug: "pam-initializing",
         daemon: Daemon::Openssh,
         outcome: Outcome::Info,
@@ -1876,7 +1950,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "debug1: PAM: initializing for \"alice\" with service",
     },
     Message {
-        id: "SW2089",
+        id: "SW2090",
         slug: "pam-rhost",
         daemon: Daemon::Openssh,
         outcome: Outcome::Info,
@@ -1888,7 +1962,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "debug1: PAM: setting PAM_RHOST to",
     },
     Message {
-        id: "SW2090",
+        id: "SW2091",
         slug: "pam-user-changed",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
@@ -1896,6 +1970,11 @@ pub const ROWS: &[Message] = &[
         cause: "pam-denied",
         meaning: "A PAM module changed the user name, which sshd does not allow.",
         texts: &[
+            Text::new(
+                "PAM user \"{text}\" does not match expected \"{user}\"",
+                "10.1",
+                "10.2",
+            ),
             Text::new("PAM user mismatch", "10.1", ""),
             Text::new(
                 "check_pam_user: PAM authctxt user not initialized",
@@ -1917,7 +1996,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "fatal: check_pam_user: internal notice: sshpam_initial_user NULL",
     },
     Message {
-        id: "SW2091",
+        id: "SW2092",
         slug: "password-change-unsupported",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
@@ -1929,7 +2008,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "password change supported [preauth]",
     },
     Message {
-        id: "SW2092",
+        id: "SW2093",
         slug: "pam-password-accepted",
         daemon: Daemon::Openssh,
         outcome: Outcome::Success,
@@ -1943,7 +2022,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "debug1: PAM: password authentication accepted for",
     },
     Message {
-        id: "SW2093",
+        id: "SW2094",
         slug: "preauth-ended-invalid-user",
         daemon: Daemon::Openssh,
         outcome: Outcome::InvalidUser,
@@ -1955,11 +2034,11 @@ pub const ROWS: &[Message] = &[
             "10.3",
             "",
         )],
-        example: "debug1: child_reap: preauth child 812 for example exited after auth attempt by invalid userexample",
-        near_miss: "debug1: child_reap: preauth child 812 for example exited after auth attempt by valid userexample",
+        example: "debug1: child_reap: preauth child 812 for connection from 192.0.2.7 to 198.51.100.1 exited after auth attempt by invalid user (early)",
+        near_miss: "debug1: child_reap: preauth child 812 for connection from 192.0.2.7 to 198.51.100.1 exited after auth attempt by valid user (early)",
     },
     Message {
-        id: "SW2094",
+        id: "SW2095",
         slug: "preauth-ended-auth-failure",
         daemon: Daemon::Openssh,
         outcome: Outcome::AuthFailure,
@@ -1978,11 +2057,11 @@ pub const ROWS: &[Message] = &[
                 "",
             ),
         ],
-        example: "debug1: child_reap: preauth child 812 for example exited after unsuccessful auth attemptexample",
-        near_miss: "debug1: child_reap: preauth child 812 for example exited after unsuccessful auth",
+        example: "debug1: child_reap: preauth child 812 for connection from 192.0.2.7 to 198.51.100.1 exited after unsuccessful auth attempt (early)",
+        near_miss: "debug1: child_reap: preauth child 812 for connection from 192.0.2.7 to 198.51.100.1 exited after unsuccessful auth attempt",
     },
     Message {
-        id: "SW2095",
+        id: "SW2096",
         slug: "privsep-peer-gone",
         daemon: Daemon::Openssh,
         outcome: Outcome::Disconnect,
@@ -1998,11 +2077,11 @@ pub const ROWS: &[Message] = &[
             Text::new("monitor_read: poll: {error}", "5.9", ""),
             Text::new("monitor_read_log: log fd read: {error}", "5.9", ""),
         ],
-        example: "fatal: mm_request_receive: read: bad msg_len example [preauth]",
-        near_miss: "fatal: mm_request_receive: bad msg_len example [preauth]",
+        example: "error: mm_request_receive: read: Permission denied [preauth]",
+        near_miss: "error: mm_request_receive: Permission denied [preauth]",
     },
     Message {
-        id: "SW2096",
+        id: "SW2097",
         slug: "rhosts-bad-permissions",
         daemon: Daemon::Openssh,
         outcome: Outcome::PermissionProblem,
@@ -2020,7 +2099,7 @@ pub const ROWS: &[Message] = &[
         near_miss: "Rhosts authentication refused for alice: good ownership or modes for home directory.",
     },
     Message {
-        id: "SW2097",
+        id: "SW2098",
         slug: "shadow-unreadable",
         daemon: Daemon::Openssh,
         outcome: Outcome::PermissionProblem,

@@ -1899,18 +1899,12 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "Whether the software of the client needs special care.",
         texts: &[
-            Text::new(
-                "compat_banner: match: {version} pat {text} compat 0x{text}",
-                "8.5",
-                "",
-            ),
-            Text::new("compat_banner: no match: {version}", "8.5", ""),
             Text::new("match: {version} pat {text}", "", "6.4"),
             Text::new("match: {version} pat {text} compat 0x{text}", "6.5", "8.4"),
             Text::new("no match: {version}", "", "8.4"),
         ],
-        example: "debug1: compat_banner: match: SSH-2.0-Example_1.0 pat OpenSSH* compat 0xexample [preauth]",
-        near_miss: "debug1: compat_banner: match: SSH-2.0-Example_1.0 pat OpenSSH* compat [preauth]",
+        example: "debug1: match: SSH-2.0-Example_1.0 pat OpenSSH* compat 0xexample [preauth]",
+        near_miss: "debug1: match: pat OpenSSH* compat 0xexample [preauth]",
     },
     Message {
         id: "SW2302",

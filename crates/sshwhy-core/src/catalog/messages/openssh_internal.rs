@@ -418,7 +418,6 @@ pub const ROWS: &[Message] = &[
             Text::new("server_input_global_request: sshbuf_new", "6.8", ""),
             Text::any("session_new: cannot allocate {text} sessions"),
             Text::any("session_new: insane first_unused {text} max {text} nalloc {text}"),
-            Text::any("session_pty_req: session {channel} alloc failed"),
             Text::any("session_unused: insane session id {channel} (max {text} nalloc {text})"),
             Text::any("session_unused: insane session id {peer} (max {text} nalloc {text})"),
         ],

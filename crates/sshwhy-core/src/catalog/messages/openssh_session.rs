@@ -995,6 +995,7 @@ pub const ROWS: &[Message] = &[
             Text::any("Attempt to write login records by non-root user (aborting)"),
             Text::any("Excess permission or bad ownership on file {file}"),
             Text::any("Failed to write to {file}: {error}"),
+            Text::any("Unable to open the btmp file {file}: {error}"),
             Text::any("Writing login record failed for {user}"),
             Text::any("lastlog_get_entry: Error reading from {file}: {error}"),
             Text::any("lastlog_get_entry: Error reading from {file}: Expecting {text}, got {text}"),
@@ -1578,19 +1579,5 @@ pub const ROWS: &[Message] = &[
         ],
         example: "debug1: subsystem: exec() /usr/local/bin/helper",
         near_miss: "debug1: exec() /usr/local/bin/helper",
-    },
-    Message {
-        id: "SW2463",
-        slug: "tunnel-failed",
-        daemon: Daemon::Openssh,
-        outcome: Outcome::Refused,
-        hostile: Hostile::No,
-        cause: "forwarding-disabled",
-        meaning: "A tunnel device could not be used.",
-        texts: &[Text::any(
-            "Tunnel interfaces are not supported on this platform",
-        )],
-        example: "error: Tunnel interfaces are not supported on this platform",
-        near_miss: "error: Tunnel interfaces are supported on this platform",
     },
 ];
