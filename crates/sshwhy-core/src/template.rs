@@ -60,7 +60,7 @@ impl Slot {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Token {
-    Literal(&'static str),
+    Literal(Box<[u8]>),
     Slot(Slot, bool),
     /// Longest first.
     Words(Vec<&'static str>),
@@ -190,7 +190,7 @@ pub struct Template {
     /// Literal bytes in all.
     weight: usize,
     /// The longest literal, for a quick look before the full match of wordings that begin with a slot.
-    anchor: &'static str,
+    anchor: Box<[u8]>,
 }
 
 /// Why a wording of the catalogue does not compile.
@@ -286,12 +286,15 @@ impl Template {
             .map(|tokens| {
                 let literals = || {
                     tokens.iter().filter_map(|t| match t {
-                        Token::Literal(l) => Some(*l),
+                        Token::Literal(l) => Some(l),
                         _ => None,
                     })
                 };
-                let weight = literals().map(str::len).sum();
-                let anchor = literals().max_by_key(|l| l.len()).unwrap_or("");
+                let weight = literals().map(|l| l.len()).sum();
+                let anchor = literals()
+                    .max_by_key(|l| l.len())
+                    .cloned()
+                    .unwrap_or_default();
                 Template {
                     tokens,
                     weight,
@@ -302,10 +305,18 @@ impl Template {
     }
 
     /// The literal text that a message must begin with.
-    fn prefix(&self) -> &'static str {
+    fn prefix(&self) -> &[u8] {
         match self.tokens.first() {
             Some(Token::Literal(l)) => l,
-            _ => "",
+            _ => b"",
+        }
+    }
+
+    /// The literal text that a message must end with, beyond the beginning.
+    fn suffix(&self) -> &[u8] {
+        match self.tokens.get(1..).and_then(|t| t.last()) {
+            Some(Token::Literal(l)) => l,
+            _ => b"",
         }
     }
 
@@ -316,9 +327,14 @@ impl Template {
 
     /// Whether the whole body is this wording.
     pub fn matches(&self, body: &[u8]) -> Option<Fields> {
+        self.matches_beyond(body, 0, 0)
+    }
+
+    /// As [`Template::matches`], where the first `skip` tokens are known to cover the first `lo` bytes.
+    fn matches_beyond(&self, body: &[u8], skip: usize, lo: usize) -> Option<Fields> {
         let mut fields = Fields::default();
-        let (mut lo, mut hi) = (0usize, body.len());
-        let mut tokens = self.tokens.as_slice();
+        let (mut lo, mut hi) = (lo, body.len());
+        let mut tokens = self.tokens.get(skip..)?;
         // From the left, as long as the extent of each token is certain.
         while let [first, rest @ ..] = tokens {
             let Some(end) = forward(first, rest.first(), body, lo, hi) else {
@@ -357,10 +373,15 @@ impl Template {
     }
 }
 
-fn push_literal(tokens: &mut Vec<Token>, text: &'static str) {
-    if !text.is_empty() {
-        // Two literals in a row stay two tokens: joining them would need an allocation that lives for ever.
-        tokens.push(Token::Literal(text));
+fn push_literal(tokens: &mut Vec<Token>, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    if let Some(Token::Literal(last)) = tokens.last_mut() {
+        let joined = [&**last, text.as_bytes()].concat();
+        *last = joined.into();
+    } else {
+        tokens.push(Token::Literal(text.as_bytes().into()));
     }
 }
 
@@ -374,7 +395,7 @@ fn forward(
 ) -> Option<Option<usize>> {
     let text = body.get(lo..hi)?;
     match token {
-        Token::Literal(l) => Some(text.starts_with(l.as_bytes()).then(|| lo + l.len())),
+        Token::Literal(l) => Some(text.starts_with(l).then(|| lo + l.len())),
         Token::Words(words) => Some(
             words
                 .iter()
@@ -386,7 +407,7 @@ fn forward(
                 return None;
             }
             let stop = match next {
-                Some(Token::Literal(l)) => l.as_bytes(),
+                Some(Token::Literal(l)) => &**l,
                 _ => b"",
             };
             let len = extent(*slot, text, stop);
@@ -405,7 +426,7 @@ fn backward(
 ) -> Option<Option<usize>> {
     let text = body.get(lo..hi)?;
     match token {
-        Token::Literal(l) => Some(text.ends_with(l.as_bytes()).then(|| hi - l.len())),
+        Token::Literal(l) => Some(text.ends_with(l).then(|| hi - l.len())),
         Token::Words(words) => Some(
             words
                 .iter()
@@ -417,7 +438,7 @@ fn backward(
                 return None;
             }
             let stop = match before {
-                Some(Token::Literal(l)) => l.as_bytes(),
+                Some(Token::Literal(l)) => &**l,
                 _ => b"",
             };
             let len = extent_back(*slot, text, stop);
@@ -445,12 +466,20 @@ fn valid(slot: Slot, optional: bool, found: &[u8]) -> bool {
 
 /// Cheap shape check (the address is parsed for good later); a scope `%eth0` may follow. Masked digits (`183.0.2.x`), as in
 /// logs made anonymous, are no address.
+#[inline]
 fn looks_like_ip(found: &[u8]) -> bool {
-    let digits = found.split(|b| *b == b'%').next().unwrap_or(found);
-    let colons = memchr::memchr_iter(b':', digits).count();
-    let dots = memchr::memchr_iter(b'.', digits).count();
-    (colons >= 2 && digits.iter().all(|b| is_ip_byte(*b)))
-        || (colons == 0 && dots == 3 && digits.iter().all(|b| b.is_ascii_digit() || *b == b'.'))
+    let (mut dots, mut colons, mut letters) = (0u32, 0u32, 0u32);
+    for b in found {
+        match b {
+            b'0'..=b'9' => {}
+            b'.' => dots += 1,
+            b':' => colons += 1,
+            b'a'..=b'f' | b'A'..=b'F' => letters += 1,
+            b'%' => break,
+            _ => return false,
+        }
+    }
+    colons >= 2 || (colons == 0 && dots == 3 && letters == 0)
 }
 
 /// How many bytes a bounded slot takes from the left of `text`.
@@ -639,10 +668,7 @@ fn splits(
     while end <= hi {
         // The next literal tells where this text can end at all.
         if let Some(Token::Literal(l)) = rest.first() {
-            match body
-                .get(end..hi)
-                .and_then(|t| memmem::find(t, l.as_bytes()))
-            {
+            match body.get(end..hi).and_then(|t| memmem::find(t, l)) {
                 Some(at) => end += at,
                 None => break,
             }
@@ -661,19 +687,57 @@ fn splits(
 /// A set of wordings, each with the caller's number.
 #[derive(Debug, Default)]
 pub struct Matcher {
-    entries: Vec<(Template, u32)>,
+    entries: Vec<Entry>,
     nodes: Vec<Node>,
+    /// Text of the edges.
+    labels: Vec<u8>,
     /// Wordings that begin with a slot, best first.
     floating: Vec<(u32, memmem::Finder<'static>)>,
 }
 
+#[derive(Debug)]
+struct Entry {
+    template: Template,
+    number: u32,
+    suffix: Box<[u8]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    first: u8,
+    /// In [`Matcher::labels`].
+    start: u32,
+    end: u32,
+    child: u32,
+}
+
 #[derive(Debug, Default)]
 struct Node {
-    /// Sorted by their first byte; first bytes are distinct.
-    edges: Vec<(u8, &'static [u8], u32)>,
+    /// First bytes are distinct.
+    edges: Vec<Edge>,
+    /// Where there are many edges: by first byte, the edge's place plus one.
+    table: Option<Box<[u16; 256]>>,
     /// Best first.
     here: Vec<u32>,
+    /// Length of the text that leads here.
+    depth: u32,
 }
+
+impl Node {
+    #[inline]
+    fn edge(&self, first: u8) -> Option<&Edge> {
+        match &self.table {
+            Some(table) => {
+                let place = usize::from(*table.get(usize::from(first))?);
+                self.edges.get(place.wrapping_sub(1))
+            }
+            None => self.edges.iter().find(|e| e.first == first),
+        }
+    }
+}
+
+/// From so many edges on a node has a table.
+const TABLE_FROM: usize = 6;
 
 impl Matcher {
     pub fn new(
@@ -686,73 +750,101 @@ impl Matcher {
         for (text, number) in wordings {
             for template in Template::compile(text)? {
                 let entry = m.entries.len() as u32;
-                let prefix = template.prefix();
-                if prefix.is_empty() {
+                if template.prefix().is_empty() {
                     m.floating
-                        .push((entry, memmem::Finder::new(template.anchor.as_bytes())));
+                        .push((entry, memmem::Finder::new(&*template.anchor).into_owned()));
                 } else {
-                    m.insert(prefix.as_bytes(), entry);
+                    let prefix: Box<[u8]> = template.prefix().into();
+                    m.insert(&prefix, entry);
                 }
-                m.entries.push((template, number));
+                m.entries.push(Entry {
+                    suffix: template.suffix().into(),
+                    template,
+                    number,
+                });
             }
         }
-        let weight = |entries: &[(Template, u32)], e: u32| {
-            entries
-                .get(e as usize)
-                .map_or((true, std::cmp::Reverse(0)), |(t, _)| {
-                    (t.open_ended(), std::cmp::Reverse(t.weight))
-                })
-        };
         let Matcher {
             entries,
             nodes,
             floating,
+            ..
         } = &mut m;
-        nodes
-            .iter_mut()
-            .for_each(|n| n.here.sort_by_key(|e| (weight(entries, *e), *e)));
-        floating.sort_by_key(|(e, _)| (weight(entries, *e), *e));
+        let rank = |e: u32| {
+            entries
+                .get(e as usize)
+                .map_or((true, std::cmp::Reverse(0)), |e| {
+                    (
+                        e.template.open_ended(),
+                        std::cmp::Reverse(e.template.weight),
+                    )
+                })
+        };
+        for node in nodes.iter_mut() {
+            node.here.sort_by_key(|e| (rank(*e), *e));
+            if node.edges.len() >= TABLE_FROM {
+                let mut table = Box::new([0u16; 256]);
+                for (i, edge) in node.edges.iter().enumerate() {
+                    if let Some(place) = table.get_mut(usize::from(edge.first)) {
+                        *place = i as u16 + 1;
+                    }
+                }
+                node.table = Some(table);
+            }
+        }
+        floating.sort_by_key(|(e, _)| (rank(*e), *e));
         Ok(m)
     }
 
-    fn insert(&mut self, mut key: &'static [u8], entry: u32) {
+    fn insert(&mut self, mut key: &[u8], entry: u32) {
         let mut at = 0usize;
         while let Some(first) = key.first().copied() {
             let fresh = self.nodes.len() as u32;
             let Some(node) = self.nodes.get_mut(at) else {
                 return;
             };
-            match node.edges.binary_search_by_key(&first, |e| e.0) {
-                Err(i) => {
-                    node.edges.insert(i, (first, key, fresh));
-                    self.nodes.push(Node {
-                        here: vec![entry],
-                        ..Node::default()
-                    });
-                    return;
-                }
-                Ok(i) => {
-                    let Some(edge) = node.edges.get_mut(i) else {
-                        return;
-                    };
-                    let common = edge.1.iter().zip(key).take_while(|(a, b)| a == b).count();
-                    let (label, child) = (edge.1, edge.2);
-                    if common < label.len() {
-                        edge.1 = label.get(..common).unwrap_or_default();
-                        edge.2 = fresh;
-                        let tail = label.get(common..).unwrap_or_default();
-                        let mut split = Node::default();
-                        if let Some(b) = tail.first() {
-                            split.edges.push((*b, tail, child));
-                        }
-                        self.nodes.push(split);
-                        at = fresh as usize;
-                    } else {
-                        at = child as usize;
-                    }
-                    key = key.get(common..).unwrap_or_default();
-                }
+            let depth = node.depth;
+            let Some(edge) = node.edges.iter_mut().find(|e| e.first == first) else {
+                let start = self.labels.len() as u32;
+                self.labels.extend_from_slice(key);
+                node.edges.push(Edge {
+                    first,
+                    start,
+                    end: start + key.len() as u32,
+                    child: fresh,
+                });
+                self.nodes.push(Node {
+                    here: vec![entry],
+                    depth: depth + key.len() as u32,
+                    ..Node::default()
+                });
+                return;
+            };
+            let label = self
+                .labels
+                .get(edge.start as usize..edge.end as usize)
+                .unwrap_or_default();
+            let common = label.iter().zip(key).take_while(|(a, b)| a == b).count();
+            let whole = *edge;
+            if common < label.len() {
+                edge.end = edge.start + common as u32;
+                edge.child = fresh;
+                let start = whole.start + common as u32;
+                let tail = Edge {
+                    first: label.get(common).copied().unwrap_or_default(),
+                    start,
+                    ..whole
+                };
+                self.nodes.push(Node {
+                    edges: vec![tail],
+                    depth: depth + common as u32,
+                    ..Node::default()
+                });
+                at = fresh as usize;
+            } else {
+                at = whole.child as usize;
             }
+            key = key.get(common..).unwrap_or_default();
         }
         if let Some(node) = self.nodes.get_mut(at) {
             node.here.push(entry);
@@ -773,36 +865,41 @@ impl Matcher {
                 }
                 depth += 1;
             }
-            let Some(first) = rest.first() else { break };
-            let Ok(i) = node.edges.binary_search_by_key(first, |e| e.0) else {
+            let Some(edge) = rest.first().and_then(|b| node.edge(*b)) else {
                 break;
             };
-            let Some((_, label, child)) = node.edges.get(i) else {
-                break;
-            };
-            let Some(tail) = rest.strip_prefix(*label) else {
+            let label = self
+                .labels
+                .get(edge.start as usize..edge.end as usize)
+                .unwrap_or_default();
+            let Some(tail) = rest.strip_prefix(label) else {
                 break;
             };
             rest = tail;
-            at = *child;
+            at = edge.child;
         }
         for node in path.iter().take(depth).rev() {
-            let here = self
-                .nodes
-                .get(*node as usize)
-                .map_or(&[][..], |n| n.here.as_slice());
-            if let Some(hit) = here.iter().find_map(|e| self.try_entry(*e, body)) {
-                return Some(hit);
+            let Some(node) = self.nodes.get(*node as usize) else {
+                continue;
+            };
+            for e in &node.here {
+                let Some(entry) = self.entries.get(*e as usize) else {
+                    continue;
+                };
+                // Most candidates end otherwise: told apart before anything is parsed.
+                if !body.ends_with(&entry.suffix) {
+                    continue;
+                }
+                if let Some(fields) = entry.template.matches_beyond(body, 1, node.depth as usize) {
+                    return Some((entry.number, fields));
+                }
             }
         }
-        self.floating
-            .iter()
-            .find_map(|(e, anchor)| anchor.find(body).and_then(|_| self.try_entry(*e, body)))
-    }
-
-    fn try_entry(&self, entry: u32, body: &[u8]) -> Option<(u32, Fields)> {
-        let (template, number) = self.entries.get(entry as usize)?;
-        template.matches(body).map(|f| (*number, f))
+        self.floating.iter().find_map(|(e, anchor)| {
+            anchor.find(body)?;
+            let entry = self.entries.get(*e as usize)?;
+            entry.template.matches(body).map(|f| (entry.number, f))
+        })
     }
 }
 
