@@ -98,6 +98,43 @@ impl Time {
     pub fn civil(self) -> Civil {
         self.civil_at(0)
     }
+
+    /// What [`Time`] is shown as, read back: RFC 3339 in UTC, `2026-03-28T16:00:15.25Z`. Nothing else.
+    pub fn parse_utc(text: &str) -> Option<Time> {
+        let text = text.strip_suffix('Z')?;
+        let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let (date, time) = clock.split_once('T')?;
+        let number = |t: &str, width: usize| {
+            let digits = t.len() == width && t.bytes().all(|b| b.is_ascii_digit());
+            if digits { t.parse::<u32>().ok() } else { None }
+        };
+        let mut parts = date.split('-');
+        let year = i32::try_from(number(parts.next()?, 4)?).ok()?;
+        let month = u8::try_from(number(parts.next()?, 2)?).ok()?;
+        let day = u8::try_from(number(parts.next()?, 2)?).ok()?;
+        let mut hms = time.split(':');
+        let (hour, minute, second) = (
+            number(hms.next()?, 2)?,
+            number(hms.next()?, 2)?,
+            number(hms.next()?, 2)?,
+        );
+        let leftover = parts.next().is_some() || hms.next().is_some();
+        let days = days_from_civil(year, month, day);
+        let real = (1..=12).contains(&month) && civil_from_days(days) == (year, month, day);
+        if leftover || !real || hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let micros = match fraction.len() {
+            0 if text.contains('.') => return None,
+            0 => 0,
+            n @ 1..=6 => {
+                i64::from(number(fraction, n)?) * 10_i64.pow(6_u32.saturating_sub(n as u32))
+            }
+            _ => return None,
+        };
+        let secs = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
+        Some(Time(secs * SECOND + micros))
+    }
 }
 
 impl fmt::Display for Time {
@@ -251,6 +288,30 @@ pub fn human_span(micros: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        for micros in [0, 1, 1_500_000, 1_774_713_615_250_000, -86_400_000_000] {
+            let shown = Time(micros).to_string();
+            assert_eq!(Time::parse_utc(&shown), Some(Time(micros)), "{shown}");
+        }
+        for bad in [
+            "",
+            "Z",
+            "2026-03-28T16:00:15",
+            "2026-03-28 16:00:15Z",
+            "2026-02-30T16:00:15Z",
+            "2026-13-01T16:00:15Z",
+            "2026-03-28T24:00:15Z",
+            "2026-03-28T16:00:15.Z",
+            "2026-03-28T16:00:15.1234567Z",
+            "2026-03-28T16:00:15+02:00",
+            "+026-03-28T16:00:15Z",
+            "2026-03-28T16:00:15:00Z",
+        ] {
+            assert_eq!(Time::parse_utc(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn civil_and_days_agree() {

@@ -4,4 +4,6 @@
 //! `SW6…` tcp wrappers and the platform), `SW7…` client-side messages, `SW8…` keywords, `SW9…` algorithms.
 
 pub mod causes;
+pub mod facts;
 pub mod messages;
+pub mod rules;

@@ -1,0 +1,728 @@
+//! Rules over what the client sees: its own machine, the network, the server from outside, and what ssh said.
+//!
+//! Where the client cannot tell two causes apart, the rule is the symptom's, and the causes stand in its look-alikes.
+
+use super::{Rule, Test, has, is, isnt, lacks, rule, seen};
+
+const DEAD: Test = is(
+    "tcp.connect",
+    &[
+        "timeout",
+        "host-unreachable",
+        "net-unreachable",
+        "refused",
+        "reset",
+        "prohibited",
+    ],
+);
+const SILENT: Test = is("tcp.connect", &["timeout"]);
+const REFUSED: Test = is("tcp.connect", &["refused"]);
+const NOT_LET_IN: Test = isnt("auth.end", &["ok"]);
+const LET_IN: Test = is("auth.end", &["ok"]);
+const THROUGH_PROXY: Test = is("proxy.jump", &["failed"]);
+const THROUGH_COMMAND: Test = is("proxy.command", &["failed", "missing"]);
+const PROHIBITED: Test = is(
+    "tcp.icmp",
+    &["host-prohibited", "net-prohibited", "admin-prohibited"],
+);
+
+pub(super) const ROWS: &[Rule] = &[
+    // ---- name: what was typed, the client's configuration, name service
+    rule(
+        "client-config-error",
+        0.97,
+        &[is("client.config", &["error"])],
+    ),
+    rule(
+        "client-config-permissions",
+        0.98,
+        &[is("client.config", &["permissions"])],
+    ),
+    rule(
+        "client-destination-invalid",
+        0.93,
+        &[is("client.destination", &["invalid"])],
+    ),
+    rule("dns-failure", 0.96, &[is("name.lookup", &["nxdomain"])])
+        .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule("dns-failure", 0.8, &[is("name.lookup", &["no-address"])])
+        .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule(
+        "dns-server-unreachable",
+        0.95,
+        &[is("name.lookup", &["no-server"])],
+    )
+    .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule(
+        "hosts-file-override",
+        0.92,
+        &[is("name.hosts-file", &["differs"]), DEAD],
+    )
+    .despite(),
+    rule(
+        "hosts-file-override",
+        0.85,
+        &[
+            is("name.hosts-file", &["differs"]),
+            is("hostkey.check", &["changed"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "hosts-file-override",
+        0.7,
+        &[
+            is("name.hosts-file", &["differs"]),
+            isnt("ident.end", &["ok"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "dns-stale-address",
+        0.9,
+        &[
+            is("name.known-address", &["other"]),
+            is("name.known-address-answers", &["ssh"]).same(),
+            DEAD,
+        ],
+    )
+    .despite()
+    .not(&[is("name.hosts-file", &["differs"])]),
+    rule(
+        "dns-stale-address",
+        0.85,
+        &[
+            is("name.known-address", &["other"]),
+            is("name.known-address-answers", &["ssh"]).same(),
+            isnt("ident.end", &["ok"]),
+        ],
+    )
+    .despite()
+    .not(&[is("name.hosts-file", &["differs"])]),
+    rule(
+        "dns-stale-address",
+        0.55,
+        &[
+            is("name.known-address", &["other"]),
+            is("tcp.connect", &["host-unreachable"]),
+        ],
+    )
+    .despite()
+    .not(&[is("name.hosts-file", &["differs"])]),
+    rule(
+        "dns-dead-address",
+        0.9,
+        &[is("tcp.addresses", &["first-dead"])],
+    )
+    .despite()
+    .not(&[seen("tcp.dead-family"), is("name.hosts-file", &["differs"])]),
+    rule("ipv6-unreachable", 0.92, &[is("tcp.dead-family", &["6"])]).despite(),
+    // ---- route
+    rule(
+        "no-route",
+        0.96,
+        &[is(
+            "route.lookup",
+            &["none", "blackhole", "prohibit", "unreachable"],
+        )],
+    )
+    .not(&[is("tcp.connect", &["ok"]).same()]),
+    rule("no-route", 0.8, &[is("tcp.connect", &["no-route"])])
+        .not(&[is("route.lookup", &["ok"])]),
+    rule(
+        "host-unreachable",
+        0.85,
+        &[is("tcp.connect", &["host-unreachable", "net-unreachable"])],
+    )
+    .stronger(&[is("tcp.icmp", &["host", "net"])])
+    .doubts(&[
+        is("name.known-address-answers", &["ssh"]),
+        is("name.hosts-file", &["differs"]),
+        is("tcp.other-port", &["refused", "open"]),
+    ])
+    .not(&[
+        PROHIBITED,
+        is(
+            "route.lookup",
+            &["none", "blackhole", "prohibit", "unreachable"],
+        ),
+        THROUGH_PROXY,
+        THROUGH_COMMAND,
+        seen("tcp.dead-family"),
+        is("tcp.addresses", &["first-dead"]),
+    ]),
+    // ---- tcp
+    rule(
+        "firewall-client-outbound",
+        0.95,
+        &[is("client.firewall", &["drops", "rejects"]), DEAD],
+    ),
+    rule(
+        "firewall-client-outbound",
+        0.9,
+        &[is("tcp.local-refusal", &["permission"])],
+    ),
+    rule(
+        "firewall-client-outbound",
+        0.93,
+        &[is("tcp.icmp-from", &["self"])],
+    ),
+    rule(
+        "firewall-client-outbound",
+        0.72,
+        &[is("tcp.first-hop", &["this-port-silent"]), SILENT],
+    )
+    .not(&[is("client.firewall", &["passes"])])
+    .settle("run it again as root, so that this machine's own firewall can be read"),
+    rule(
+        "firewall-client-outbound",
+        0.72,
+        &[is("tcp.first-hop", &["refused"]), REFUSED],
+    )
+    .not(&[is("client.firewall", &["passes"])])
+    .settle("run it again as root, so that this machine's own firewall can be read"),
+    rule("connect-timeout", 0.4, &[SILENT]).not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule(
+        "firewall-drop",
+        0.45,
+        &[
+            SILENT,
+            is("tcp.other-port", &["refused", "open", "unreachable"]),
+        ],
+    )
+    .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule("connect-refused", 0.4, &[REFUSED]).not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule(
+        "firewall-reject",
+        0.45,
+        &[
+            is("tcp.connect", &["refused", "prohibited", "host-unreachable"]),
+            is(
+                "tcp.icmp",
+                &[
+                    "port",
+                    "host-prohibited",
+                    "net-prohibited",
+                    "admin-prohibited",
+                ],
+            ),
+        ],
+    )
+    .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule("firewall-reject", 0.42, &[is("tcp.connect", &["prohibited"])])
+        .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule("connection-reset-early", 0.4, &[is("tcp.connect", &["reset"])]),
+    rule(
+        "wrong-port",
+        0.93,
+        &[
+            is("tcp.default-port", &["ssh"]),
+            is("tcp.connect", &["refused", "timeout", "prohibited"]),
+        ],
+    ),
+    rule(
+        "wrong-port",
+        0.6,
+        &[
+            is("tcp.default-port", &["ssh"]),
+            is("ident.end", &["other-protocol"]),
+        ],
+    ),
+    rule(
+        "wrong-port",
+        0.85,
+        &[
+            is("tcp.ssh-port", &["ssh"]),
+            is("tcp.connect", &["refused"]),
+        ],
+    ),
+    rule("proxy-jump-failed", 0.95, &[is("proxy.jump", &["failed"])]),
+    rule(
+        "proxy-command-failed",
+        0.94,
+        &[is("proxy.command", &["failed", "missing"])],
+    ),
+    // ---- ident
+    rule(
+        "not-ssh-service",
+        0.93,
+        &[seen("ident.protocol"), isnt("ident.end", &["ok"])],
+    ),
+    rule("tarpit", 0.9, &[is("ident.prelude", &["dripping", "flood"])])
+        .not(&[is("ident.end", &["ok"])]),
+    rule(
+        "max-startups",
+        0.93,
+        &[is("ident.reason", &["max-startups"])],
+    )
+    .despite(),
+    rule(
+        "source-penalty",
+        0.35,
+        &[is("ident.reason", &["not-allowed"])],
+    )
+    .despite()
+    .settle("wait for a quarter of a minute and try once: a penalty of a few seconds is over then"),
+    rule("max-startups", 0.3, &[is("ident.reason", &["not-allowed"])]).despite(),
+    rule(
+        "reset-by-middlebox",
+        0.8,
+        &[
+            is("ident.spoken", &["reset"]),
+            is("ident.quiet", &["silent"]),
+        ],
+    )
+    .settle("the same server by another network or port: it answers there"),
+    rule(
+        "reset-by-middlebox",
+        0.75,
+        &[
+            is("ident.spoken", &["reset"]),
+            is("ident.quiet", &["ident"]),
+        ],
+    ),
+    rule("banner-timeout", 0.4, &[is("ident.end", &["timeout"])])
+        .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule("connection-reset-early", 0.42, &[is("ident.end", &["reset"])])
+        .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule("server-closed-early", 0.4, &[is("ident.end", &["closed"])])
+        .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule(
+        "server-closed-early",
+        0.45,
+        &[is("ident.reason", &["not-allowed"])],
+    ),
+    // ---- kex
+    rule("no-matching-kex", 0.97, &[is("kex.mismatch", &["kex"])]),
+    rule("no-matching-cipher", 0.97, &[is("kex.mismatch", &["cipher"])]),
+    rule("no-matching-mac", 0.97, &[is("kex.mismatch", &["mac"])]),
+    rule(
+        "no-matching-host-key-type",
+        0.97,
+        &[is("kex.mismatch", &["host-key"])],
+    ),
+    rule(
+        "mtu-blackhole",
+        0.95,
+        &[is("kex.large", &["lost-unless-small-segments"])],
+    )
+    .despite(),
+    rule("mtu-blackhole", 0.6, &[is("kex.end", &["timeout"])])
+        .stronger(&[is("kex.large", &["lost"])])
+        .doubts(&[is("kex.large", &["passes"])])
+        .settle("smaller segments: ssh through a tunnel or interface with an MTU of 1280 works at once"),
+    rule("mtu-blackhole", 0.55, &[is("session.rekey", &["stalled"])])
+        .doubts(&[is("kex.large", &["passes"])]),
+    rule("packet-corruption", 0.85, &[is("kex.end", &["corrupt"])]),
+    rule(
+        "dh-group-exchange-failed",
+        0.9,
+        &[is("kex.end", &["group-out-of-range"])],
+    ),
+    rule(
+        "server-closed-early",
+        0.4,
+        &[is("kex.end", &["closed", "reset"])],
+    ),
+    // ---- host key
+    rule(
+        "host-key-unknown",
+        0.95,
+        &[
+            is("hostkey.check", &["unknown"]),
+            is("hostkey.check", &["failed"]),
+        ],
+    )
+    .not(&[is("hostkey.check", &["changed", "revoked"])]),
+    rule(
+        "host-key-unknown",
+        0.9,
+        &[
+            is("hostkey.check", &["unknown"]),
+            is("client.setting", &["yes", "true"]).about("stricthostkeychecking"),
+        ],
+    )
+    .not(&[is("hostkey.check", &["changed", "revoked", "match"])]),
+    rule("host-key-changed", 0.97, &[is("hostkey.check", &["changed"])])
+        .not(&[is("hostkey.check", &["revoked"])]),
+    rule("host-key-revoked", 0.97, &[is("hostkey.check", &["revoked"])]),
+    rule(
+        "host-key-differs-by-address",
+        0.85,
+        &[is("hostkey.check", &["differs-by-address"])],
+    )
+    .despite(),
+    rule(
+        "host-certificate-invalid",
+        0.9,
+        &[is("hostkey.check", &["certificate-invalid"])],
+    )
+    .not(&[LET_IN]),
+    rule("key-too-short", 0.93, &[is("hostkey.check", &["too-short"])]),
+    // ---- auth: the client's own keys and agent
+    rule(
+        "private-key-permissions",
+        0.95,
+        &[is("auth.key", &["permissions"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "private-key-invalid",
+        0.92,
+        &[is("auth.key", &["invalid"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "identity-file-missing",
+        0.93,
+        &[is("auth.key", &["missing"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN])
+    .doubts(&[
+        is("auth.keys", &["few", "many"]),
+        is("auth.end", &["too-many"]),
+    ]),
+    rule(
+        "key-passphrase",
+        0.92,
+        &[is("auth.key", &["passphrase"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN, is("auth.key", &["refused"]).same()])
+    .stronger(&[is("auth.key", &["accepted"]).same()]),
+    rule(
+        "key-pair-mismatch",
+        0.92,
+        &[is("auth.key", &["mismatch"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "agent-refused",
+        0.95,
+        &[is("auth.key", &["agent-refused"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "agent-refused",
+        0.85,
+        &[is("auth.agent", &["locked"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "agent-unreachable",
+        0.9,
+        &[
+            is("auth.agent", &["unreachable"]),
+            NOT_LET_IN,
+            is("auth.keys", &["none"]),
+        ],
+    )
+    .not(&[
+        LET_IN,
+        is("auth.key", &["permissions", "invalid", "passphrase", "type-not-taken"]),
+    ])
+    .doubts(&[is("auth.password", &["refused"])]),
+    rule(
+        "agent-unreachable",
+        0.4,
+        &[is("auth.agent", &["unreachable"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "pubkey-algorithm-rejected",
+        0.93,
+        &[is("auth.key", &["no-signature-algorithm"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "pubkey-algorithm-rejected",
+        0.92,
+        &[is("auth.key", &["type-not-taken"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN])
+    .doubts(&[is("auth.keys", &["few", "many"])]),
+    rule(
+        "key-too-short",
+        0.93,
+        &[is("auth.key", &["too-short"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "cert-expired",
+        0.94,
+        &[is("auth.certificate", &["expired"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "cert-not-yet-valid",
+        0.94,
+        &[is("auth.certificate", &["not-yet-valid"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "cert-principal-mismatch",
+        0.9,
+        &[is("auth.certificate", &["wrong-principal"]), NOT_LET_IN],
+    )
+    .not(&[
+        LET_IN,
+        is("auth.certificate", &["expired", "not-yet-valid"]).same(),
+    ]),
+    // ---- auth: what the two sides will do
+    rule(
+        "too-many-auth-failures",
+        0.96,
+        &[is("auth.end", &["too-many"])],
+    ),
+    rule(
+        "multi-factor-required",
+        0.93,
+        &[is("auth.method", &["partial"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "pubkey-auth-disabled",
+        0.9,
+        &[
+            lacks("auth.methods", &["publickey"]),
+            is("client.keys", &["some"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        LET_IN,
+        is("auth.method", &["partial"]),
+        has("auth.methods", "publickey"),
+        is("auth.end", &["too-many"]),
+        is("client.setting", &["no", "false"]).about("pubkeyauthentication"),
+    ]),
+    rule(
+        "password-auth-disabled",
+        0.92,
+        &[
+            lacks("auth.methods", &["password", "keyboard-interactive"]),
+            is("client.wants", &["password"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[LET_IN, is("auth.method", &["partial"])]),
+    rule(
+        "password-auth-disabled",
+        0.6,
+        &[
+            lacks("auth.methods", &["password", "keyboard-interactive"]),
+            is("client.can-prompt", &["yes"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        LET_IN,
+        is("auth.method", &["partial"]),
+        is("client.wants", &["key"]),
+        is("auth.key", &["accepted"]),
+    ])
+    .settle("which of the two was meant: a password (off for this user), or a key (not taken for this user)"),
+    rule(
+        "auth-method-mismatch",
+        0.85,
+        &[is("auth.keys", &["none"]), is("client.wants", &["nothing"])],
+    )
+    .any(&[NOT_LET_IN])
+    .not(&[LET_IN, is("auth.method", &["partial"])]),
+    rule(
+        "auth-rejected-password",
+        0.45,
+        &[is("auth.password", &["refused"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "auth-rejected-publickey",
+        0.42,
+        &[is("auth.end", &["denied"])],
+    )
+    .not(&[LET_IN, is("auth.password", &["refused"])]),
+    rule(
+        "account-denied",
+        0.45,
+        &[
+            is("auth.end", &["closed", "reset", "disconnected"]),
+            is("auth.key", &["accepted"]),
+        ],
+    ),
+    rule(
+        "account-denied",
+        0.42,
+        &[
+            is("auth.end", &["closed", "reset", "disconnected"]),
+            is("auth.method", &["ok"]),
+        ],
+    ),
+    rule(
+        "server-closed-early",
+        0.35,
+        &[is("auth.end", &["closed", "reset", "disconnected"])],
+    ),
+    rule("banner-timeout", 0.2, &[is("auth.end", &["timeout"])]),
+    // ---- account
+    rule(
+        "account-expired",
+        0.95,
+        &[is("account.says", &["expired"])],
+    ),
+    rule(
+        "password-expired",
+        0.95,
+        &[is("account.says", &["password-expired"])],
+    )
+    .despite(),
+    rule("nologin-file", 0.9, &[is("account.says", &["booting"])]).despite(),
+    rule("nologin-file", 0.85, &[is("account.says", &["nologin"])]).despite(),
+    rule(
+        "shell-nologin",
+        0.93,
+        &[is("account.says", &["shell-nologin"])],
+    )
+    .despite(),
+    rule(
+        "pam-limits",
+        0.93,
+        &[is("account.says", &["too-many-logins"])],
+    )
+    .despite(),
+    rule(
+        "account-faillock",
+        0.85,
+        &[is("account.says", &["locked"])],
+    )
+    .despite(),
+    // ---- session
+    rule(
+        "max-sessions",
+        0.75,
+        &[is("session.open", &["refused"])],
+    )
+    .settle("how many sessions MaxSessions allows on one connection: sshd -T on the server"),
+    rule("session-refused", 0.4, &[is("session.open", &["refused"])]),
+    rule(
+        "process-limit",
+        0.6,
+        &[is("session.request", &["exec-refused", "shell-refused"])],
+    )
+    .stronger(&[is("session.says", &["no-resources"])]),
+    rule(
+        "process-limit",
+        0.85,
+        &[is("session.says", &["no-resources"])],
+    ),
+    rule(
+        "session-closed",
+        0.35,
+        &[is("session.request", &["exec-refused", "shell-refused"])],
+    ),
+    rule(
+        "sftp-subsystem-missing",
+        0.93,
+        &[is("session.request", &["subsystem-refused"])],
+    ),
+    rule(
+        "pty-disabled",
+        0.7,
+        &[is("session.request", &["pty-refused"])],
+    )
+    .stronger(&[lacks("auth.key-options", &["pty"])]),
+    rule(
+        "forwarding-disabled",
+        0.93,
+        &[is("forward.end", &["prohibited"])],
+    )
+    .not(&[THROUGH_PROXY]),
+    rule(
+        "forwarding-target-unreachable",
+        0.9,
+        &[is("forward.end", &["connect-failed"])],
+    )
+    .not(&[THROUGH_PROXY]),
+    rule(
+        "remote-forward-failed",
+        0.93,
+        &[is("forward.end", &["remote-failed"])],
+    ),
+    rule(
+        "local-forward-failed",
+        0.95,
+        &[is("forward.end", &["local-failed"])],
+    ),
+    rule("disk-full", 0.95, &[is("session.says", &["no-space"])]),
+    rule("disk-full", 0.85, &[is("session.says", &["quota"])]),
+    rule("disk-full", 0.78, &[is("session.says", &["write-failure"])])
+        .settle("df -h and df -i on the server, for the file system of the target folder"),
+    rule(
+        "shell-rc-output",
+        0.93,
+        &[is("session.says", &["not-clean"])],
+    ),
+    rule("home-missing", 0.85, &[is("session.says", &["no-home"])]),
+    rule(
+        "forced-command",
+        0.8,
+        &[
+            is("session.says", &["other-command-missing"]),
+            is("session.end", &["exit"]),
+        ],
+    ),
+    rule(
+        "forced-command",
+        0.85,
+        &[
+            has("auth.key-options", "command"),
+            is("session.end", &["exit", "closed"]),
+        ],
+    ),
+    rule(
+        "forced-command",
+        0.8,
+        &[is("session.says", &["sftp-only"])],
+    ),
+    rule("session-closed", 0.4, &[is("session.end", &["exit"])]),
+    rule(
+        "session-closed",
+        0.42,
+        &[
+            is("session.end", &["closed", "reset", "broken-pipe"]),
+            is("session.lasted", &["moment"]),
+        ],
+    ),
+    rule(
+        "session-dropped",
+        0.42,
+        &[
+            is("session.end", &["closed"]),
+            is("session.lasted", &["while"]),
+        ],
+    ),
+    rule(
+        "idle-connection-dropped",
+        0.75,
+        &[
+            is("session.end", &["reset", "broken-pipe", "timeout"]),
+            is("session.lasted", &["while"]),
+        ],
+    ),
+    rule(
+        "server-alive-timeout",
+        0.7,
+        &[is("session.alive", &["server-not-responding"])],
+    ),
+    rule(
+        "control-socket-stale",
+        0.9,
+        &[is("mux.socket", &["stale", "frozen"])],
+    )
+    .despite(),
+    rule(
+        "control-path-too-long",
+        0.95,
+        &[is("mux.socket", &["too-long"])],
+    )
+    .despite(),
+    rule("max-sessions", 0.85, &[is("mux.socket", &["refused"])]).despite(),
+];
