@@ -39,8 +39,9 @@ impl<T, S> Gate<T, S> {
         {
             let mut w = lock(&self.waiting);
             w.1.insert(seq, item);
-            // Whoever works on the next item never waits here, so this ends.
-            while w.1.len() > self.depth && !w.1.contains_key(&w.0) {
+            // Items come in order to each worker, so whoever works on the next one is not waiting here with a later one:
+            // this ends. Who has nothing waiting any more goes on.
+            while w.1.len() > self.depth && w.1.contains_key(&seq) && !w.1.contains_key(&w.0) {
                 w = self.moved.wait(w).unwrap_or_else(PoisonError::into_inner);
             }
         }
