@@ -47,12 +47,13 @@ pub fn percent(confidence: f64) -> String {
     format!("{} %", (confidence.clamp(0.0, 1.0) * 100.0 + 1e-9).floor())
 }
 
-/// `17 min`
+/// `17 min`, `1 h`
 pub fn duration(seconds: u64) -> String {
-    let micros = i64::try_from(seconds)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(SECOND);
-    human_span(micros)
+    if seconds == 3600 {
+        return "1 h".to_owned();
+    }
+    let micros = i64::try_from(seconds).unwrap_or(i64::MAX);
+    human_span(micros.saturating_mul(SECOND))
 }
 
 /// `brute force` of `brute-force`.
@@ -298,6 +299,7 @@ mod tests {
         assert_eq!(bytes(4_300_000), "4.1 MiB");
         assert_eq!(bytes(u64::MAX), "16.0 EiB");
         assert_eq!(duration(1_050), "17 min");
+        assert_eq!(duration(3_600), "1 h");
         assert_eq!(duration(u64::MAX), "106751991 days");
         assert_eq!(percent(0.999), "99 %");
         assert_eq!(percent(1.0), "100 %");

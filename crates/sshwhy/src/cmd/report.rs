@@ -9,7 +9,7 @@ use sshwhy_core::analysis::Analysis;
 use sshwhy_core::detect::Detectors;
 use sshwhy_core::names::Limits;
 use sshwhy_core::render::terminal::TextOptions;
-use sshwhy_core::render::{json, terminal};
+use sshwhy_core::render::{html, json, terminal};
 use sshwhy_core::report::Report;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
     }
     let text = match args.format {
         ReportFormat::Json => json::report(&report, false),
-        ReportFormat::Html => return Err("no HTML yet".to_owned()),
+        ReportFormat::Html => html::report(&report, &zone),
         ReportFormat::Text => {
             let on_terminal = args.output.is_none() && io::stdout().is_terminal();
             let mut options = TextOptions::new(&zone);
