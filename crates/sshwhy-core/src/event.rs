@@ -308,7 +308,11 @@ pub fn strip(message: &[u8]) -> (&[u8], bool) {
         }
         _ => {}
     }
-    (without_tag(body), preauth)
+    // Source files are lower case, nearly all messages are not.
+    if body.first().is_some_and(u8::is_ascii_lowercase) {
+        body = without_tag(body);
+    }
+    (body, preauth)
 }
 
 /// Takes off LogVerbose's tag: `auth2-pubkey.c:621:user_key_allowed():612 (bin=sshd-session, pid=812): text`.

@@ -4,8 +4,8 @@
 //! user name that contains ` from 203.0.113.5 port 22` cannot move the address: what sshd wrote last stands last. Where two
 //! texts chosen by the peer leave more than one reading, the match says [`Fields::ambiguous`] and gives no address.
 //!
-//! Candidates are found by walking a radix trie over the literal beginnings; the longest beginning wins, then wordings whose
-//! end is certain (nobody can append to them), then the most literal bytes. The slow matcher in the tests tries every wording in that order and must agree.
+//! Candidates are found in a trie over literals and bounded slots: the most that is fixed, read from the left, wins; then
+//! wordings whose end is certain (nobody can append to them), then the most literal bytes. The slow matcher in the tests tries every wording in that order and must agree.
 
 use memchr::memmem;
 
@@ -49,6 +49,17 @@ impl Slot {
             "n" | "count" | "pid" | "uid" | "euid" | "gid" | "seconds" | "line" | "serial"
             | "masklen" | "len" | "channel" | "fd" | "type" => Slot::Number,
             _ => Slot::Text,
+        }
+    }
+
+    /// Of the literal behind it, what decides where it ends.
+    fn stop(self, literal: &[u8]) -> &[u8] {
+        match self {
+            // `from 192.0.2.7: 11: bye`: the colon is the wording's.
+            Slot::Ip | Slot::LocalIp if literal.first() == Some(&b':') => b":",
+            Slot::Ip | Slot::LocalIp | Slot::Port | Slot::LocalPort | Slot::Number => b"",
+            // Words end at a space, or where the literal begins.
+            _ => literal.split(|b| *b == b' ').next().unwrap_or_default(),
         }
     }
 
@@ -304,22 +315,6 @@ impl Template {
             .collect())
     }
 
-    /// The literal text that a message must begin with.
-    fn prefix(&self) -> &[u8] {
-        match self.tokens.first() {
-            Some(Token::Literal(l)) => l,
-            _ => b"",
-        }
-    }
-
-    /// The literal text that a message must end with, beyond the beginning.
-    fn suffix(&self) -> &[u8] {
-        match self.tokens.get(1..).and_then(|t| t.last()) {
-            Some(Token::Literal(l)) => l,
-            _ => b"",
-        }
-    }
-
     /// Whether it ends in free text.
     fn open_ended(&self) -> bool {
         matches!(self.tokens.last(), Some(Token::Slot(slot, _)) if !slot.bounded())
@@ -327,12 +322,17 @@ impl Template {
 
     /// Whether the whole body is this wording.
     pub fn matches(&self, body: &[u8]) -> Option<Fields> {
-        self.matches_beyond(body, 0, 0)
+        self.matches_beyond(body, 0, 0, Fields::default())
     }
 
-    /// As [`Template::matches`], where the first `skip` tokens are known to cover the first `lo` bytes.
-    fn matches_beyond(&self, body: &[u8], skip: usize, lo: usize) -> Option<Fields> {
-        let mut fields = Fields::default();
+    /// As [`Template::matches`], where the first `skip` tokens are known to cover the first `lo` bytes and gave `fields`.
+    fn matches_beyond(
+        &self,
+        body: &[u8],
+        skip: usize,
+        lo: usize,
+        mut fields: Fields,
+    ) -> Option<Fields> {
         let (mut lo, mut hi) = (lo, body.len());
         let mut tokens = self.tokens.get(skip..)?;
         // From the left, as long as the extent of each token is certain.
@@ -385,6 +385,13 @@ fn push_literal(tokens: &mut Vec<Token>, text: &str) {
     }
 }
 
+fn stop_of(next: Option<&Token>) -> &[u8] {
+    match next {
+        Some(Token::Literal(l)) => l,
+        _ => b"",
+    }
+}
+
 /// The end of a token that begins at `lo`: `None` where it is free text, `Some(None)` where it does not match.
 fn forward(
     token: &Token,
@@ -406,11 +413,7 @@ fn forward(
             if !slot.bounded() {
                 return None;
             }
-            let stop = match next {
-                Some(Token::Literal(l)) => &**l,
-                _ => b"",
-            };
-            let len = extent(*slot, text, stop);
+            let len = extent(*slot, text, slot.stop(stop_of(next)));
             Some((valid(*slot, *optional, text.get(..len).unwrap_or_default())).then_some(lo + len))
         }
     }
@@ -504,7 +507,6 @@ fn extent(slot: Slot, text: &[u8], stop: &[u8]) -> usize {
                     })
                     .unwrap_or(text.len() - n);
             }
-            // `from 192.0.2.7: 11: bye`: the colon is the wording's.
             while n > 0 && stop.first() == Some(&b':') && text.get(n - 1) == Some(&b':') {
                 n -= 1;
             }
@@ -685,6 +687,9 @@ fn splits(
 }
 
 /// A set of wordings, each with the caller's number.
+///
+/// A trie over literals and bounded slots: wordings share the work as far as they are alike. At each place literal text is
+/// tried first, then slots, then the wordings that go on with free text.
 #[derive(Debug, Default)]
 pub struct Matcher {
     entries: Vec<Entry>,
@@ -699,6 +704,9 @@ pub struct Matcher {
 struct Entry {
     template: Template,
     number: u32,
+    /// How many of its tokens the way to its node covers.
+    covered: usize,
+    /// What a message must end with, where that is not covered.
     suffix: Box<[u8]>,
 }
 
@@ -711,16 +719,24 @@ struct Edge {
     child: u32,
 }
 
+/// A bounded slot, with the literal behind it as far as that decides where it ends.
+#[derive(Debug)]
+struct SlotEdge {
+    slot: Slot,
+    optional: bool,
+    stop: Box<[u8]>,
+    child: u32,
+}
+
 #[derive(Debug, Default)]
 struct Node {
     /// First bytes are distinct.
     edges: Vec<Edge>,
     /// Where there are many edges: by first byte, the edge's place plus one.
     table: Option<Box<[u16; 256]>>,
+    slots: Vec<SlotEdge>,
     /// Best first.
     here: Vec<u32>,
-    /// Length of the text that leads here.
-    depth: u32,
 }
 
 impl Node {
@@ -750,17 +766,23 @@ impl Matcher {
         for (text, number) in wordings {
             for template in Template::compile(text)? {
                 let entry = m.entries.len() as u32;
-                if template.prefix().is_empty() {
-                    m.floating
-                        .push((entry, memmem::Finder::new(&*template.anchor).into_owned()));
-                } else {
-                    let prefix: Box<[u8]> = template.prefix().into();
-                    m.insert(&prefix, entry);
-                }
+                let covered = match template.tokens.first() {
+                    Some(Token::Literal(_)) => m.insert(&template.tokens, entry),
+                    _ => {
+                        m.floating
+                            .push((entry, memmem::Finder::new(&*template.anchor).into_owned()));
+                        0
+                    }
+                };
+                let suffix = match template.tokens.get(covered..).and_then(|t| t.last()) {
+                    Some(Token::Literal(l)) => l.clone(),
+                    _ => Box::default(),
+                };
                 m.entries.push(Entry {
-                    suffix: template.suffix().into(),
                     template,
                     number,
+                    covered,
+                    suffix,
                 });
             }
         }
@@ -796,110 +818,169 @@ impl Matcher {
         Ok(m)
     }
 
-    fn insert(&mut self, mut key: &[u8], entry: u32) {
-        let mut at = 0usize;
-        while let Some(first) = key.first().copied() {
-            let fresh = self.nodes.len() as u32;
-            let Some(node) = self.nodes.get_mut(at) else {
-                return;
+    /// Lays the way to a wording, up to its first free text; returns how many tokens that covers.
+    fn insert(&mut self, tokens: &[Token], entry: u32) -> usize {
+        let mut at = 0u32;
+        let mut covered = 0;
+        for (i, token) in tokens.iter().enumerate() {
+            at = match token {
+                Token::Literal(text) => self.along(at, text),
+                Token::Slot(slot, optional) if slot.bounded() => {
+                    self.through(at, *slot, *optional, stop_of(tokens.get(i + 1)))
+                }
+                Token::Slot(..) | Token::Words(_) => break,
             };
-            let depth = node.depth;
-            let Some(edge) = node.edges.iter_mut().find(|e| e.first == first) else {
+            covered = i + 1;
+        }
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.here.push(entry);
+        }
+        covered
+    }
+
+    fn fresh(&mut self) -> u32 {
+        self.nodes.push(Node::default());
+        (self.nodes.len() - 1) as u32
+    }
+
+    /// The node that literal text leads to.
+    fn along(&mut self, mut at: u32, mut key: &[u8]) -> u32 {
+        while let Some(first) = key.first().copied() {
+            let known = self
+                .nodes
+                .get(at as usize)
+                .and_then(|n| n.edges.iter().position(|e| e.first == first));
+            let Some(place) = known else {
+                let child = self.fresh();
                 let start = self.labels.len() as u32;
                 self.labels.extend_from_slice(key);
-                node.edges.push(Edge {
-                    first,
-                    start,
-                    end: start + key.len() as u32,
-                    child: fresh,
-                });
-                self.nodes.push(Node {
-                    here: vec![entry],
-                    depth: depth + key.len() as u32,
-                    ..Node::default()
-                });
-                return;
+                if let Some(node) = self.nodes.get_mut(at as usize) {
+                    node.edges.push(Edge {
+                        first,
+                        start,
+                        end: start + key.len() as u32,
+                        child,
+                    });
+                }
+                return child;
+            };
+            let Some(edge) = self
+                .nodes
+                .get(at as usize)
+                .and_then(|n| n.edges.get(place))
+                .copied()
+            else {
+                return at;
             };
             let label = self
                 .labels
                 .get(edge.start as usize..edge.end as usize)
                 .unwrap_or_default();
             let common = label.iter().zip(key).take_while(|(a, b)| a == b).count();
-            let whole = *edge;
             if common < label.len() {
-                edge.end = edge.start + common as u32;
-                edge.child = fresh;
-                let start = whole.start + common as u32;
-                let tail = Edge {
-                    first: label.get(common).copied().unwrap_or_default(),
-                    start,
-                    ..whole
-                };
-                self.nodes.push(Node {
-                    edges: vec![tail],
-                    depth: depth + common as u32,
-                    ..Node::default()
-                });
-                at = fresh as usize;
+                let first_of_tail = label.get(common).copied().unwrap_or_default();
+                let middle = self.fresh();
+                if let Some(node) = self.nodes.get_mut(middle as usize) {
+                    node.edges.push(Edge {
+                        first: first_of_tail,
+                        start: edge.start + common as u32,
+                        ..edge
+                    });
+                }
+                if let Some(e) = self
+                    .nodes
+                    .get_mut(at as usize)
+                    .and_then(|n| n.edges.get_mut(place))
+                {
+                    e.end = edge.start + common as u32;
+                    e.child = middle;
+                }
+                at = middle;
             } else {
-                at = whole.child as usize;
+                at = edge.child;
             }
             key = key.get(common..).unwrap_or_default();
         }
-        if let Some(node) = self.nodes.get_mut(at) {
-            node.here.push(entry);
+        at
+    }
+
+    /// The node that a slot leads to.
+    fn through(&mut self, at: u32, slot: Slot, optional: bool, stop: &[u8]) -> u32 {
+        let stop = slot.stop(stop);
+        let known = self.nodes.get(at as usize).and_then(|n| {
+            n.slots
+                .iter()
+                .find(|s| s.slot == slot && s.optional == optional && &*s.stop == stop)
+        });
+        if let Some(known) = known {
+            return known.child;
         }
+        let child = self.fresh();
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.slots.push(SlotEdge {
+                slot,
+                optional,
+                stop: stop.into(),
+                child,
+            });
+        }
+        child
     }
 
     /// The best wording for a body: its number and the fields.
     pub fn find(&self, body: &[u8]) -> Option<(u32, Fields)> {
-        const DEPTH: usize = 32;
-        let mut path = [0u32; DEPTH];
-        let mut depth = 0usize;
-        let mut at = 0u32;
-        let mut rest = body;
-        while let Some(node) = self.nodes.get(at as usize) {
-            if !node.here.is_empty() && depth < DEPTH {
-                if let Some(p) = path.get_mut(depth) {
-                    *p = at;
-                }
-                depth += 1;
-            }
-            let Some(edge) = rest.first().and_then(|b| node.edge(*b)) else {
-                break;
-            };
+        self.walk(0, body, 0, &Fields::default()).or_else(|| {
+            self.floating.iter().find_map(|(e, anchor)| {
+                anchor.find(body)?;
+                let entry = self.entries.get(*e as usize)?;
+                entry.template.matches(body).map(|f| (entry.number, f))
+            })
+        })
+    }
+
+    /// From a node on, with everything before `at` laid. As deep as the longest wording has tokens.
+    fn walk(&self, node: u32, body: &[u8], at: usize, fields: &Fields) -> Option<(u32, Fields)> {
+        let node = self.nodes.get(node as usize)?;
+        let rest = body.get(at..)?;
+        if let Some(edge) = rest.first().and_then(|b| node.edge(*b)) {
             let label = self
                 .labels
                 .get(edge.start as usize..edge.end as usize)
                 .unwrap_or_default();
-            let Some(tail) = rest.strip_prefix(label) else {
-                break;
-            };
-            rest = tail;
-            at = edge.child;
-        }
-        for node in path.iter().take(depth).rev() {
-            let Some(node) = self.nodes.get(*node as usize) else {
-                continue;
-            };
-            for e in &node.here {
-                let Some(entry) = self.entries.get(*e as usize) else {
-                    continue;
-                };
-                // Most candidates end otherwise: told apart before anything is parsed.
-                if !body.ends_with(&entry.suffix) {
-                    continue;
-                }
-                if let Some(fields) = entry.template.matches_beyond(body, 1, node.depth as usize) {
-                    return Some((entry.number, fields));
+            if rest.starts_with(label) {
+                let hit = self.walk(edge.child, body, at + label.len(), fields);
+                if hit.is_some() {
+                    return hit;
                 }
             }
         }
-        self.floating.iter().find_map(|(e, anchor)| {
-            anchor.find(body)?;
-            let entry = self.entries.get(*e as usize)?;
-            entry.template.matches(body).map(|f| (entry.number, f))
-        })
+        for edge in &node.slots {
+            let len = extent(edge.slot, rest, &edge.stop);
+            let found = rest.get(..len).unwrap_or_default();
+            if valid(edge.slot, edge.optional, found) {
+                let mut with = *fields;
+                with.set(edge.slot, Span::new(at, at + len), body);
+                let hit = self.walk(edge.child, body, at + len, &with);
+                if hit.is_some() {
+                    return hit;
+                }
+            }
+        }
+        for e in &node.here {
+            let Some(entry) = self.entries.get(*e as usize) else {
+                continue;
+            };
+            // Most candidates end otherwise: told apart before anything is parsed.
+            if rest.ends_with(&entry.suffix) {
+                if let Some(found) = entry
+                    .template
+                    .matches_beyond(body, entry.covered, at, *fields)
+                {
+                    return Some((entry.number, found));
+                }
+            }
+        }
+        None
     }
 }
 

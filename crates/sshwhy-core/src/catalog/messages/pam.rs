@@ -13,64 +13,64 @@ pub const ROWS: &[Message] = &[
         meaning: "A PAM module says that the password is wrong; a user is named only if there is one of that name.",
         texts: &[
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
             ),
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
             ),
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
             ),
             Text::any(
-                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
+                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
             ),
             Text::any(
-                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
             ),
             Text::any(
-                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}",
+                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
             ),
             Text::any(
-                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
+                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
             ),
             Text::any(
-                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
             ),
             Text::any(
-                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}",
+                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
             ),
             Text::any(
-                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
+                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
             ),
             Text::any(
-                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
             ),
             Text::any(
-                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}",
+                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
             ),
             Text::any(
-                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
             ),
             Text::any(
-                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
             ),
             Text::any(
-                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}",
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
             ),
         ],
         example: "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=alice",
@@ -86,28 +86,28 @@ pub const ROWS: &[Message] = &[
         meaning: "How many more times the password was wrong in the same connection; the first time has its own line.",
         texts: &[
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
             ),
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
             ),
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
             ),
             Text::any(
-                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
+                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
             ),
             Text::any(
-                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
             ),
             Text::any(
-                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?}",
+                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
             ),
         ],
         example: "PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=alice",
@@ -531,7 +531,7 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The directory service (SSSD) says that the password is right.",
         texts: &[Text::any(
-            "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication success; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+            "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication success; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
         )],
         example: "pam_sss(sshd:auth): authentication success; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7 user=alice",
         near_miss: "pam_sss(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7 user=alice",
