@@ -17,6 +17,7 @@ pub mod event;
 pub mod finding;
 pub mod line;
 pub mod names;
+pub mod once;
 pub mod observation;
 pub mod render;
 pub mod report;

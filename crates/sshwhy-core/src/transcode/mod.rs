@@ -8,10 +8,14 @@
 //! question of this module.
 
 pub mod cri;
+pub mod export;
+pub mod journal;
 pub mod json;
 pub mod octet;
+pub mod record;
 pub mod sniff;
 pub mod utf16;
+pub mod utmp;
 
 pub use sniff::{Form, Packing, Sniff, Unreadable, sniff};
 

@@ -1,7 +1,7 @@
 //! What a file is, from its first bytes and never from its name: compressed, lines, something that becomes lines, or
 //! something that we cannot read (then: what it is, and what to give instead).
 
-use super::cri;
+use super::{cri, utmp};
 use memchr::{memchr, memmem};
 
 /// How many of a file's first bytes [`sniff`] wants to see.
@@ -415,6 +415,16 @@ pub fn sniff(head: &[u8]) -> Sniff {
         [0xff, 0xfe, ..] => return Sniff::Form(Form::Utf16 { big_endian: false }),
         [0xfe, 0xff, ..] => return Sniff::Form(Form::Utf16 { big_endian: true }),
         _ => {}
+    }
+    if utmp::layout(head).is_some() {
+        return Sniff::Form(Form::Utmp);
+    }
+    if utmp::is_lastlog(head) {
+        return Sniff::Unreadable(Unreadable {
+            what: "lastlog: the last login of each user, without names",
+            advice: "give wtmp and the text log, which hold all logins",
+            holds_records: false,
+        });
     }
     // A crash leaves NULs where the file system had reserved room.
     let start = head.iter().position(|&b| b != 0).unwrap_or(head.len());

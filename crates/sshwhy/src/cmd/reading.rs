@@ -2,11 +2,12 @@
 
 use crate::cli::Reading;
 use crate::feed::Feed;
-use crate::source::expand;
+use crate::source::{expand, own};
 use crate::zone;
 use sshwhy_core::addr::Cidr;
 use sshwhy_core::analysis::Filter;
 use sshwhy_core::time::{Time, Zone};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub struct Ready {
@@ -47,8 +48,14 @@ pub fn ready(args: &Reading) -> Result<Ready, String> {
         .map(usize::from)
         .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
         .unwrap_or(1);
+    let mut logs = if args.logs.is_empty() {
+        own(Path::new("/"))
+    } else {
+        expand(&args.logs)
+    };
+    logs.notes.append(&mut logs.looked_at);
     Ok(Ready {
-        feed: Feed::new(expand(&args.logs), zone.clone(), args.year, now),
+        feed: Feed::new(logs, zone.clone(), args.year, now),
         zone,
         filter,
         threads,

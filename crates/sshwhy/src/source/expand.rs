@@ -6,11 +6,15 @@
 //! - Rotated copies of one log are put in order, oldest first, where the first of them was named.
 //! - The same file (by device and inode) is read once; so is a rotated copy that exists both plain and packed.
 
+use super::journal::{self, is_journal};
+use super::machine;
 use super::open::{self, Opened, Problem};
 use super::rotation::{self, Rotation, rotation};
 use super::unpack::{Stream, Unpacked, unpack};
 use super::{Expanded, Input, Origin};
+use sshwhy_core::line::{LineParser, Years};
 use sshwhy_core::report::Skipped;
+use sshwhy_core::time::{Time, Zone};
 use sshwhy_core::transcode::sniff::looks_like_log;
 use sshwhy_core::transcode::{Form, Sniff};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,6 +28,13 @@ use std::time::Duration;
 /// How deep folders are walked, and how many files are looked at in one argument.
 const MAX_DEPTH: usize = 24;
 const MAX_FILES: usize = 100_000;
+
+/// The logs of the machine whose root folder this is: `/`, or where a disk is mounted.
+pub fn own(root: &Path) -> Expanded {
+    let mut walk = Walk::default();
+    walk.machine(root);
+    walk.done()
+}
 
 /// What the arguments name, in the order in which it is to be read.
 pub fn expand(args: &[OsString]) -> Expanded {
@@ -50,6 +61,8 @@ struct Walk {
     files: HashSet<(u64, u64)>,
     folders: HashSet<(u64, u64)>,
     stdin: bool,
+    /// A machine's own logs are among them.
+    machines: bool,
     out: Expanded,
 }
 
@@ -120,7 +133,35 @@ impl Walk {
         });
     }
 
+    fn machine(&mut self, root: &Path) {
+        let machine::Found { paths, looked_at } = machine::find(root);
+        if paths.is_empty() {
+            self.skip(
+                &root.join("var/log"),
+                Problem::new(
+                    "no log of sshd found",
+                    "sshd may log elsewhere (SyslogFacility, `-E FILE`, a container's output): name the file",
+                ),
+            );
+        }
+        self.out.looked_at.extend(looked_at);
+        self.machines = true;
+        for path in paths {
+            match std::fs::metadata(&path) {
+                Ok(meta) => self.file(&path, meta, false),
+                Err(error) => self.skip(&path, Problem::opening(&path, &error)),
+            }
+        }
+    }
+
     fn folder_argument(&mut self, path: &Path, meta: &Metadata) {
+        if machine::is_root(path) {
+            self.out.notes.push(format!(
+                "{}: taken for a machine's disk, its own logs are read",
+                shown(path)
+            ));
+            return self.machine(path);
+        }
         let mut tally = Tally::default();
         self.folder(path, meta, 0, &mut tally);
         if tally.files >= MAX_FILES {
@@ -203,18 +244,29 @@ impl Walk {
     }
 
     fn done(mut self) -> Expanded {
-        // Sets in the order of their first member.
-        let mut order: HashMap<(PathBuf, String), u32> = HashMap::new();
+        // Sets in the order of their first member. All journals of one folder are a set.
+        let mut order: HashMap<(PathBuf, Option<String>), u32> = HashMap::new();
         let mut sets: BTreeMap<u32, Vec<Found>> = BTreeMap::new();
+        let mut journals = HashSet::new();
         for found in std::mem::take(&mut self.found) {
             let folder = found.path.parent().unwrap_or(Path::new("")).to_owned();
+            let file = found.meta.as_ref().is_some_and(Metadata::is_file);
+            let journal = file && is_journal(&found.path);
+            let base = (!journal).then(|| found.rotation.base.clone());
             let next = u32::try_from(order.len()).unwrap_or(u32::MAX);
-            let set = *order
-                .entry((folder, found.rotation.base.clone()))
-                .or_insert(next);
+            let set = *order.entry((folder, base)).or_insert(next);
+            if journal {
+                journals.insert(set);
+            }
             sets.entry(set).or_default().push(found);
         }
+        let mixed = !journals.is_empty() && journals.len() < sets.len();
+        let mut inputs: Vec<Vec<Input>> = Vec::new();
         for (set, mut members) in sets {
+            if journals.contains(&set) {
+                inputs.push(vec![journal_input(set, members)]);
+                continue;
+            }
             rotation::sort(&mut members, |f| {
                 (
                     &f.rotation.age,
@@ -226,25 +278,24 @@ impl Walk {
             if members.iter().all(|m| m.asked) {
                 self.mention_siblings(&members);
             }
-            for found in members {
-                let stdin = found.meta.is_none();
-                self.out.inputs.push(Input {
-                    name: shown(&found.path),
-                    set,
-                    mtime: found.meta.as_ref().filter(|m| m.is_file()).map(open::mtime),
-                    size: found
-                        .meta
-                        .as_ref()
-                        .filter(|m| m.is_file())
-                        .map(MetadataExt::size),
-                    origin: if stdin {
-                        Origin::Stdin
-                    } else {
-                        Origin::File(found.path)
-                    },
-                });
-            }
+            inputs.push(
+                members
+                    .into_iter()
+                    .map(|found| file_input(set, found))
+                    .collect(),
+            );
         }
+        // A log and the journal of one machine: what began earlier is read first, so that the other only goes on.
+        if self.machines || mixed {
+            for input in inputs.iter_mut().flatten() {
+                input.shared = !is_login_records(input);
+            }
+            inputs.sort_by_key(|set| {
+                let records = set.first().is_some_and(is_login_records);
+                (records, set.first().and_then(begin).unwrap_or(i64::MAX))
+            });
+        }
+        self.out.inputs = inputs.into_iter().flatten().collect();
         self.out
     }
 
@@ -409,6 +460,79 @@ fn same_beginning(a: &Path, b: &Path) -> bool {
             n > 0 && a.get(..n) == b.get(..n)
         }
         _ => false,
+    }
+}
+
+fn file_input(set: u32, found: Found) -> Input {
+    let file = found.meta.as_ref().filter(|m| m.is_file());
+    Input {
+        name: shown(&found.path),
+        set,
+        shared: false,
+        mtime: file.map(open::mtime),
+        size: file.map(MetadataExt::size),
+        origin: if found.meta.is_none() {
+            Origin::Stdin
+        } else {
+            Origin::File(found.path)
+        },
+    }
+}
+
+fn journal_input(set: u32, members: Vec<Found>) -> Input {
+    let metas = || members.iter().filter_map(|m| m.meta.as_ref());
+    let name = match members.as_slice() {
+        [one] => shown(&one.path),
+        [first, ..] => shown(first.path.parent().unwrap_or(&first.path)),
+        [] => String::new(),
+    };
+    Input {
+        name,
+        set,
+        shared: false,
+        mtime: metas().map(open::mtime).max(),
+        size: Some(metas().map(MetadataExt::size).sum()),
+        origin: Origin::Journal(members.into_iter().map(|m| m.path).collect()),
+    }
+}
+
+/// wtmp and btmp say again what the logs say, on purpose.
+fn is_login_records(input: &Input) -> bool {
+    match &input.origin {
+        Origin::File(path) => peek(path)
+            .ok()
+            .flatten()
+            .is_some_and(|u| u.sniff == Sniff::Form(Form::Utmp)),
+        Origin::Stdin | Origin::Journal(_) => false,
+    }
+}
+
+/// Roughly when the lines of an input begin, in seconds since the epoch.
+fn begin(input: &Input) -> Option<i64> {
+    match &input.origin {
+        Origin::Stdin => None,
+        Origin::Journal(paths) => journal::begin(paths),
+        Origin::File(path) => {
+            let head = peek(path).ok()??.head;
+            let written = Time::from_secs(input.mtime?);
+            let zone = Zone::utc();
+            let mut scratch = Vec::new();
+            let mut parse = |year| {
+                let mut parser = LineParser::new(&zone, Years::starting(year));
+                head.split(|&b| b == b'\n')
+                    .take(20)
+                    .find_map(|line| parser.parse(line, &mut scratch).time)
+            };
+            let year = written.civil().year;
+            let time = parse(year)?;
+            // A line is not younger than its file, a day aside for the zone.
+            let time = if time.secs() > written.secs() + 86_400 {
+                parse(year - 1)?
+            } else {
+                time
+            };
+            Some(time.secs())
+        }
     }
 }
 
@@ -616,5 +740,54 @@ mod tests {
             names(&expand(&args(&dir, &["a[1].log"])), &dir),
             ["a[1].log"]
         );
+    }
+
+    #[test]
+    fn journals_of_a_folder_are_one_input_and_shared_with_the_text_log() {
+        let dir = Scratch::new();
+        dir.unpacked("j/system.journal", "system.journal.xz");
+        dir.unpacked("j/user-1000.journal", "user-1000.journal.xz");
+        let both = expand(&args(&dir, &["j/*.journal"]));
+        assert_eq!(names(&both, &dir), ["j"]);
+        assert!(matches!(&both.inputs[0].origin, Origin::Journal(paths) if paths.len() == 2));
+        assert!(!both.inputs[0].shared);
+        let one = expand(&args(&dir, &["j/system.journal"]));
+        assert_eq!(names(&one, &dir), ["j/system.journal"]);
+        // The journal begins on 2026-03-28. What began earlier is read first, whatever the order of the arguments.
+        dir.write("early.log", b"2026-03-01T00:00:00Z web1 sshd[812]: x\n");
+        dir.write("late.log", b"2026-04-01T00:00:00Z web1 sshd[812]: x\n");
+        let mixed = expand(&args(&dir, &["late.log", "j/*.journal", "early.log"]));
+        assert_eq!(names(&mixed, &dir), ["early.log", "j", "late.log"]);
+        assert!(mixed.inputs.iter().all(|i| i.shared));
+        // Without a journal nothing is shared: two hosts' logs are two logs.
+        let text = expand(&args(&dir, &["late.log", "early.log"]));
+        assert_eq!(names(&text, &dir), ["late.log", "early.log"]);
+        assert!(text.inputs.iter().all(|i| !i.shared));
+    }
+
+    #[test]
+    fn a_mounted_disk_is_read_as_the_machine_that_it_is() {
+        let dir = Scratch::new();
+        std::fs::create_dir(dir.path().join("etc")).unwrap();
+        dir.write("var/log/auth.log", LINE.as_bytes());
+        dir.write("var/log/auth.log.1", LINE.as_bytes());
+        dir.write("var/log/nginx/access.log", LINE.as_bytes());
+        dir.unpacked("var/log/journal/0123/system.journal", "system.journal.xz");
+        let got = expand(&[dir.path().as_os_str().to_owned()]);
+        assert_eq!(
+            names(&got, &dir),
+            [
+                "var/log/journal/0123/system.journal",
+                "var/log/auth.log.1",
+                "var/log/auth.log"
+            ]
+        );
+        assert!(got.inputs.iter().all(|i| i.shared));
+        assert!(got.looked_at.len() > 5);
+        assert!(got.notes[0].contains("a machine's disk"));
+        let empty = Scratch::new();
+        let got = own(empty.path());
+        assert!(got.inputs.is_empty());
+        assert!(got.skipped[0].what.contains("no log of sshd found"));
     }
 }

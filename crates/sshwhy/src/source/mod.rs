@@ -1,10 +1,12 @@
 //! Where log lines come from: files, folders, globs, rotated sets, pipes, journals, or this machine's own logs.
 //!
-//! [`expand()`] turns arguments into [`Input`]s in the order in which they are to be read, oldest first; [`Blocks`] reads
-//! one of them as blocks of whole lines. Nothing fails as a whole: what cannot be read becomes a
-//! [`Skipped`](sshwhy_core::report::Skipped) with a reason and an advice.
+//! [`expand()`] turns arguments into [`Input`]s in the order in which they are to be read, oldest first, and [`own()`]
+//! finds a machine's own logs; [`Blocks`] reads one input as blocks of whole lines. Nothing fails as a whole: what cannot
+//! be read becomes a [`Skipped`] with a reason and an advice.
 
 mod expand;
+mod journal;
+mod machine;
 mod open;
 mod read;
 mod rotation;
@@ -12,7 +14,7 @@ mod rotation;
 mod testing;
 mod unpack;
 
-pub use expand::expand;
+pub use expand::{expand, own};
 pub use read::{Block, Blocks};
 
 use sshwhy_core::report::Skipped;
@@ -27,6 +29,8 @@ pub struct Input {
     /// Inputs with the same number are one log: a file and its rotated copies, oldest first. Sets do not continue each
     /// other.
     pub set: u32,
+    /// Its lines may stand in another input too: ask [`Once`](sshwhy_core::once::Once) about each, with `set`.
+    pub shared: bool,
     /// Seconds since the epoch at which it was last written: a line without a year is not younger than that.
     pub mtime: Option<i64>,
     /// Bytes on the disk.
@@ -37,6 +41,8 @@ pub struct Input {
 pub enum Origin {
     Stdin,
     File(PathBuf),
+    /// The journal files of one folder, read as one log.
+    Journal(Vec<PathBuf>),
 }
 
 /// What the arguments came to.
@@ -46,4 +52,6 @@ pub struct Expanded {
     pub skipped: Vec<Skipped>,
     /// What a reader of the report should know: siblings that were not named, copies that were left out.
     pub notes: Vec<String>,
+    /// Where a machine's own logs were looked for and what was there, one line a place.
+    pub looked_at: Vec<String>,
 }

@@ -10,13 +10,19 @@
 
 use super::Input;
 use super::Origin;
+use super::journal::{self, Journals};
 use super::open::{self, Opened, Problem};
 use super::unpack::{Counted, Failed, Stream, Unpacked, unpack};
 use memchr::{memchr, memchr_iter, memrchr};
 use sshwhy_core::report::Skipped;
 use sshwhy_core::transcode::{
-    CarriageReturns, Form, Losses, MAX_LINE, Packing, Sniff, Transcoder, cri::Cri, json::Json,
-    octet::Octets, utf16::Utf16,
+    CarriageReturns, Form, Losses, MAX_LINE, Packing, Sniff, Transcoder,
+    cri::Cri,
+    export::{Export, Verbose},
+    json::Json,
+    octet::Octets,
+    utf16::Utf16,
+    utmp::{self, Utmp},
 };
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -57,13 +63,18 @@ pub struct Outcome {
 }
 
 /// A source of bytes that are lines already.
-trait Fill: Send {
+pub(super) trait Fill: Send {
     /// Puts more bytes into `buf` from `*filled` on and moves `*filled`; `buf` may be longer than what is filled, or be
     /// made longer. `false`: there are no more.
     fn fill(&mut self, buf: &mut Vec<u8>, filled: &mut usize) -> io::Result<bool>;
 
     fn losses(&self) -> Losses {
         Losses::default()
+    }
+
+    /// What was wrong with one of several files, by its name.
+    fn problems(&mut self) -> Vec<(String, Problem)> {
+        Vec::new()
     }
 }
 
@@ -178,6 +189,8 @@ pub struct Blocks {
     name: String,
     /// `None` when it could not be opened or has ended.
     fill: Option<Box<dyn Fill>>,
+    /// A file that is read from its beginning to its end.
+    regular: bool,
     /// Comes in its own time: a block is handed on as soon as it holds a line.
     live: bool,
     packings: Vec<Packing>,
@@ -195,6 +208,8 @@ pub struct Blocks {
     unpacked: Arc<AtomicU64>,
     lines: u64,
     problems: Vec<Problem>,
+    /// The same for one of several files that are read as one log.
+    parts: Vec<(String, Problem)>,
     notes: Vec<String>,
 }
 
@@ -213,6 +228,11 @@ impl Blocks {
                 blocks.start(Box::new(Counted::new(io::stdin(), raw)));
             }
             Origin::File(path) => blocks.start_file(path, patience),
+            Origin::Journal(paths) => {
+                blocks.size = input.size;
+                blocks.fill = Some(Box::new(Journals::new(paths, Arc::clone(&blocks.raw))));
+                blocks.unpacked = Arc::clone(&blocks.raw);
+            }
         }
         blocks
     }
@@ -230,6 +250,7 @@ impl Blocks {
             file,
             name: name.to_owned(),
             fill: None,
+            regular: false,
             live: false,
             packings: Vec::new(),
             carry: Vec::new(),
@@ -242,6 +263,7 @@ impl Blocks {
             unpacked: Arc::default(),
             lines: 0,
             problems: Vec::new(),
+            parts: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -250,6 +272,7 @@ impl Blocks {
         match open::open(path, patience) {
             Ok(Opened::Regular { file, size }) => {
                 self.size = Some(size);
+                self.regular = true;
                 let raw = Arc::clone(&self.raw);
                 if size == 0 {
                     // Files of /proc have no size and yet a content.
@@ -308,6 +331,7 @@ impl Blocks {
         if form == Form::Lines && head.starts_with(b"\xef\xbb\xbf") {
             head.drain(..3);
         }
+        let utmp = utmp::layout(&head).map(|layout| Utmp::new(layout, &head));
         let stream: Stream = match error {
             None => Box::new(Cursor::new(head).chain(rest)),
             Some(e) => Box::new(Cursor::new(head).chain(Failed(Some(e)))),
@@ -323,14 +347,33 @@ impl Blocks {
             Form::Octets => Some(Box::new(Transcoded::new(stream, Octets::default()))),
             Form::Cri => Some(Box::new(Transcoded::new(stream, Cri::default()))),
             Form::Json => Some(Box::new(Transcoded::new(stream, Json::default()))),
-            Form::Export | Form::Verbose | Form::Utmp | Form::Journal => {
-                self.problems.push(Problem::new(
-                    "a form of the journal or of utmp that is not read here",
-                    "give the output of `journalctl -o json`",
-                ));
-                None
-            }
+            Form::Export => Some(Box::new(Transcoded::new(stream, Export::default()))),
+            Form::Verbose => Some(Box::new(Transcoded::new(stream, Verbose::default()))),
+            Form::Utmp => utmp.map(|t| -> Box<dyn Fill> { Box::new(Transcoded::new(stream, t)) }),
+            Form::Journal => self
+                .hold_journal(stream)
+                .map(|j| -> Box<dyn Fill> { Box::new(j) }),
         };
+    }
+
+    /// A journal is read here and there, so one that comes as a stream has to be held.
+    fn hold_journal(&mut self, stream: Stream) -> Option<Journals> {
+        let mut bytes = Vec::new();
+        let read = stream.take(journal::MAX_HELD + 1).read_to_end(&mut bytes);
+        if bytes.len() as u64 > journal::MAX_HELD {
+            self.problems.push(Problem::new(
+                format!(
+                    "a journal of more than {} MiB that is packed or comes from a pipe",
+                    journal::MAX_HELD >> 20
+                ),
+                "unpack it into a file first",
+            ));
+            return None;
+        }
+        if let Err(e) = read {
+            self.read_failed(&e);
+        }
+        Some(Journals::held(&self.name, bytes, Arc::default()))
     }
 
     fn read_failed(&mut self, error: &io::Error) {
@@ -425,11 +468,12 @@ impl Blocks {
 
     /// The input has no more to give.
     fn ended(&mut self) {
-        if let Some(fill) = self.fill.take() {
+        if let Some(mut fill) = self.fill.take() {
             self.losses = fill.losses();
+            self.parts = fill.problems();
         }
         let raw = self.raw.load(Ordering::Relaxed);
-        if let Some(size) = self.size
+        if let Some(size) = self.size.filter(|_| self.regular)
             && raw < size
             && self.problems.is_empty()
         {
@@ -543,10 +587,11 @@ impl Blocks {
                 self.name, self.nuls
             ));
         }
-        let skipped = problems
-            .into_iter()
-            .map(|p| Skipped {
-                name: self.name.clone(),
+        let own = problems.into_iter().map(|p| (self.name.clone(), p));
+        let skipped = own
+            .chain(self.parts)
+            .map(|(name, p)| Skipped {
+                name,
                 what: p.what,
                 advice: p.advice,
                 bytes_read: bytes,
@@ -600,6 +645,7 @@ mod tests {
             name: path.display().to_string(),
             origin: Origin::File(path),
             set: 0,
+            shared: false,
             mtime: None,
             size: None,
         };

@@ -1,6 +1,6 @@
 //! What the tests of this folder share: a folder of their own and packed bytes.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -30,6 +30,15 @@ impl Scratch {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
         path
+    }
+
+    /// Writes a packed sample as a file.
+    pub fn unpacked(&self, name: &str, of: &str) -> PathBuf {
+        let mut bytes = Vec::new();
+        lzma_rust2::XzReader::new(&sample(of)[..], true)
+            .read_to_end(&mut bytes)
+            .unwrap();
+        self.write(name, &bytes)
     }
 }
 
@@ -71,4 +80,17 @@ pub fn lz4(bytes: &[u8]) -> Vec<u8> {
     let mut out = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
+}
+
+/// As systemd stores it: 64 bits of length, then one block.
+pub fn lz4_block(bytes: &[u8]) -> Vec<u8> {
+    let mut out = (bytes.len() as u64).to_le_bytes().to_vec();
+    out.extend(lz4_flex::block::compress(bytes));
+    out
+}
+
+/// A file of testdata/sources.
+pub fn sample(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sources");
+    std::fs::read(folder.join(name)).unwrap()
 }
