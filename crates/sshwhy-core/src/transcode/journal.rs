@@ -405,7 +405,7 @@ impl<R: ReadAt> Journal<R> {
 
     /// Type and size of the object at an offset, if one can stand there.
     fn object_at(&mut self, at: u64) -> Option<(u8, u64)> {
-        if at == 0 || at % 8 != 0 || at.checked_add(OBJECT_HEADER)? > self.size {
+        if at == 0 || !at.is_multiple_of(8) || at.checked_add(OBJECT_HEADER)? > self.size {
             return None;
         }
         let mut header = [0; OBJECT_HEADER as usize];

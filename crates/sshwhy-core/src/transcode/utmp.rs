@@ -186,10 +186,7 @@ impl Utmp {
             .filter(|e| !e.user.is_empty() && e.kind >= INIT_PROCESS)
             .peekable();
         let failures = users.peek().is_some()
-            && users.all(|e| {
-                e.kind == LOGIN_PROCESS && e.user != b"LOGIN"
-                    || e.kind == LOGIN_PROCESS && !e.host.is_empty()
-            });
+            && users.all(|e| e.kind == LOGIN_PROCESS && (e.user != b"LOGIN" || !e.host.is_empty()));
         Utmp {
             layout,
             failures,
@@ -340,7 +337,6 @@ mod tests {
         line: &str,
         user: &str,
         host: &[u8],
-        secs: i64,
         ip: &str,
     ) -> Vec<u8> {
         let mut r = vec![0; layout.size];
@@ -351,10 +347,10 @@ mod tests {
         put(44, user.as_bytes());
         put(76, host);
         if layout.time_size == 8 {
-            put(layout.time, &secs.to_le_bytes());
+            put(layout.time, &T.to_le_bytes());
             put(layout.time + 8, &250_000i64.to_le_bytes());
         } else {
-            put(layout.time, &(secs as u32).to_le_bytes());
+            put(layout.time, &(T as u32).to_le_bytes());
             put(layout.time + 4, &250_000i32.to_le_bytes());
         }
         match ip.parse::<IpAddr>() {
@@ -376,28 +372,10 @@ mod tests {
     fn wtmp_of_both_layouts() {
         for layout in [TIME32, TIME64] {
             let bytes = [
-                record(
-                    layout,
-                    BOOT_TIME,
-                    0,
-                    "~",
-                    "reboot",
-                    b"6.1.0-13-amd64",
-                    T,
-                    "",
-                ),
-                record(
-                    layout,
-                    RUN_LVL,
-                    53,
-                    "~",
-                    "runlevel",
-                    b"6.1.0-13-amd64",
-                    T,
-                    "",
-                ),
-                record(layout, INIT_PROCESS, 600, "tty1", "", b"", T, ""),
-                record(layout, LOGIN_PROCESS, 600, "tty1", "LOGIN", b"", T, ""),
+                record(layout, BOOT_TIME, 0, "~", "reboot", b"6.1.0-13-amd64", ""),
+                record(layout, RUN_LVL, 53, "~", "runlevel", b"6.1.0-13-amd64", ""),
+                record(layout, INIT_PROCESS, 600, "tty1", "", b"", ""),
+                record(layout, LOGIN_PROCESS, 600, "tty1", "LOGIN", b"", ""),
                 record(
                     layout,
                     USER_PROCESS,
@@ -405,7 +383,6 @@ mod tests {
                     "pts/0",
                     "ann",
                     b"192.0.2.7",
-                    T,
                     "192.0.2.7",
                 ),
                 record(
@@ -415,21 +392,11 @@ mod tests {
                     "pts/1",
                     "bob",
                     b"host.example",
-                    T,
                     "2001:db8::7",
                 ),
-                record(layout, USER_PROCESS, 814, "tty1", "root", b"", T, ""),
-                record(layout, DEAD_PROCESS, 812, "pts/0", "", b"", T, ""),
-                record(
-                    layout,
-                    RUN_LVL,
-                    0,
-                    "~",
-                    "shutdown",
-                    b"6.1.0-13-amd64",
-                    T,
-                    "",
-                ),
+                record(layout, USER_PROCESS, 814, "tty1", "root", b"", ""),
+                record(layout, DEAD_PROCESS, 812, "pts/0", "", b"", ""),
+                record(layout, RUN_LVL, 0, "~", "shutdown", b"6.1.0-13-amd64", ""),
                 vec![0; layout.size],
             ]
             .concat();
@@ -456,7 +423,6 @@ mod tests {
                 "ssh:notty",
                 "root",
                 b"192.0.2.7",
-                T,
                 "192.0.2.7",
             ),
             record(
@@ -466,7 +432,6 @@ mod tests {
                 "ssh:notty",
                 "\" from 203.0.113.5 on\n",
                 b"192.0.2.7",
-                T,
                 "192.0.2.7",
             ),
             record(
@@ -476,7 +441,6 @@ mod tests {
                 "ssh:notty",
                 "",
                 b"192.0.2.9",
-                T,
                 "192.0.2.9",
             ),
             record(
@@ -486,7 +450,6 @@ mod tests {
                 "ssh:notty",
                 &"u".repeat(32),
                 &long_host,
-                T,
                 "",
             ),
         ]
@@ -521,7 +484,8 @@ mod tests {
     #[test]
     fn times_beyond_2038_hold() {
         let late = 2_500_000_000;
-        let bytes = record(TIME32, USER_PROCESS, 812, "pts/0", "ann", b"", late, "");
+        let mut bytes = record(TIME32, USER_PROCESS, 812, "pts/0", "ann", b"", "");
+        bytes[340..344].copy_from_slice(&(late as u32).to_le_bytes());
         assert!(transcode(TIME32, &bytes).contains(&Time::from_secs(late).to_string()[..10]));
     }
 
@@ -539,7 +503,6 @@ mod tests {
             "pts/0",
             "ann",
             b"",
-            T,
             ""
         )));
         assert!(!is_lastlog(&[0; 5840]));
@@ -552,7 +515,7 @@ mod tests {
         assert_eq!(layout(&[b'a'; 4000]), None);
         assert_eq!(layout(b"Nov  3 04:05:06 web1 sshd[812]: x\n"), None);
         assert_eq!(layout(b""), None);
-        let good = record(TIME32, USER_PROCESS, 812, "pts/0", "ann", b"", T, "");
+        let good = record(TIME32, USER_PROCESS, 812, "pts/0", "ann", b"", "");
         let mut bytes = good.repeat(40);
         bytes[384 * 35..384 * 36].fill(0xee);
         bytes.truncate(384 * 40 - 10);
