@@ -12,6 +12,11 @@ pub const ROWS: &[Message] = &[
         cause: "wrong-password",
         meaning: "The password given for this account was not accepted.",
         texts: &[
+            Text::new(
+                "Failed password for {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Failed password for {user?} from {ip} port {port} ssh2"),
             Text::any("Failed password for {user?} from {ip} port {port} ssh2: {text}"),
             Text::new(
@@ -33,6 +38,11 @@ pub const ROWS: &[Message] = &[
         cause: "user-not-found",
         meaning: "A password was tried for a user who does not exist here, or may not log in.",
         texts: &[
+            Text::new(
+                "Failed password for invalid user {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Failed password for invalid user {user?} from {ip} port {port} ssh2"),
             Text::any(
                 "Failed password for invalid user {user?} from {ip} port {port} ssh2: {text}",
@@ -44,6 +54,11 @@ pub const ROWS: &[Message] = &[
             ),
             Text::any(
                 "Failed password for invalid user {user?} from {ip} port {port} ssh1: {text}",
+            ),
+            Text::new(
+                "Failed password for illegal user {user?} from {ip} port {port}",
+                "",
+                "6.2",
             ),
             Text::any("Failed password for illegal user {user?} from {ip} port {port} ssh2"),
             Text::any(
@@ -66,6 +81,11 @@ pub const ROWS: &[Message] = &[
         cause: "pubkey-not-authorized",
         meaning: "The offered key is not one this account accepts; an honest client often offers several before the right one.",
         texts: &[
+            Text::new(
+                "Failed publickey for {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::new(
                 "Failed publickey for {user?} from {ip} port {port} ssh2",
                 "",
@@ -108,6 +128,11 @@ pub const ROWS: &[Message] = &[
         meaning: "A key was tried for a user who does not exist here, or may not log in.",
         texts: &[
             Text::new(
+                "Failed publickey for invalid user {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
+            Text::new(
                 "Failed publickey for invalid user {user?} from {ip} port {port} ssh2",
                 "",
                 "6.2",
@@ -134,6 +159,11 @@ pub const ROWS: &[Message] = &[
             ),
             Text::any(
                 "Failed publickey for invalid user {user?} from {ip} port {port} ssh2: {key-type} ID {key-id} (serial {serial}) CA {ca-key-type} {ca-fingerprint}",
+            ),
+            Text::new(
+                "Failed publickey for illegal user {user?} from {ip} port {port}",
+                "",
+                "6.2",
             ),
             Text::any("Failed publickey for illegal user {user?} from {ip} port {port} ssh2"),
             Text::any(
@@ -168,6 +198,7 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The client asked which login methods there are (or tried an empty password); most clients do so first.",
         texts: &[
+            Text::new("Failed none for {user?} from {ip} port {port}", "", "6.2"),
             Text::any("Failed none for {user?} from {ip} port {port} ssh2"),
             Text::any("Failed none for {user?} from {ip} port {port} ssh2: {text}"),
             Text::new(
@@ -189,6 +220,11 @@ pub const ROWS: &[Message] = &[
         cause: "user-not-found",
         meaning: "The client asked for the login methods of a user who does not exist here, or may not log in.",
         texts: &[
+            Text::new(
+                "Failed none for invalid user {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Failed none for invalid user {user?} from {ip} port {port} ssh2"),
             Text::any("Failed none for invalid user {user?} from {ip} port {port} ssh2: {text}"),
             Text::new(
@@ -197,6 +233,11 @@ pub const ROWS: &[Message] = &[
                 "7.3",
             ),
             Text::any("Failed none for invalid user {user?} from {ip} port {port} ssh1: {text}"),
+            Text::new(
+                "Failed none for illegal user {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Failed none for illegal user {user?} from {ip} port {port} ssh2"),
             Text::any("Failed none for illegal user {user?} from {ip} port {port} ssh2: {text}"),
             Text::any("Failed none for illegal user {user?} from {ip} port {port} ssh1"),
@@ -214,6 +255,11 @@ pub const ROWS: &[Message] = &[
         cause: "wrong-password",
         meaning: "The password or code typed at the prompt (usually through PAM) was not accepted.",
         texts: &[
+            Text::new(
+                "Failed keyboard-interactive/{submethod} for {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any(
                 "Failed keyboard-interactive/{submethod} for {user?} from {ip} port {port} ssh2",
             ),
@@ -227,6 +273,11 @@ pub const ROWS: &[Message] = &[
             ),
             Text::any(
                 "Failed keyboard-interactive/{submethod} for {user?} from {ip} port {port} ssh1: {text}",
+            ),
+            Text::new(
+                "Failed keyboard-interactive for {user?} from {ip} port {port}",
+                "",
+                "6.2",
             ),
             Text::any("Failed keyboard-interactive for {user?} from {ip} port {port} ssh2"),
             Text::any("Failed keyboard-interactive for {user?} from {ip} port {port} ssh2: {text}"),
@@ -245,6 +296,11 @@ pub const ROWS: &[Message] = &[
         cause: "user-not-found",
         meaning: "A password or code was typed for a user who does not exist here, or may not log in.",
         texts: &[
+            Text::new(
+                "Failed keyboard-interactive/{submethod} for invalid user {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any(
                 "Failed keyboard-interactive/{submethod} for invalid user {user?} from {ip} port {port} ssh2",
             ),
@@ -259,6 +315,11 @@ pub const ROWS: &[Message] = &[
             Text::any(
                 "Failed keyboard-interactive/{submethod} for invalid user {user?} from {ip} port {port} ssh1: {text}",
             ),
+            Text::new(
+                "Failed keyboard-interactive/{submethod} for illegal user {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any(
                 "Failed keyboard-interactive/{submethod} for illegal user {user?} from {ip} port {port} ssh2",
             ),
@@ -271,6 +332,11 @@ pub const ROWS: &[Message] = &[
             Text::any(
                 "Failed keyboard-interactive/{submethod} for illegal user {user?} from {ip} port {port} ssh1: {text}",
             ),
+            Text::new(
+                "Failed keyboard-interactive for invalid user {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any(
                 "Failed keyboard-interactive for invalid user {user?} from {ip} port {port} ssh2",
             ),
@@ -282,6 +348,11 @@ pub const ROWS: &[Message] = &[
             ),
             Text::any(
                 "Failed keyboard-interactive for invalid user {user?} from {ip} port {port} ssh1: {text}",
+            ),
+            Text::new(
+                "Failed keyboard-interactive for illegal user {user?} from {ip} port {port}",
+                "",
+                "6.2",
             ),
             Text::any(
                 "Failed keyboard-interactive for illegal user {user?} from {ip} port {port} ssh2",
@@ -422,6 +493,11 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "A login attempt by another method than the usual ones failed.",
         texts: &[
+            Text::new(
+                "Failed {method} for {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Failed {method} for {user?} from {ip} port {port} ssh2"),
             Text::any("Failed {method} for {user?} from {ip} port {port} ssh2: {text}"),
             Text::any("Failed {method} for {user?} from {ip} port {port} ssh1"),
@@ -439,6 +515,11 @@ pub const ROWS: &[Message] = &[
         cause: "user-not-found",
         meaning: "A login attempt by another method than the usual ones, for a user who does not exist here.",
         texts: &[
+            Text::new(
+                "Failed {method} for invalid user {user?} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Failed {method} for invalid user {user?} from {ip} port {port} ssh2"),
             Text::any(
                 "Failed {method} for invalid user {user?} from {ip} port {port} ssh2: {text}",
@@ -446,6 +527,11 @@ pub const ROWS: &[Message] = &[
             Text::any("Failed {method} for invalid user {user?} from {ip} port {port} ssh1"),
             Text::any(
                 "Failed {method} for invalid user {user?} from {ip} port {port} ssh1: {text}",
+            ),
+            Text::new(
+                "Failed {method} for illegal user {user?} from {ip} port {port}",
+                "",
+                "6.2",
             ),
             Text::any("Failed {method} for illegal user {user?} from {ip} port {port} ssh2"),
             Text::any(
@@ -469,6 +555,11 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The user logged in with a password.",
         texts: &[
+            Text::new(
+                "Accepted password for {user} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Accepted password for {user} from {ip} port {port} ssh2"),
             Text::any("Accepted password for {user} from {ip} port {port} ssh2: {text}"),
             Text::new(
@@ -479,7 +570,7 @@ pub const ROWS: &[Message] = &[
             Text::any("Accepted password for {user} from {ip} port {port} ssh1: {text}"),
         ],
         example: "Accepted password for alice from 192.0.2.7 port 50122 ssh2",
-        near_miss: "Accepted password for alice from 192.0.2.7 port 50122",
+        near_miss: "Accepted password for alice from 192.0.2.7 ssh2",
     },
     Message {
         id: "SW2016",
@@ -490,6 +581,11 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The user logged in with a key; the tail names its type and fingerprint.",
         texts: &[
+            Text::new(
+                "Accepted publickey for {user} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::new(
                 "Accepted publickey for {user} from {ip} port {port} ssh2",
                 "",
@@ -544,6 +640,11 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The user logged in with a password or code typed at a prompt (usually through PAM).",
         texts: &[
+            Text::new(
+                "Accepted keyboard-interactive/{submethod} for {user} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any(
                 "Accepted keyboard-interactive/{submethod} for {user} from {ip} port {port} ssh2",
             ),
@@ -558,6 +659,11 @@ pub const ROWS: &[Message] = &[
             Text::any(
                 "Accepted keyboard-interactive/{submethod} for {user} from {ip} port {port} ssh1: {text}",
             ),
+            Text::new(
+                "Accepted keyboard-interactive for {user} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Accepted keyboard-interactive for {user} from {ip} port {port} ssh2"),
             Text::any(
                 "Accepted keyboard-interactive for {user} from {ip} port {port} ssh2: {text}",
@@ -568,7 +674,7 @@ pub const ROWS: &[Message] = &[
             ),
         ],
         example: "Accepted keyboard-interactive/pam for alice from 192.0.2.7 port 50122 ssh2",
-        near_miss: "Accepted keyboard-interactive/pam for alice from 192.0.2.7 port 50122",
+        near_miss: "Accepted keyboard-interactive/pam for alice from port 50122 ssh2",
     },
     Message {
         id: "SW2019",
@@ -579,6 +685,7 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The user logged in without any secret: the account has an empty password and sshd allows that.",
         texts: &[
+            Text::new("Accepted none for {user} from {ip} port {port}", "", "6.2"),
             Text::any("Accepted none for {user} from {ip} port {port} ssh2"),
             Text::any("Accepted none for {user} from {ip} port {port} ssh2: {text}"),
             Text::new(
@@ -589,7 +696,7 @@ pub const ROWS: &[Message] = &[
             Text::any("Accepted none for {user} from {ip} port {port} ssh1: {text}"),
         ],
         example: "Accepted none for alice from 192.0.2.7 port 50122 ssh2",
-        near_miss: "Accepted none for alice from 192.0.2.7 port 50122",
+        near_miss: "Accepted none for alice from 192.0.2.7 ssh2",
     },
     Message {
         id: "SW2020",
@@ -610,7 +717,7 @@ pub const ROWS: &[Message] = &[
             Text::any("Accepted hostbased for {user} from {ip} port {port} ssh1: {text}"),
         ],
         example: "Accepted hostbased for alice from 192.0.2.7 port 50122 ssh2",
-        near_miss: "Accepted hostbased for alice from 192.0.2.7 port 50122",
+        near_miss: "Accepted hostbased for alice from 192.0.2.7 ssh2",
     },
     Message {
         id: "SW2021",
@@ -631,7 +738,7 @@ pub const ROWS: &[Message] = &[
             Text::any("Accepted gssapi-with-mic for {user} from {ip} port {port} ssh1: {text}"),
         ],
         example: "Accepted gssapi-with-mic for alice from 192.0.2.7 port 50122 ssh2",
-        near_miss: "Accepted gssapi-with-mic for alice from 192.0.2.7 port 50122",
+        near_miss: "Accepted gssapi-with-mic for alice from 192.0.2.7 ssh2",
     },
     Message {
         id: "SW2022",
@@ -642,6 +749,11 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The user logged in by another method than the usual ones.",
         texts: &[
+            Text::new(
+                "Accepted {method} for {user} from {ip} port {port}",
+                "",
+                "6.2",
+            ),
             Text::any("Accepted {method} for {user} from {ip} port {port} ssh2"),
             Text::any("Accepted {method} for {user} from {ip} port {port} ssh2: {text}"),
             Text::any("Accepted {method} for {user} from {ip} port {port} ssh1"),
@@ -2109,5 +2221,20 @@ pub const ROWS: &[Message] = &[
         texts: &[Text::any("Could not get shadow information for {user}")],
         example: "error: Could not get shadow information for alice",
         near_miss: "error: Could get shadow information for alice",
+    },
+    Message {
+        id: "SW2099",
+        slug: "windows-account-unknown",
+        daemon: Daemon::Openssh,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "Windows has no account of a name that sshd looked up (1332); at the start of sshd that is harmless.",
+        texts: &[
+            Text::any("get_passwd: lookup_sid() failed: {n}."),
+            Text::any("get_passwd: lookup_sid() failed: {n}"),
+        ],
+        example: "debug1: get_passwd: lookup_sid() failed: 1332.",
+        near_miss: "debug1: get_passwd: lookup_sid() succeeded: 1332.",
     },
 ];

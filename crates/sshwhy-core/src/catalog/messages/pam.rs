@@ -81,7 +81,7 @@ pub const ROWS: &[Message] = &[
         slug: "pam-more-authentication-failures",
         daemon: Daemon::Pam,
         outcome: Outcome::AuthFailure,
-        hostile: Hostile::Yes,
+        hostile: Hostile::Once,
         cause: "wrong-password",
         meaning: "How many more times the password was wrong in the same connection; the first time has its own line.",
         texts: &[
@@ -3894,5 +3894,101 @@ pub const ROWS: &[Message] = &[
         ],
         example: "pam_selinux(sshd:auth): select_context cannot be used with env_params",
         near_miss: "pam_selinux(sshd:auth): select_context can be used with env_params",
+    },
+    Message {
+        id: "SW4145",
+        slug: "pam-winbind-denied",
+        daemon: Daemon::Pam,
+        outcome: Outcome::AuthFailure,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "The Windows domain (winbind) does not accept the password or the membership of the user.",
+        texts: &[
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): user '{user}' denied access (incorrect password or invalid membership)",
+            ),
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): user `{user}' denied access (incorrect password or invalid membership)",
+            ),
+        ],
+        example: "pam_winbind(sshd:auth): user 'alice' denied access (incorrect password or invalid membership)",
+        near_miss: "pam_winbind(sshd:auth): user 'alice' granted access",
+    },
+    Message {
+        id: "SW4146",
+        slug: "pam-winbind-granted",
+        daemon: Daemon::Pam,
+        outcome: Outcome::Success,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "The Windows domain (winbind) accepts the user.",
+        texts: &[
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): user '{user}' granted access",
+            ),
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): user '{user}' OK",
+            ),
+        ],
+        example: "pam_winbind(sshd:account): user 'alice' granted access",
+        near_miss: "pam_winbind(sshd:account): user 'alice' denied access",
+    },
+    Message {
+        id: "SW4147",
+        slug: "pam-winbind-expired",
+        daemon: Daemon::Pam,
+        outcome: Outcome::Refused,
+        hostile: Hostile::No,
+        cause: "password-expired",
+        meaning: "The Windows domain (winbind) says that the account or the password has expired.",
+        texts: &[
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): user '{user}' account expired",
+            ),
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): user '{user}' password expired",
+            ),
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): user '{user}' new password required",
+            ),
+        ],
+        example: "pam_winbind(sshd:account): user 'alice' password expired",
+        near_miss: "pam_winbind(sshd:account): user 'alice' password changed",
+    },
+    Message {
+        id: "SW4148",
+        slug: "pam-winbind-note",
+        daemon: Daemon::Pam,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "A step of asking the Windows domain (winbind).",
+        texts: &[
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): getting password ({text})",
+            ),
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): pam_get_item returned a password",
+            ),
+            Text::any(
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): request wbcLogonUser failed: {text}",
+            ),
+        ],
+        example: "pam_winbind(sshd:auth): getting password (0x00000388)",
+        near_miss: "pam_winbind(sshd:auth): setting password (0x00000388)",
+    },
+    Message {
+        id: "SW4149",
+        slug: "pam-krb5-authenticated",
+        daemon: Daemon::Pam,
+        outcome: Outcome::Success,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "The Kerberos server accepted the password.",
+        texts: &[Text::any(
+            "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): user {user} authenticated as {name}",
+        )],
+        example: "pam_krb5(sshd:auth): user alice authenticated as alice@EXAMPLE.NET",
+        near_miss: "pam_krb5(sshd:auth): user alice refused as alice@EXAMPLE.NET",
     },
 ];
