@@ -308,6 +308,34 @@ mod tests {
     }
 
     #[test]
+    fn causes_are_in_their_catalogue() {
+        for m in all() {
+            assert!(
+                m.cause.is_empty() || crate::catalog::causes::by_slug(m.cause).is_some(),
+                "{}: {}",
+                m.id,
+                m.cause
+            );
+        }
+    }
+
+    #[test]
+    fn what_succeeds_or_happens_after_login_is_never_hostile() {
+        for m in all() {
+            let after_login = ["accepted-", "starting-", "sftp-", "pam-session-"]
+                .iter()
+                .any(|start| m.slug.starts_with(start))
+                || matches!(
+                    m.slug,
+                    "received-disconnect-by-user" | "disconnected-user" | "connection-closed-user"
+                );
+            if m.outcome == Outcome::Success || after_login {
+                assert_eq!(m.hostile, Hostile::No, "{}", m.slug);
+            }
+        }
+    }
+
+    #[test]
     fn rows_say_something_in_full() {
         for m in all() {
             for text in [m.meaning, m.example, m.near_miss] {

@@ -1516,7 +1516,7 @@ pub const ROWS: &[Message] = &[
         slug: "pam-account-expired",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
-        hostile: Hostile::Yes,
+        hostile: Hostile::No,
         cause: "account-expired",
         meaning: "PAM says that the account has expired.",
         texts: &[Text::any(
@@ -1530,7 +1530,7 @@ pub const ROWS: &[Message] = &[
         slug: "pam-denied",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
-        hostile: Hostile::Yes,
+        hostile: Hostile::InContext,
         cause: "pam-denied",
         meaning: "PAM says no to this login, for example by an access rule or after too many failures.",
         texts: &[Text::any("PAM: Permission denied for {user?} from {host}")],
@@ -1556,7 +1556,7 @@ pub const ROWS: &[Message] = &[
         slug: "pam-module-unknown",
         daemon: Daemon::Openssh,
         outcome: Outcome::ConfigError,
-        hostile: Hostile::Yes,
+        hostile: Hostile::No,
         cause: "pam-misconfigured",
         meaning: "A PAM module that the configuration names cannot be used.",
         texts: &[Text::any("PAM: Module is unknown for {user?} from {host}")],
@@ -1568,7 +1568,7 @@ pub const ROWS: &[Message] = &[
         slug: "pam-no-credentials",
         daemon: Daemon::Openssh,
         outcome: Outcome::PermissionProblem,
-        hostile: Hostile::Yes,
+        hostile: Hostile::No,
         cause: "pam-misconfigured",
         meaning: "PAM may not read the data it needs to check the password.",
         texts: &[Text::any(
@@ -1582,7 +1582,7 @@ pub const ROWS: &[Message] = &[
         slug: "pam-session-entry",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
-        hostile: Hostile::Yes,
+        hostile: Hostile::No,
         cause: "pam-denied",
         meaning: "PAM could not open or close the session.",
         texts: &[Text::any(
@@ -1596,7 +1596,7 @@ pub const ROWS: &[Message] = &[
         slug: "pam-password-expired",
         daemon: Daemon::Openssh,
         outcome: Outcome::Refused,
-        hostile: Hostile::Yes,
+        hostile: Hostile::No,
         cause: "password-expired",
         meaning: "PAM says that the password or credentials have expired.",
         texts: &[
