@@ -5,7 +5,7 @@
 //! pid turns up with another peer, or after a quiet time; it is handed out a little later, so that lines that come late
 //! (`PAM 2 more authentication failures`) still find it.
 
-use crate::catalog::messages::{Daemon, Message, Outcome};
+use crate::catalog::messages::{Daemon, Hostile, Message, Outcome};
 use crate::event::Row;
 use crate::names::{AddrId, HostId, UserId};
 use crate::scan::{NONE, Record, flag};
@@ -35,17 +35,22 @@ pub enum Role {
     Connection,
     /// A password or other answer was refused.
     Failed,
-    /// A key was refused (VERBOSE), or the `none` method: what every client tries first.
+    /// A key was refused (VERBOSE), or a method that clients try before they ask anybody: `none`, hostbased, GSSAPI.
     FailedKey,
     /// PAM's word on a refused password; sshd's own usually follows.
     FailedPam,
+    /// sshd's word on what PAM refused in a dialogue (`error: PAM: Authentication failure for …`); another may follow.
+    FailedDialogue,
     InvalidUser,
     /// The user exists and the rules forbid it (AllowUsers, shell, locked, root …).
     NotAllowed,
-    /// Not SSH, or not to the end: bad ident, no ident, no common algorithm.
+    /// Gone before it said anything: what a port check looks like.
+    Silent,
+    /// Not SSH, or not to the end: bad ident, no common algorithm, broken packets.
     Probe,
     /// Dropped by the listener: MaxStartups, penalties, tcp wrappers.
     Dropped,
+    /// LoginGraceTime ran out.
     Timeout,
     TooManyFailures,
     /// A sign of what is broken for this user (permissions, key type, account …).
@@ -57,34 +62,50 @@ impl Role {
     /// From the row: its slug where the slug decides, otherwise its outcome.
     pub fn of(message: &Message) -> Role {
         let slug = message.slug;
+        let starts = |p: &str| slug.starts_with(p);
         match slug {
-            "connection-from" => return Role::Connection,
+            "connection-from" | "dropbear-child-connection" => return Role::Connection,
             "pam-session-closed" => return Role::SessionClosed,
             "pam-authentication-failure" | "pam-more-authentication-failures" => {
                 return Role::FailedPam;
             }
-            "failed-none"
-            | "failed-publickey"
-            | "failed-hostbased"
-            | "failed-none-invalid-user"
-            | "failed-publickey-invalid-user"
-            | "failed-hostbased-invalid-user" => return Role::FailedKey,
-            "max-auth-tries-exceeded" => return Role::TooManyFailures,
-            // Debug lines and helpers' reasons: the refusal itself is another line.
-            "authorized-keys-missing"
-            | "keys-command-failed"
-            | "principals-file-missing"
-            | "principals-command-failed"
-            | "helper-command-failed" => return Role::Symptom,
+            "pam-authentication-failed" | "pam-max-tries" => return Role::FailedDialogue,
+            "max-auth-tries-exceeded" | "monitor-too-many-attempts" => {
+                return Role::TooManyFailures;
+            }
+            "no-identification-string"
+            | "kex-identification-closed"
+            | "kex-identification-reset"
+            | "kex-identification-failed"
+            | "kex-identification-read-failed"
+            | "banner-exchange-broken-pipe"
+            | "banner-exchange-failed"
+            | "could-not-write-ident" => return Role::Silent,
+            "timeout-before-authentication"
+            | "kex-identification-timeout"
+            | "banner-exchange-timeout"
+            | "banner-exchange-timed-out"
+            | "connection-timed-out"
+            | "dispatch-timeout"
+            | "dropbear-timeout-before-auth" => return Role::Timeout,
+            "timeout-client-not-responding" | "dispatch-reset" | "read-from-socket-failed" => {
+                return Role::Closed;
+            }
+            "protocol-version-differs"
+            | "banner-exchange-version-mismatch"
+            | "connection-ip-options"
+            | "client-too-old-refused" => return Role::Probe,
+            "maxstartups-exit" | "libwrap-refused" => return Role::Dropped,
+            "preauth-ended-invalid-user" | "preauth-ended-auth-failure" => return Role::Other,
             _ => {}
         }
-        let starts = |p: &str| slug.starts_with(p);
-        // A user who does not exist makes it another row, and no less a failure.
-        if starts("failed-") {
-            return Role::Failed;
-        }
-        if starts("preauth-ended") {
-            return Role::Other;
+        if starts("failed-") && message.daemon == Daemon::Openssh {
+            let first = ["publickey", "none", "hostbased", "gssapi"];
+            return if first.iter().any(|m| slug.contains(m)) {
+                Role::FailedKey
+            } else {
+                Role::Failed
+            };
         }
         if starts("connection-closed")
             || starts("connection-reset")
@@ -100,23 +121,41 @@ impl Role {
             Outcome::Success if starts("accepted-") && !message.cause.is_empty() => Role::Other,
             Outcome::Success
                 if starts("accepted-")
-                    || (starts("dropbear-") && slug.ends_with("-auth-succeeded")) =>
+                    || slug == "dropbear-password-auth-succeeded"
+                    || slug == "dropbear-pubkey-auth-succeeded"
+                    || slug == "dropbear-blank-password-accepted" =>
             {
                 Role::Accepted
             }
+            Outcome::AuthFailure if slug == "dropbear-bad-password" => Role::Failed,
+            Outcome::AuthFailure if slug == "dropbear-bad-signature" => Role::FailedKey,
+            Outcome::AuthFailure | Outcome::Disconnect if starts("dropbear-") => Role::Closed,
             // pam_unix's helper, its summary, SSSD's answer: each repeats a failure that has its line.
             Outcome::AuthFailure if message.daemon == Daemon::Pam => Role::Other,
-            Outcome::AuthFailure => Role::Failed,
+            // What is left is no attempt of its own: it tells why one failed, or nothing.
+            Outcome::AuthFailure if points_at_a_fault(message) => Role::Symptom,
             Outcome::InvalidUser => Role::InvalidUser,
             Outcome::Probe | Outcome::AlgorithmMismatch => Role::Probe,
-            Outcome::Throttled => Role::Dropped,
-            Outcome::Timeout => Role::Timeout,
+            Outcome::Disconnect if matches!(message.hostile, Hostile::Yes | Hostile::Preauth) => {
+                Role::Probe
+            }
+            Outcome::Throttled if message.daemon == Daemon::Openssh => Role::Dropped,
+            Outcome::Refused if message.daemon == Daemon::TcpWrappers => Role::Dropped,
             Outcome::Refused => Role::NotAllowed,
             Outcome::PermissionProblem | Outcome::KeyProblem => Role::Symptom,
-            _ if !message.cause.is_empty() => Role::Symptom,
+            Outcome::ConfigError | Outcome::InternalError if !message.cause.is_empty() => {
+                Role::Symptom
+            }
             _ => Role::Other,
         }
     }
+}
+
+fn points_at_a_fault(message: &Message) -> bool {
+    !matches!(
+        message.cause,
+        "" | "wrong-password" | "too-many-auth-failures" | "source-penalty"
+    )
 }
 
 /// How a connection ended, as far as the log says.
@@ -156,6 +195,10 @@ pub struct Session {
     pub failures: u32,
     pub key_failures: u32,
     pub pam_failures: u32,
+    pub dialogue_failures: u32,
+    /// When the first and the last of `failures` happened.
+    pub fail_first: Time,
+    pub fail_last: Time,
     /// sshd called the user invalid.
     pub invalid_user: bool,
     /// It got as far as naming a user.
@@ -171,6 +214,8 @@ pub struct Session {
     pub hostile: bool,
     /// The row that tells what is wrong for this user, if one does.
     pub symptom: Option<Row>,
+    /// The row that shows that it does not speak SSH as we do.
+    pub probe: Option<Row>,
     /// When it was let in, and by which line.
     pub accepted: Option<(Time, LineRef)>,
     /// The caller's number of the login.
@@ -199,6 +244,9 @@ impl Session {
             failures: 0,
             key_failures: 0,
             pam_failures: 0,
+            dialogue_failures: 0,
+            fail_first: time,
+            fail_last: time,
             invalid_user: false,
             attempted: false,
             not_allowed: false,
@@ -209,6 +257,7 @@ impl Session {
             ambiguous: false,
             hostile: false,
             symptom: None,
+            probe: None,
             accepted: None,
             login: NONE,
             end: End::Open,
@@ -228,11 +277,18 @@ impl Session {
 
     /// Attempts to log in that failed: lines that say so, or one where the connection ended between name and proof.
     pub fn attempts_failed(&self) -> u32 {
-        let said = self.failures.max(self.pam_failures);
+        // Where it got in, PAM's word alone counts for nothing: a stack of modules says "failure" on the way to success.
+        if self.accepted.is_some() {
+            return self.failures;
+        }
+        let said = self
+            .failures
+            .max(self.pam_failures)
+            .max(self.dialogue_failures);
         if said > 0 {
             said
         } else {
-            u32::from(self.accepted.is_none() && (self.attempted || self.key_failures > 0))
+            u32::from(self.attempted || self.key_failures > 0)
         }
     }
 
@@ -400,7 +456,8 @@ impl Sessions {
         s.lines = s.lines.saturating_add(1);
         s.first = s.first.min(time);
         s.last = s.last.max(time);
-        if s.addr == NONE && addr != NONE {
+        // sshd writes the port beside the address; PAM's rhost may be a name.
+        if addr != NONE && (s.addr == NONE || (s.port == 0 && record.port != 0)) {
             s.addr = addr;
         }
         if s.port == 0 && record.port != 0 {
@@ -423,11 +480,23 @@ impl Sessions {
                 s.closing = false;
                 s.end = End::Open;
             }
-            Role::Failed => s.failures = s.failures.saturating_add(n),
+            Role::Failed => {
+                if s.failures == 0 {
+                    s.fail_first = time;
+                    s.fail_last = time;
+                }
+                s.fail_first = s.fail_first.min(time);
+                s.fail_last = s.fail_last.max(time);
+                s.failures = s.failures.saturating_add(n);
+            }
             Role::FailedKey => s.key_failures = s.key_failures.saturating_add(n),
             Role::FailedPam => s.pam_failures = s.pam_failures.saturating_add(n),
+            Role::FailedDialogue => s.dialogue_failures = s.dialogue_failures.saturating_add(n),
             Role::NotAllowed => s.not_allowed = true,
-            Role::Probe => s.probed = true,
+            Role::Probe => {
+                s.probed = true;
+                s.probe = s.probe.or(Some(record.row));
+            }
             Role::Timeout => s.timed_out = true,
             Role::TooManyFailures => s.too_many = true,
             _ => {}
@@ -438,6 +507,8 @@ impl Sessions {
         let over = match role {
             Role::Closed | Role::SessionClosed => true,
             Role::Timeout => s.accepted.is_none(),
+            // The last word of older releases on such a connection.
+            Role::Silent | Role::Probe => s.accepted.is_none() && addr != NONE,
             _ => false,
         };
         // The monitor's PAM line comes after the child's goodbye: only then is a login over.
@@ -590,94 +661,6 @@ mod tests {
     use crate::catalog::messages;
 
     #[test]
-    fn roles_follow_from_the_catalogue() {
-        for (slug, role) in [
-            ("failed-password", Role::Failed),
-            ("failed-password-invalid-user", Role::Failed),
-            ("failed-publickey-invalid-user", Role::FailedKey),
-            ("invalid-user", Role::InvalidUser),
-            ("accepted-publickey", Role::Accepted),
-            ("key-found-in-file", Role::Other),
-            ("dropbear-pubkey-auth-succeeded", Role::Accepted),
-            ("dropbear-password-partial", Role::Symptom),
-            ("pam-authentication-failure", Role::FailedPam),
-            ("pam-password-check-failed", Role::Other),
-            ("keys-command-failed", Role::Symptom),
-            ("maxstartups-drop", Role::Dropped),
-            ("disconnecting-too-many-failures", Role::Closed),
-        ] {
-            let row = messages::all().find(|m| m.slug == slug).unwrap();
-            assert_eq!(Role::of(row), role, "{slug}");
-        }
-    }
-
-    fn record(pid: u32, port: u16) -> Record {
-        Record {
-            time: 0,
-            line: 0,
-            start: 0,
-            len: 0,
-            pid,
-            addr: NONE,
-            user: NONE,
-            repeat: 1,
-            host: 0,
-            row: 0,
-            port,
-            text: 0,
-            flags: 0,
-        }
-    }
-
-    struct World {
-        sessions: Sessions,
-        done: Vec<Session>,
-        line: u64,
-    }
-
-    impl World {
-        fn new(limit: usize) -> World {
-            World {
-                sessions: Sessions::new(limit),
-                done: Vec::new(),
-                line: 0,
-            }
-        }
-
-        fn say(
-            &mut self,
-            second: i64,
-            pid: u32,
-            addr: AddrId,
-            port: u16,
-            user: UserId,
-            role: Role,
-        ) -> Option<Session> {
-            self.line += 1;
-            let at = LineRef {
-                file: 0,
-                line: self.line,
-            };
-            let slot = self.sessions.attach(
-                &record(pid, port),
-                0,
-                addr,
-                user,
-                role,
-                Time::from_secs(second),
-                at,
-                &mut self.done,
-            )?;
-            self.sessions.get(slot).cloned()
-        }
-
-        fn end(mut self) -> Vec<Session> {
-            self.sessions.drain(&mut self.done);
-            self.done
-        }
-    }
-
-    #[test]
     fn lines_of_one_pid_are_one_session_and_lend_their_address() {
         let mut w = World::new(10);
         w.say(0, 5, 1, 4000, NONE, Role::Connection);
@@ -691,6 +674,65 @@ mod tests {
             (done[0].failures, done[0].lines, done[0].outcome()),
             (1, 4, "auth-failure")
         );
+    }
+
+    #[test]
+    fn roles_follow_the_catalogue() {
+        let rows: std::collections::HashMap<&str, &Message> = crate::catalog::messages::all()
+            .map(|m| (m.slug, m))
+            .collect();
+        for (slug, role) in [
+            ("failed-password", Role::Failed),
+            ("failed-password-invalid-user", Role::Failed),
+            ("failed-none-invalid-user", Role::FailedKey),
+            ("failed-gssapi-with-mic", Role::FailedKey),
+            ("pam-authentication-failure", Role::FailedPam),
+            ("pam-password-check-failed", Role::Other),
+            ("pam-authentication-failed", Role::FailedDialogue),
+            ("invalid-user", Role::InvalidUser),
+            ("key-found-in-file", Role::Other),
+            ("keys-command-failed", Role::Symptom),
+            ("connection-closed-authenticating", Role::Closed),
+            ("disconnecting-too-many-failures", Role::Closed),
+            ("no-identification-string", Role::Silent),
+            ("kex-identification-closed", Role::Silent),
+            ("kex-identification-invalid", Role::Probe),
+            ("protocol-version-differs", Role::Probe),
+            ("dispatch-corrupted", Role::Probe),
+            ("dispatch-reset", Role::Closed),
+            ("timeout-client-not-responding", Role::Closed),
+            ("timeout-channel", Role::Other),
+            ("maxstartups-drop", Role::Dropped),
+            ("maxstartups-exit", Role::Dropped),
+            ("refused-connect", Role::Dropped),
+            ("conntrack-full", Role::Other),
+            ("bad-ownership-or-modes", Role::Symptom),
+            ("pubkey-algorithm-rejected", Role::Symptom),
+            ("authorized-keys-missing", Role::Symptom),
+            ("not-allowed-allowusers", Role::NotAllowed),
+            ("pam-unix-account-expired", Role::NotAllowed),
+            ("partial-authentication", Role::Other),
+            ("accepted-none", Role::Accepted),
+            ("dropbear-password-partial", Role::Other),
+            ("dropbear-exit-before-auth-user", Role::Closed),
+        ] {
+            assert_eq!(
+                rows.get(slug).map(|row| Role::of(row)),
+                Some(role),
+                "{slug}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_pam_says_on_the_way_to_success_is_no_failure() {
+        let mut w = World::new(10);
+        w.say(0, 5, 1, 0, 7, Role::FailedPam);
+        w.say(1, 5, 1, 4000, 7, Role::Accepted);
+        w.say(2, 6, 1, 0, 7, Role::FailedPam);
+        let done = w.end();
+        let counts: Vec<u32> = done.iter().map(Session::attempts_failed).collect();
+        assert_eq!(counts, [0, 1]);
     }
 
     #[test]
