@@ -27,8 +27,10 @@ pub struct LineRef {
 pub enum Role {
     /// A login was accepted.
     Accepted,
-    /// sshd's word on a connection's end, before or after login.
+    /// sshd's word on a connection's end, before login or without saying.
     Closed,
+    /// sshd's word on the end of a login.
+    LoggedOut,
     /// The session after login was closed (PAM).
     SessionClosed,
     /// A connection began (VERBOSE).
@@ -88,9 +90,15 @@ impl Role {
             | "connection-timed-out"
             | "dispatch-timeout"
             | "dropbear-timeout-before-auth" => return Role::Timeout,
-            "timeout-client-not-responding" | "dispatch-reset" | "read-from-socket-failed" => {
-                return Role::Closed;
-            }
+            "dispatch-reset" | "read-from-socket-failed" => return Role::Closed,
+            "connection-closed-user"
+            | "connection-reset-user"
+            | "disconnected-user"
+            | "timeout-client-not-responding"
+            | "dropbear-exit"
+            | "dropbear-idle-timeout"
+            | "dropbear-keepalive-timeout"
+            | "dropbear-max-duration" => return Role::LoggedOut,
             "protocol-version-differs"
             | "banner-exchange-version-mismatch"
             | "connection-ip-options"
@@ -203,6 +211,8 @@ pub struct Session {
     pub invalid_user: bool,
     /// It got as far as naming a user.
     pub attempted: bool,
+    /// It was let in, also where the log begins after that.
+    pub logged_in: bool,
     pub not_allowed: bool,
     pub probed: bool,
     pub timed_out: bool,
@@ -249,6 +259,7 @@ impl Session {
             fail_last: time,
             invalid_user: false,
             attempted: false,
+            logged_in: false,
             not_allowed: false,
             probed: false,
             timed_out: false,
@@ -294,7 +305,7 @@ impl Session {
 
     /// It connected and never named a user.
     pub fn without_attempt(&self) -> bool {
-        self.accepted.is_none() && !self.attempted && self.attempts_failed() == 0
+        !self.logged_in && !self.attempted && self.attempts_failed() == 0
     }
 
     /// In one word, as in the JSON of sessions.
@@ -473,7 +484,8 @@ impl Sessions {
         let n = record.repeat.max(1);
         s.ambiguous |= record.is(flag::AMBIGUOUS);
         s.invalid_user |= record.is(flag::INVALID_USER) || role == Role::InvalidUser;
-        s.attempted |= user != NONE && role != Role::Other;
+        s.logged_in |= matches!(role, Role::Accepted | Role::LoggedOut | Role::SessionClosed);
+        s.attempted |= user != NONE && !matches!(role, Role::Other | Role::LoggedOut);
         match role {
             Role::Accepted => {
                 s.accepted = s.accepted.or(Some((time, at)));
@@ -505,7 +517,7 @@ impl Sessions {
             s.symptom = Some(record.row);
         }
         let over = match role {
-            Role::Closed | Role::SessionClosed => true,
+            Role::Closed | Role::LoggedOut | Role::SessionClosed => true,
             Role::Timeout => s.accepted.is_none(),
             // The last word of older releases on such a connection.
             Role::Silent | Role::Probe => s.accepted.is_none() && addr != NONE,
@@ -658,7 +670,72 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::messages;
+
+    fn record(pid: u32, port: u16) -> Record {
+        Record {
+            time: 0,
+            line: 0,
+            start: 0,
+            len: 0,
+            pid,
+            addr: NONE,
+            user: NONE,
+            repeat: 1,
+            host: 0,
+            row: 0,
+            port,
+            text: 0,
+            flags: 0,
+        }
+    }
+
+    struct World {
+        sessions: Sessions,
+        done: Vec<Session>,
+        line: u64,
+    }
+
+    impl World {
+        fn new(limit: usize) -> World {
+            World {
+                sessions: Sessions::new(limit),
+                done: Vec::new(),
+                line: 0,
+            }
+        }
+
+        fn say(
+            &mut self,
+            second: i64,
+            pid: u32,
+            addr: AddrId,
+            port: u16,
+            user: UserId,
+            role: Role,
+        ) -> Option<Session> {
+            self.line += 1;
+            let at = LineRef {
+                file: 0,
+                line: self.line,
+            };
+            let slot = self.sessions.attach(
+                &record(pid, port),
+                0,
+                addr,
+                user,
+                role,
+                Time::from_secs(second),
+                at,
+                &mut self.done,
+            )?;
+            self.sessions.get(slot).cloned()
+        }
+
+        fn end(mut self) -> Vec<Session> {
+            self.sessions.drain(&mut self.done);
+            self.done
+        }
+    }
 
     #[test]
     fn lines_of_one_pid_are_one_session_and_lend_their_address() {
@@ -700,7 +777,8 @@ mod tests {
             ("protocol-version-differs", Role::Probe),
             ("dispatch-corrupted", Role::Probe),
             ("dispatch-reset", Role::Closed),
-            ("timeout-client-not-responding", Role::Closed),
+            ("disconnected-user", Role::LoggedOut),
+            ("timeout-client-not-responding", Role::LoggedOut),
             ("timeout-channel", Role::Other),
             ("maxstartups-drop", Role::Dropped),
             ("maxstartups-exit", Role::Dropped),
@@ -722,6 +800,19 @@ mod tests {
                 "{slug}"
             );
         }
+    }
+
+    #[test]
+    fn the_end_of_a_login_from_before_the_log_is_no_attempt() {
+        let mut w = World::new(10);
+        w.say(0, 6, 1, 4000, 7, Role::LoggedOut);
+        w.say(0, 7, 1, 4001, NONE, Role::Closed);
+        let done = w.end();
+        let what: Vec<(u32, bool)> = done
+            .iter()
+            .map(|s| (s.attempts_failed(), s.without_attempt()))
+            .collect();
+        assert_eq!(what, [(0, false), (0, true)]);
     }
 
     #[test]
