@@ -5,5 +5,6 @@
 
 pub mod causes;
 pub mod facts;
+pub mod detectors;
 pub mod messages;
 pub mod rules;
