@@ -34,6 +34,7 @@ mod openssh_key;
 mod openssh_session;
 mod pam;
 mod platform;
+mod records;
 
 /// Who writes the message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -157,6 +158,7 @@ pub const TABLES: &[&[Message]] = &[
     dropbear::ROWS,
     platform::ROWS,
     audit::ROWS,
+    records::ROWS,
 ];
 
 /// Every row, table by table.

@@ -1,0 +1,72 @@
+//! Login records (wtmp, btmp, utmp), in the words that `transcode::utmp` turns them into. They corroborate: the log itself counts.
+
+use super::{Daemon, Hostile, Message, Outcome, Text};
+
+pub const ROWS: &[Message] = &[
+    Message {
+        id: "SW6201",
+        slug: "record-failed-login",
+        daemon: Daemon::Platform,
+        outcome: Outcome::AuthFailure,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "btmp holds a failed login; sshd's own log says the same and counts.",
+        texts: &[
+            Text::any("failed login record: user \"{user}\" from {host} on {text}"),
+            Text::any("failed login record: user \"{user}\" on {text}"),
+        ],
+        example: "failed login record: user \"root\" from 192.0.2.7 on ssh:notty",
+        near_miss: "failed login record: user root from 192.0.2.7",
+    },
+    Message {
+        id: "SW6202",
+        slug: "record-login",
+        daemon: Daemon::Platform,
+        outcome: Outcome::Success,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "wtmp holds a login with a terminal.",
+        texts: &[
+            Text::any("login record: user \"{user}\" from {host} on {text}"),
+            Text::any("login record: user \"{user}\" on {text}"),
+        ],
+        example: "login record: user \"ann\" from 192.0.2.7 on pts/0",
+        near_miss: "login record: user ann from 192.0.2.7 on pts/0",
+    },
+    Message {
+        id: "SW6203",
+        slug: "record-logout",
+        daemon: Daemon::Platform,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "wtmp holds the end of a login.",
+        texts: &[Text::any("logout record: on {text}")],
+        example: "logout record: on pts/0",
+        near_miss: "logout record: off pts/0",
+    },
+    Message {
+        id: "SW6204",
+        slug: "record-boot",
+        daemon: Daemon::Platform,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "wtmp holds a start or a shutdown of the machine.",
+        texts: &[Text::any("boot record: kernel {text?}"), Text::any("shutdown record: kernel {text?}")],
+        example: "boot record: kernel 6.1.0-40-amd64",
+        near_miss: "boot record kernel 6.1.0-40-amd64",
+    },
+    Message {
+        id: "SW6205",
+        slug: "record-clock",
+        daemon: Daemon::Platform,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "wtmp holds a change of the clock.",
+        texts: &[Text::any("clock record: {=new time|old time}")],
+        example: "clock record: new time",
+        near_miss: "clock record: no time",
+    },
+];
