@@ -26,4 +26,5 @@ pub mod session;
 pub mod template;
 pub mod time;
 pub mod transcode;
+pub mod transcript;
 pub mod version;

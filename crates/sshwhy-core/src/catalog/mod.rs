@@ -6,5 +6,6 @@
 pub mod causes;
 pub mod facts;
 pub mod detectors;
+pub mod client_messages;
 pub mod messages;
 pub mod rules;
