@@ -19,7 +19,7 @@ pub const ROWS: &[Message] = &[
                 "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
             Text::any(
                 "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
@@ -31,7 +31,7 @@ pub const ROWS: &[Message] = &[
                 "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
             Text::any(
                 "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
@@ -43,7 +43,7 @@ pub const ROWS: &[Message] = &[
                 "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
             Text::any(
                 "pam_krb5({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
@@ -55,7 +55,7 @@ pub const ROWS: &[Message] = &[
                 "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
             Text::any(
                 "pam_ldap({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
@@ -67,10 +67,13 @@ pub const ROWS: &[Message] = &[
                 "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
             Text::any(
                 "pam_winbind({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
+            ),
+            Text::any(
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): authentication failure; logname={logname?} uid={uid} euid={text} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
         ],
         example: "pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7  user=alice",
@@ -92,10 +95,13 @@ pub const ROWS: &[Message] = &[
                 "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
             Text::any(
                 "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
+            ),
+            Text::any(
+                "pam_unix({service}:{=auth|account|session|setcred|chauthtok}): {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={text} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
             Text::any(
                 "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}  user={user?}",
@@ -104,7 +110,7 @@ pub const ROWS: &[Message] = &[
                 "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
             ),
             Text::any(
-                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {user?}",
+                "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} {text?}",
             ),
             Text::any(
                 "PAM {count} more authentication failure{?s}; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?}",
@@ -531,7 +537,7 @@ pub const ROWS: &[Message] = &[
         cause: "",
         meaning: "The directory service (SSSD) says that the password is right.",
         texts: &[Text::any(
-            "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication success; logname={logname?} uid={uid} euid={euid} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
+            "pam_sss({service}:{=auth|account|session|setcred|chauthtok}): authentication success; logname={logname?} uid={uid} euid={effective} tty={tty?} ruser={ruser?} rhost={host?} user={user?}",
         )],
         example: "pam_sss(sshd:auth): authentication success; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7 user=alice",
         near_miss: "pam_sss(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.7 user=alice",
