@@ -1261,7 +1261,7 @@ fn two(text: &[u8], at: usize) -> Option<u8> {
         text.get(at)?.wrapping_sub(b'0'),
         text.get(at + 1)?.wrapping_sub(b'0'),
     );
-    (a < 10 && b < 10).then_some(a * 10 + b)
+    (a < 10 && b < 10).then(|| a * 10 + b)
 }
 
 /// `Z`, `+01:00`, `+0100`, `+01`: (offset in seconds, length).
