@@ -325,6 +325,9 @@ pub const ROWS: &[Message] = &[
             Text::any(
                 "pam_access({service}:{=auth|account|session|setcred|chauthtok}): access denied for user `{user?}' from `{host}'",
             ),
+            Text::any(
+                "pam_access({service}:{=auth|account|session|setcred|chauthtok}): access denied for user '{user?}' from '{host}'",
+            ),
         ],
         example: "pam_access(sshd:account): access denied for user `alice' from `192.0.2.7'",
         near_miss: "pam_access(sshd:account): access granted for user `alice' from `192.0.2.7'",
@@ -3996,5 +3999,24 @@ pub const ROWS: &[Message] = &[
         )],
         example: "pam_krb5(sshd:auth): user alice authenticated as alice@EXAMPLE.NET",
         near_miss: "pam_krb5(sshd:auth): user alice refused as alice@EXAMPLE.NET",
+    },
+    Message {
+        id: "SW4150",
+        slug: "pam-otp-secret-unreadable",
+        daemon: Daemon::Pam,
+        outcome: Outcome::PermissionProblem,
+        hostile: Hostile::No,
+        cause: "pam-denied",
+        meaning: "The file with the secret for one-time codes is missing or cannot be read.",
+        texts: &[
+            Text::any(
+                "pam_google_authenticator({service}:{=auth|account|session|setcred|chauthtok}): Failed to read \"{file}\"",
+            ),
+            Text::any(
+                "pam_google_authenticator({service}:{=auth|account|session|setcred|chauthtok}): Failed to read \"{file}\" for \"{user}\"",
+            ),
+        ],
+        example: "pam_google_authenticator(sshd:auth): Failed to read \"/home/alice/.google_authenticator\" for \"alice\"",
+        near_miss: "pam_google_authenticator(sshd:auth): Read \"/home/alice/.google_authenticator\" for \"alice\"",
     },
 ];
