@@ -11,6 +11,7 @@
 pub mod addr;
 pub mod analysis;
 pub mod catalog;
+pub mod config;
 pub mod detect;
 pub mod diagnose;
 pub mod event;

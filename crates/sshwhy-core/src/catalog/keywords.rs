@@ -1,0 +1,2008 @@
+//! The words of sshd_config: one row a keyword, with its kind of value, its defaults by release, and where it may stand.
+//!
+//! Defaults are those of Debian's builds where the build decides (paths). The order is that of `sshd -T` (servconf.c
+//! dump_config()). Lists of algorithms are what each release offers by default (myproposal.h).
+
+use crate::version::Release;
+
+/// Older than every release that is told apart here.
+pub const OLDEST: Release = (0, 0);
+
+/// The words a choice takes, and how sshd prints each.
+pub type Words = &'static [(&'static str, &'static str)];
+
+/// Which family of algorithms a list names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Algorithms {
+    Cipher,
+    Mac,
+    Kex,
+    Key,
+    Signature,
+}
+
+/// What a value may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Choice(Words),
+    /// Not negative.
+    Number,
+    NumberOrNone,
+    /// Seconds, or 1h30m (misc.c convtime()).
+    Time,
+    TimeOrNone,
+    Octal,
+    Port,
+    ListenAddress,
+    /// One word.
+    Text,
+    /// A path; a relative one is taken from sshd's working directory.
+    File,
+    /// Several words; the first line that has any wins.
+    Words,
+    /// The rest of the line as it stands, quotes and `#` included.
+    Rest,
+    /// The rest of the line: an absolute path with arguments, or `none`.
+    Command,
+    UserPatterns,
+    EnvNames,
+    SetEnv,
+    Methods,
+    ChannelTimeout,
+    Subsystem,
+    MaxStartups,
+    NetBlock,
+    Penalties,
+    IpQos,
+    RekeyLimit,
+    PermitOpen,
+    PermitListen,
+    UserEnvironment,
+    PubkeyOptions,
+    Algorithms(Algorithms),
+}
+
+/// What a second line with the same keyword does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Repeat {
+    /// Nothing: the first value wins.
+    First,
+    /// The first line wins, and each of its words is a value.
+    FirstLine,
+    /// It adds to the values before it.
+    Each,
+}
+
+/// From that release on, the value is this.
+#[derive(Clone, Copy, Debug)]
+pub struct Default {
+    pub since: Release,
+    pub value: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Keyword {
+    /// `SW8…`; never changes, never reused.
+    pub id: &'static str,
+    /// As sshd_config(5) spells it; sshd ignores case.
+    pub name: &'static str,
+    /// Older names of the same thing.
+    pub aliases: &'static [&'static str],
+    pub kind: Kind,
+    pub repeat: Repeat,
+    /// Allowed in a Match block.
+    pub in_match: bool,
+    /// Oldest first; none: unset, and `sshd -T` prints nothing.
+    pub defaults: &'static [Default],
+    /// First release that knows it.
+    pub since: Release,
+    /// Last release that knew it.
+    pub until: Option<Release>,
+    /// Whether `sshd -T` prints it.
+    pub printed: bool,
+}
+
+/// Why a word does nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    Deprecated,
+    Unsupported,
+}
+
+/// A word that is read and ignored.
+#[derive(Clone, Copy, Debug)]
+pub struct Gone {
+    pub id: &'static str,
+    pub name: &'static str,
+    pub how: Why,
+}
+
+impl Keyword {
+    /// The default in that release; `None`: unset.
+    pub fn default(&self, release: Release) -> Option<&'static str> {
+        self.defaults
+            .iter()
+            .rev()
+            .find(|d| d.since <= release)
+            .map(|d| d.value)
+    }
+
+    pub fn is_named(&self, word: &str) -> bool {
+        self.name.eq_ignore_ascii_case(word)
+            || self.aliases.iter().any(|a| a.eq_ignore_ascii_case(word))
+    }
+
+    pub fn known_in(&self, release: Release) -> bool {
+        self.since <= release && self.until.is_none_or(|u| release <= u)
+    }
+}
+
+/// The keyword of that name, in any case of letters.
+pub fn by_name(word: &str) -> Option<&'static Keyword> {
+    ROWS.iter().find(|k| k.is_named(word))
+}
+
+pub fn gone(word: &str) -> Option<&'static Gone> {
+    GONE.iter().find(|g| g.name.eq_ignore_ascii_case(word))
+}
+
+const YES_NO: Words = &[("yes", "yes"), ("no", "no")];
+const ADDRESS_FAMILY: Words = &[("inet", "inet"), ("inet6", "inet6"), ("any", "any")];
+const PERMIT_ROOT: Words = &[
+    ("without-password", "without-password"),
+    ("prohibit-password", "without-password"),
+    ("forced-commands-only", "forced-commands-only"),
+    ("yes", "yes"),
+    ("no", "no"),
+];
+const IGNORE_RHOSTS: Words = &[("yes", "yes"), ("no", "no"), ("shosts-only", "shosts-only")];
+const COMPRESSION: Words = &[("yes", "yes"), ("delayed", "yes"), ("no", "no")];
+const GATEWAY_PORTS: Words = &[
+    ("clientspecified", "clientspecified"),
+    ("yes", "yes"),
+    ("no", "no"),
+];
+const FORWARDING: Words = &[
+    ("yes", "yes"),
+    ("all", "yes"),
+    ("no", "no"),
+    ("remote", "remote"),
+    ("local", "local"),
+];
+const FINGERPRINT_HASH: Words = &[("md5", "MD5"), ("sha256", "SHA256")];
+const TUNNEL: Words = &[
+    ("yes", "yes"),
+    ("no", "no"),
+    ("point-to-point", "point-to-point"),
+    ("ethernet", "ethernet"),
+];
+const LOG_LEVEL: Words = &[
+    ("quiet", "QUIET"),
+    ("fatal", "FATAL"),
+    ("error", "ERROR"),
+    ("info", "INFO"),
+    ("verbose", "VERBOSE"),
+    ("debug", "DEBUG"),
+    ("debug1", "DEBUG"),
+    ("debug2", "DEBUG2"),
+    ("debug3", "DEBUG3"),
+];
+const FACILITY: Words = &[
+    ("daemon", "DAEMON"),
+    ("user", "USER"),
+    ("auth", "AUTH"),
+    ("authpriv", "AUTHPRIV"),
+    ("local0", "LOCAL0"),
+    ("local1", "LOCAL1"),
+    ("local2", "LOCAL2"),
+    ("local3", "LOCAL3"),
+    ("local4", "LOCAL4"),
+    ("local5", "LOCAL5"),
+    ("local6", "LOCAL6"),
+    ("local7", "LOCAL7"),
+];
+
+const CIPHERS: &str = "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,\
+    aes256-gcm@openssh.com";
+const CIPHERS_10_0: &str = "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes128-ctr,\
+    aes192-ctr,aes256-ctr";
+const MACS: &str = "umac-64-etm@openssh.com,umac-128-etm@openssh.com,hmac-sha2-256-etm@openssh.com,\
+    hmac-sha2-512-etm@openssh.com,hmac-sha1-etm@openssh.com,umac-64@openssh.com,\
+    umac-128@openssh.com,hmac-sha2-256,hmac-sha2-512,hmac-sha1";
+const KEX: &str = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
+    ecdh-sha2-nistp521,diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
+    diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
+const KEX_8_5: &str = "sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,\
+    curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,\
+    diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
+    diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
+const KEX_10_0: &str = "mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,\
+    curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
+    ecdh-sha2-nistp521";
+const CA_SIGNATURES: &str = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+    sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256";
+const KEY_ALGORITHMS: &str = "ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384-cert-v01@openssh.com,\
+    ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+    ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,\
+    rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,\
+    ssh-rsa-cert-v01@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,\
+    ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,ssh-ed25519,\
+    sk-ssh-ed25519@openssh.com,rsa-sha2-512,rsa-sha2-256,ssh-rsa";
+const KEY_ALGORITHMS_8_8: &str = "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+    ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,\
+    sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+    rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,ssh-ed25519,\
+    ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,sk-ssh-ed25519@openssh.com,\
+    sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256";
+const KEY_ALGORITHMS_8_5: &str = "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+    ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,\
+    sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+    rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,\
+    ssh-rsa-cert-v01@openssh.com,ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,\
+    ecdsa-sha2-nistp521,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,\
+    rsa-sha2-512,rsa-sha2-256,ssh-rsa";
+/// Every cipher that a release has ever taken and 9.2 still has (`ssh -Q cipher`).
+pub const ALL_CIPHERS: &str = "3des-cbc,aes128-cbc,aes192-cbc,aes256-cbc,aes128-ctr,aes192-ctr,aes256-ctr,\
+    aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com";
+/// `ssh -Q mac`.
+pub const ALL_MACS: &str = "hmac-sha1,hmac-sha1-96,hmac-sha2-256,hmac-sha2-512,hmac-md5,hmac-md5-96,\
+    umac-64@openssh.com,umac-128@openssh.com,hmac-sha1-etm@openssh.com,\
+    hmac-sha1-96-etm@openssh.com,hmac-sha2-256-etm@openssh.com,\
+    hmac-sha2-512-etm@openssh.com,hmac-md5-etm@openssh.com,hmac-md5-96-etm@openssh.com,\
+    umac-64-etm@openssh.com,umac-128-etm@openssh.com";
+/// `ssh -Q kex`.
+pub const ALL_KEX: &str = "mlkem768x25519-sha256,diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,\
+    diffie-hellman-group14-sha256,diffie-hellman-group16-sha512,\
+    diffie-hellman-group18-sha512,diffie-hellman-group-exchange-sha1,\
+    diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
+    ecdh-sha2-nistp521,curve25519-sha256,curve25519-sha256@libssh.org,\
+    sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com";
+/// `ssh -Q key-sig`.
+pub const ALL_KEY_ALGORITHMS: &str = "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com,\
+    sk-ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256,\
+    ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384,\
+    ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521,\
+    ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,\
+    sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com,\
+    ssh-dss,ssh-dss-cert-v01@openssh.com,ssh-rsa,ssh-rsa-cert-v01@openssh.com,rsa-sha2-256,\
+    rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com";
+
+/// In the order in which `sshd -T` prints them.
+pub const ROWS: &[Keyword] = &[
+    Keyword {
+        id: "SW8001",
+        name: "Port",
+        aliases: &[],
+        kind: Kind::Port,
+        repeat: Repeat::Each,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "22",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8002",
+        name: "AddressFamily",
+        aliases: &[],
+        kind: Kind::Choice(ADDRESS_FAMILY),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "any",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8003",
+        name: "ListenAddress",
+        aliases: &[],
+        kind: Kind::ListenAddress,
+        repeat: Repeat::Each,
+        in_match: false,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8004",
+        name: "UsePAM",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8005",
+        name: "LoginGraceTime",
+        aliases: &[],
+        kind: Kind::Time,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "120",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8006",
+        name: "X11DisplayOffset",
+        aliases: &[],
+        kind: Kind::Number,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "10",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8007",
+        name: "MaxAuthTries",
+        aliases: &[],
+        kind: Kind::Number,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "6",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8008",
+        name: "MaxSessions",
+        aliases: &[],
+        kind: Kind::Number,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "10",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8009",
+        name: "ClientAliveInterval",
+        aliases: &[],
+        kind: Kind::Time,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "0",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8010",
+        name: "ClientAliveCountMax",
+        aliases: &[],
+        kind: Kind::Number,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "3",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8011",
+        name: "RequiredRSASize",
+        aliases: &["RSAMinSize"],
+        kind: Kind::Number,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "1024",
+        }],
+        since: (9, 1),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8012",
+        name: "StreamLocalBindMask",
+        aliases: &[],
+        kind: Kind::Octal,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "0177",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8013",
+        name: "UnusedConnectionTimeout",
+        aliases: &[],
+        kind: Kind::TimeOrNone,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: (9, 2),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8014",
+        name: "PermitRootLogin",
+        aliases: &[],
+        kind: Kind::Choice(PERMIT_ROOT),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: "yes",
+            },
+            Default {
+                since: (7, 0),
+                value: "without-password",
+            },
+        ],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8015",
+        name: "IgnoreRhosts",
+        aliases: &[],
+        kind: Kind::Choice(IGNORE_RHOSTS),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8016",
+        name: "IgnoreUserKnownHosts",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8017",
+        name: "HostbasedAuthentication",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8018",
+        name: "HostbasedUsesNameFromPacketOnly",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8019",
+        name: "PubkeyAuthentication",
+        aliases: &["DSAAuthentication"],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8020",
+        name: "KerberosAuthentication",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8021",
+        name: "KerberosOrLocalPasswd",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8022",
+        name: "KerberosTicketCleanup",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8023",
+        name: "GSSAPIAuthentication",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8024",
+        name: "GSSAPICleanupCredentials",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8025",
+        name: "GSSAPIKeyExchange",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8026",
+        name: "GSSAPIStrictAcceptorCheck",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8027",
+        name: "GSSAPIStoreCredentialsOnRekey",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8028",
+        name: "GSSAPIKexAlgorithms",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "gss-group14-sha256-,gss-group16-sha512-,gss-nistp256-sha256-,gss-curve25519-sha256-,gss-group14-sha1-,gss-gex-sha1-",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8029",
+        name: "PasswordAuthentication",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8030",
+        name: "KbdInteractiveAuthentication",
+        aliases: &["ChallengeResponseAuthentication", "SkeyAuthentication"],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8031",
+        name: "PrintMotd",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8032",
+        name: "PrintLastLog",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8033",
+        name: "X11Forwarding",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8034",
+        name: "X11UseLocalhost",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8035",
+        name: "PermitTTY",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8036",
+        name: "PermitUserRC",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8037",
+        name: "StrictModes",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8038",
+        name: "TCPKeepAlive",
+        aliases: &["KeepAlive"],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8039",
+        name: "PermitEmptyPasswords",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8040",
+        name: "Compression",
+        aliases: &[],
+        kind: Kind::Choice(COMPRESSION),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8041",
+        name: "GatewayPorts",
+        aliases: &[],
+        kind: Kind::Choice(GATEWAY_PORTS),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8042",
+        name: "UseDNS",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: "yes",
+            },
+            Default {
+                since: (6, 8),
+                value: "no",
+            },
+        ],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8043",
+        name: "AllowTcpForwarding",
+        aliases: &[],
+        kind: Kind::Choice(FORWARDING),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8044",
+        name: "AllowAgentForwarding",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8045",
+        name: "DisableForwarding",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: (7, 4),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8046",
+        name: "AllowStreamLocalForwarding",
+        aliases: &[],
+        kind: Kind::Choice(FORWARDING),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8047",
+        name: "StreamLocalBindUnlink",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8048",
+        name: "FingerprintHash",
+        aliases: &[],
+        kind: Kind::Choice(FINGERPRINT_HASH),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "SHA256",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8049",
+        name: "ExposeAuthInfo",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: (7, 6),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8050",
+        name: "RefuseConnection",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: (9, 9),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8051",
+        name: "PidFile",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "/run/sshd.pid",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8052",
+        name: "ModuliFile",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "/etc/ssh/moduli",
+        }],
+        since: (8, 5),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8053",
+        name: "XAuthLocation",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "/usr/bin/xauth",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8054",
+        name: "Ciphers",
+        aliases: &[],
+        kind: Kind::Algorithms(Algorithms::Cipher),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: CIPHERS,
+            },
+            Default {
+                since: (10, 0),
+                value: CIPHERS_10_0,
+            },
+        ],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8055",
+        name: "MACs",
+        aliases: &[],
+        kind: Kind::Algorithms(Algorithms::Mac),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: MACS,
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8056",
+        name: "Banner",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8057",
+        name: "ForceCommand",
+        aliases: &[],
+        kind: Kind::Rest,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8058",
+        name: "ChrootDirectory",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8059",
+        name: "TrustedUserCAKeys",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8060",
+        name: "RevokedKeys",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8061",
+        name: "SecurityKeyProvider",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "internal",
+        }],
+        since: (8, 2),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8062",
+        name: "AuthorizedPrincipalsFile",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8063",
+        name: "VersionAddendum",
+        aliases: &[],
+        kind: Kind::Rest,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8064",
+        name: "AuthorizedKeysCommand",
+        aliases: &[],
+        kind: Kind::Command,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8065",
+        name: "AuthorizedKeysCommandUser",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8066",
+        name: "AuthorizedPrincipalsCommand",
+        aliases: &[],
+        kind: Kind::Command,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8067",
+        name: "AuthorizedPrincipalsCommandUser",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8068",
+        name: "HostKeyAgent",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8069",
+        name: "KexAlgorithms",
+        aliases: &[],
+        kind: Kind::Algorithms(Algorithms::Kex),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: KEX,
+            },
+            Default {
+                since: (8, 5),
+                value: KEX_8_5,
+            },
+            Default {
+                since: (10, 0),
+                value: KEX_10_0,
+            },
+        ],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8070",
+        name: "CASignatureAlgorithms",
+        aliases: &[],
+        kind: Kind::Algorithms(Algorithms::Signature),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: CA_SIGNATURES,
+        }],
+        since: (7, 9),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8071",
+        name: "HostbasedAcceptedAlgorithms",
+        aliases: &["HostbasedAcceptedKeyTypes"],
+        kind: Kind::Algorithms(Algorithms::Key),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: KEY_ALGORITHMS,
+            },
+            Default {
+                since: (8, 5),
+                value: KEY_ALGORITHMS_8_5,
+            },
+            Default {
+                since: (8, 8),
+                value: KEY_ALGORITHMS_8_8,
+            },
+        ],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8072",
+        name: "HostKeyAlgorithms",
+        aliases: &[],
+        kind: Kind::Algorithms(Algorithms::Key),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: KEY_ALGORITHMS,
+            },
+            Default {
+                since: (8, 5),
+                value: KEY_ALGORITHMS_8_5,
+            },
+            Default {
+                since: (8, 8),
+                value: KEY_ALGORITHMS_8_8,
+            },
+        ],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8073",
+        name: "PubkeyAcceptedAlgorithms",
+        aliases: &["PubkeyAcceptedKeyTypes"],
+        kind: Kind::Algorithms(Algorithms::Key),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: KEY_ALGORITHMS,
+            },
+            Default {
+                since: (8, 5),
+                value: KEY_ALGORITHMS_8_5,
+            },
+            Default {
+                since: (8, 8),
+                value: KEY_ALGORITHMS_8_8,
+            },
+        ],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8074",
+        name: "LogLevel",
+        aliases: &[],
+        kind: Kind::Choice(LOG_LEVEL),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "INFO",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8075",
+        name: "SyslogFacility",
+        aliases: &[],
+        kind: Kind::Choice(FACILITY),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "AUTH",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8076",
+        name: "AuthorizedKeysFile",
+        aliases: &[],
+        kind: Kind::Words,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: ".ssh/authorized_keys .ssh/authorized_keys2",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8077",
+        name: "HostKey",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::Each,
+        in_match: false,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8078",
+        name: "HostCertificate",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::Each,
+        in_match: false,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8079",
+        name: "AllowUsers",
+        aliases: &[],
+        kind: Kind::UserPatterns,
+        repeat: Repeat::Each,
+        in_match: true,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8080",
+        name: "DenyUsers",
+        aliases: &[],
+        kind: Kind::UserPatterns,
+        repeat: Repeat::Each,
+        in_match: true,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8081",
+        name: "AllowGroups",
+        aliases: &[],
+        kind: Kind::UserPatterns,
+        repeat: Repeat::Each,
+        in_match: true,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8082",
+        name: "DenyGroups",
+        aliases: &[],
+        kind: Kind::UserPatterns,
+        repeat: Repeat::Each,
+        in_match: true,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8083",
+        name: "AcceptEnv",
+        aliases: &[],
+        kind: Kind::EnvNames,
+        repeat: Repeat::Each,
+        in_match: true,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8084",
+        name: "SetEnv",
+        aliases: &[],
+        kind: Kind::SetEnv,
+        repeat: Repeat::FirstLine,
+        in_match: true,
+        defaults: &[],
+        since: (7, 8),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8085",
+        name: "AuthenticationMethods",
+        aliases: &[],
+        kind: Kind::Methods,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "any",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8086",
+        name: "LogVerbose",
+        aliases: &[],
+        kind: Kind::Words,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[],
+        since: (8, 5),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8087",
+        name: "ChannelTimeout",
+        aliases: &[],
+        kind: Kind::ChannelTimeout,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: (9, 3),
+            value: "none",
+        }],
+        since: (9, 2),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8088",
+        name: "Subsystem",
+        aliases: &[],
+        kind: Kind::Subsystem,
+        repeat: Repeat::Each,
+        in_match: false,
+        defaults: &[],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8089",
+        name: "MaxStartups",
+        aliases: &[],
+        kind: Kind::MaxStartups,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "10:30:100",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8090",
+        name: "PerSourceMaxStartups",
+        aliases: &[],
+        kind: Kind::NumberOrNone,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: (8, 5),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8091",
+        name: "PerSourceNetBlockSize",
+        aliases: &[],
+        kind: Kind::NetBlock,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "32:128",
+        }],
+        since: (8, 5),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8092",
+        name: "PerSourcePenalties",
+        aliases: &[],
+        kind: Kind::Penalties,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "crash:90 authfail:5 noauth:1 grace-exceeded:10 refuseconnection:10 max:600 min:15 max-sources4:65536 max-sources6:65536 overflow:permissive overflow6:permissive",
+        }],
+        since: (9, 8),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8093",
+        name: "PerSourcePenaltyExemptList",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: (9, 8),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8094",
+        name: "PermitTunnel",
+        aliases: &[],
+        kind: Kind::Choice(TUNNEL),
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8095",
+        name: "IPQoS",
+        aliases: &[],
+        kind: Kind::IpQos,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "af21 cs1",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8096",
+        name: "RekeyLimit",
+        aliases: &[],
+        kind: Kind::RekeyLimit,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "0 0",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8097",
+        name: "PermitOpen",
+        aliases: &[],
+        kind: Kind::PermitOpen,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "any",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8098",
+        name: "PermitListen",
+        aliases: &[],
+        kind: Kind::PermitListen,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "any",
+        }],
+        since: (7, 8),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8099",
+        name: "PermitUserEnvironment",
+        aliases: &[],
+        kind: Kind::UserEnvironment,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "no",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8100",
+        name: "PubkeyAuthOptions",
+        aliases: &[],
+        kind: Kind::PubkeyOptions,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "none",
+        }],
+        since: (8, 2),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8101",
+        name: "RDomain",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[],
+        since: (7, 6),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8102",
+        name: "PAMServiceName",
+        aliases: &[],
+        kind: Kind::Text,
+        repeat: Repeat::First,
+        in_match: true,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "sshd",
+        }],
+        since: (9, 8),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8103",
+        name: "SshdSessionPath",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "/usr/lib/openssh/sshd-session",
+        }],
+        since: (9, 8),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8104",
+        name: "SshdAuthPath",
+        aliases: &[],
+        kind: Kind::File,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "/usr/lib/openssh/sshd-auth",
+        }],
+        since: (10, 0),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8105",
+        name: "DebianBanner",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: None,
+        printed: false,
+    },
+];
+
+/// Words that sshd still reads and does nothing with, or never could on this platform.
+pub const GONE: &[Gone] = &[
+    Gone {
+        id: "SW8201",
+        name: "ServerKeyBits",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8202",
+        name: "KeyRegenerationInterval",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8203",
+        name: "RhostsAuthentication",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8204",
+        name: "RhostsRSAAuthentication",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8205",
+        name: "RSAAuthentication",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8206",
+        name: "Protocol",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8207",
+        name: "UseLogin",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8208",
+        name: "UsePrivilegeSeparation",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8209",
+        name: "CheckMail",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8210",
+        name: "VerifyReverseMapping",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8211",
+        name: "ReverseMappingCheck",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8212",
+        name: "PAMAuthenticationViaKbdInt",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8213",
+        name: "AuthorizedKeysFile2",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8214",
+        name: "HostDSAKey",
+        how: Why::Deprecated,
+    },
+    Gone {
+        id: "SW8215",
+        name: "KerberosGetAFSToken",
+        how: Why::Unsupported,
+    },
+    Gone {
+        id: "SW8216",
+        name: "AFSTokenPassing",
+        how: Why::Unsupported,
+    },
+    Gone {
+        id: "SW8217",
+        name: "KerberosTgtPassing",
+        how: Why::Unsupported,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_and_names_are_unique() {
+        let mut seen = HashSet::new();
+        let names = ROWS.iter().flat_map(|k| {
+            std::iter::once(k.name)
+                .chain(k.aliases.iter().copied())
+                .chain(std::iter::once(k.id))
+        });
+        for name in names.chain(GONE.iter().flat_map(|g| [g.name, g.id])) {
+            assert!(seen.insert(name.to_ascii_lowercase()), "{name} twice");
+        }
+        assert!(by_name("permitrootlogin").is_some());
+        assert!(by_name("PermitRootLogn").is_none());
+        assert!(
+            by_name("challengeresponseauthentication")
+                .is_some_and(|k| k.name == "KbdInteractiveAuthentication")
+        );
+    }
+
+    #[test]
+    fn defaults_follow_the_release() {
+        let at = |name: &str, release| by_name(name).and_then(|k| k.default(release));
+        assert_eq!(at("PermitRootLogin", (6, 6)), Some("yes"));
+        assert_eq!(at("PermitRootLogin", (9, 2)), Some("without-password"));
+        assert!(at("PubkeyAcceptedAlgorithms", (8, 7)).is_some_and(|v| v.ends_with(",ssh-rsa")));
+        assert!(
+            at("PubkeyAcceptedAlgorithms", (8, 8))
+                .is_some_and(|v| !v.contains("ssh-rsa,") && !v.ends_with(",ssh-rsa"))
+        );
+        assert_eq!(at("AllowUsers", (9, 2)), None);
+        assert!(!by_name("PerSourcePenalties").is_some_and(|k| k.known_in((9, 2))));
+    }
+
+    #[test]
+    fn defaults_stand_in_order() {
+        for k in ROWS {
+            assert!(
+                k.defaults.windows(2).all(|w| w[0].since < w[1].since),
+                "{}",
+                k.name
+            );
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What is questionable in a configuration: one row a lint, with how bad it is and what to do.
+
+use crate::finding::Severity;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Lint {
+    /// `SW85…`; never changes, never reused.
+    pub id: &'static str,
+    pub slug: &'static str,
+    pub severity: Severity,
+    pub title: &'static str,
+    pub advice: &'static str,
+    pub reference: &'static str,
+}
+
+const fn lint(
+    id: &'static str,
+    slug: &'static str,
+    severity: Severity,
+    title: &'static str,
+    advice: &'static str,
+    reference: &'static str,
+) -> Lint {
+    Lint {
+        id,
+        slug,
+        severity,
+        title,
+        advice,
+        reference,
+    }
+}
+
+use Severity::{Critical, High, Low, Medium};
+
+pub const ROWS: &[Lint] = &[
+    lint(
+        "SW8501",
+        "config-error",
+        High,
+        "sshd does not start with this line",
+        "Correct the line, then: sshd -t",
+        "sshd_config(5)",
+    ),
+    lint(
+        "SW8502",
+        "config-ignored",
+        Low,
+        "sshd reads the line and does nothing with it",
+        "Take the line out",
+        "sshd_config(5)",
+    ),
+    lint(
+        "SW8503",
+        "config-never-counts",
+        Medium,
+        "An earlier line decides: this one never counts",
+        "Change the line that wins, or move this one before it: the first value of a keyword wins, in the order in which files are read",
+        "sshd_config(5)",
+    ),
+    lint(
+        "SW8504",
+        "match-swallows",
+        Medium,
+        "The line stands in a Match block, and looks as if it were meant for everybody",
+        "Move it above the first Match, or put \"Match all\" before it: indentation means nothing, and a block ends at the next Match or at the end of the file",
+        "sshd_config(5) Match",
+    ),
+    lint(
+        "SW8505",
+        "nobody-can-log-in",
+        Critical,
+        "No method of authentication is left: nobody can log in",
+        "Switch one method on, and keep this session open until another login has worked",
+        "sshd_config(5) AuthenticationMethods",
+    ),
+    lint(
+        "SW8506",
+        "methods-unreachable",
+        Critical,
+        "AuthenticationMethods wants a method that is switched off",
+        "Enable the method or take it out of AuthenticationMethods",
+        "sshd_config(5) AuthenticationMethods",
+    ),
+    lint(
+        "SW8507",
+        "no-keys-anywhere",
+        Critical,
+        "Passwords are off, and no account has a key: nobody can log in",
+        "Install a key first, try it, then switch passwords off",
+        "sshd_config(5) PasswordAuthentication",
+    ),
+    lint(
+        "SW8508",
+        "list-with-commas",
+        High,
+        "The words of this list are parted by blanks; with commas it is one pattern that fits nobody",
+        "Put blanks instead of commas",
+        "sshd_config(5) AllowUsers",
+    ),
+    lint(
+        "SW8509",
+        "list-fits-nobody",
+        High,
+        "Nobody on this machine is on the list",
+        "Add the accounts that should be able to log in",
+        "sshd_config(5) AllowUsers",
+    ),
+    lint(
+        "SW8510",
+        "keys-file-shared",
+        Medium,
+        "Every account reads the same file of keys",
+        "Put %u or %h into the path, unless the accounts are meant to share keys",
+        "sshd_config(5) AuthorizedKeysFile",
+    ),
+    lint(
+        "SW8511",
+        "strict-modes-off",
+        Medium,
+        "Keys count even where others can write the file",
+        "Set StrictModes yes and mend the modes that it complains about",
+        "sshd_config(5) StrictModes",
+    ),
+    lint(
+        "SW8512",
+        "empty-passwords",
+        Critical,
+        "Accounts without a password can log in without one",
+        "Set PermitEmptyPasswords no",
+        "sshd_config(5) PermitEmptyPasswords",
+    ),
+    lint(
+        "SW8513",
+        "root-by-password",
+        Medium,
+        "root can log in with a password",
+        "Set PermitRootLogin prohibit-password, or no",
+        "sshd_config(5) PermitRootLogin",
+    ),
+    lint(
+        "SW8514",
+        "weak-algorithms",
+        Medium,
+        "Algorithms are offered that are no longer held to be secure",
+        "Take them out of the list, after a look at which clients still use them",
+        "sshd_config(5) Ciphers",
+    ),
+    lint(
+        "SW8515",
+        "log-level-low",
+        Medium,
+        "Failed logins are not logged",
+        "Set LogLevel INFO or VERBOSE",
+        "sshd_config(5) LogLevel",
+    ),
+    lint(
+        "SW8516",
+        "grace-time-unbounded",
+        Medium,
+        "Connections may stay unauthenticated for ever and hold their slots",
+        "Set LoginGraceTime 60",
+        "sshd_config(5) LoginGraceTime",
+    ),
+    lint(
+        "SW8517",
+        "limit-very-low",
+        Medium,
+        "A limit is so low that it stops ordinary logins",
+        "Raise it",
+        "sshd_config(5)",
+    ),
+    lint(
+        "SW8518",
+        "sftp-missing",
+        Low,
+        "No sftp subsystem: sftp, and scp of OpenSSH 9 and later, do not work",
+        "Subsystem sftp internal-sftp",
+        "sshd_config(5) Subsystem",
+    ),
+    lint(
+        "SW8519",
+        "one-host-key-rsa-sha1",
+        Medium,
+        "The host key can be signed with SHA-1 only: clients since OpenSSH 8.8 refuse it",
+        "Take HostKeyAlgorithms out, or add rsa-sha2-512 and an Ed25519 host key",
+        "sshd_config(5) HostKeyAlgorithms",
+    ),
+    lint(
+        "SW8520",
+        "time-suspicious",
+        Low,
+        "The time looks like another unit than the one sshd takes: bare numbers are seconds",
+        "Say the unit: 2m, 1h",
+        "sshd_config(5) TIME FORMATS",
+    ),
+];
+
+/// The row of that slug.
+pub fn by_slug(slug: &str) -> Option<&'static Lint> {
+    ROWS.iter().find(|l| l.slug == slug)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_and_slugs_are_unique() {
+        let mut seen = HashSet::new();
+        for l in ROWS {
+            assert!(l.id.starts_with("SW85") && l.id.len() == 6);
+            assert!(seen.insert(l.id) && seen.insert(l.slug), "{}", l.slug);
+            assert!(!l.title.is_empty() && !l.advice.is_empty());
+        }
+    }
+}

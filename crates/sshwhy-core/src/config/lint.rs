@@ -1,0 +1,552 @@
+//! What is wrong or surprising in a configuration, as findings of kind lint.
+
+use super::access;
+use super::effective::{Effective, Why, effective};
+use super::parse::{Config, Level, Node, Pos, Shown};
+use super::{Body, Directive};
+use crate::catalog::lints::{self, Lint};
+use crate::finding::{Evidence, Finding, Kind, Severity, Step, Subjects};
+
+/// What is known of the accounts; empty where nothing is known, and then lints that need it keep quiet.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Known {
+    pub accounts: Vec<KnownAccount>,
+}
+
+/// An account that could log in, as far as its shell goes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KnownAccount {
+    pub account: access::Account,
+    /// Whether there is a key for it where this configuration looks.
+    pub has_key: bool,
+}
+
+struct Lints<'a> {
+    config: &'a Config,
+    out: Vec<Finding>,
+}
+
+impl Lints<'_> {
+    fn add(&mut self, slug: &str, at: &[Pos], headline: String, notes: Vec<String>) {
+        if let Some(row) = lints::by_slug(slug) {
+            let finding = finding(self.config, row, at, headline, notes);
+            self.out.push(finding);
+        }
+    }
+}
+
+fn finding(
+    config: &Config,
+    row: &'static Lint,
+    at: &[Pos],
+    headline: String,
+    notes: Vec<String>,
+) -> Finding {
+    let mut files: Vec<String> = at
+        .iter()
+        .map(|p| config.source(p.file).to_owned())
+        .collect();
+    files.dedup();
+    Finding {
+        id: row.id,
+        slug: row.slug,
+        cause: None,
+        kind: Kind::Lint,
+        severity: row.severity,
+        confidence: 1.0,
+        hostile: false,
+        headline,
+        subjects: Subjects {
+            files,
+            ..Subjects::default()
+        },
+        first: None,
+        last: None,
+        count: at.len().max(1) as u64,
+        evidence: at
+            .iter()
+            .map(|p| Evidence {
+                source: config.place(*p),
+                at: None,
+                text: config.line(*p).trim().to_owned(),
+            })
+            .collect(),
+        notes,
+        remedy: vec![Step {
+            action: row.advice.to_owned(),
+            command: None,
+            place: "server",
+            risk: "none",
+            undo: None,
+        }],
+        refs: vec![row.reference],
+    }
+}
+
+const WEAK: [(&str, &[&str]); 3] = [
+    ("Ciphers", &["-cbc", "arcfour"]),
+    ("MACs", &["hmac-md5", "-96", "umac-64"]),
+    (
+        "KexAlgorithms",
+        &["group1-sha1", "group14-sha1", "group-exchange-sha1"],
+    ),
+];
+
+/// Everything that is wrong or surprising, in the order of files, worst kind first.
+pub fn lint(config: &Config, known: &Known) -> Vec<Finding> {
+    let mut lints = Lints {
+        config,
+        out: Vec::new(),
+    };
+    for d in &config.diagnostics {
+        let slug = match d.level {
+            Level::Error => "config-error",
+            Level::Warning => "config-ignored",
+        };
+        let mut notes = vec![Shown(config, d).to_string()];
+        notes.extend(d.hint.clone());
+        let place = config.place(d.pos);
+        lints.add(slug, &[d.pos], format!("{place}: {}", d.message), notes);
+    }
+    let global = effective(config, None);
+    never_counts(&mut lints, &global);
+    swallowed(&mut lints);
+    lists(&mut lints, &global, known);
+    values(&mut lints, &global);
+    methods(&mut lints, &global, known);
+    lints.out.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| a.id.cmp(b.id))
+            .then_with(|| a.headline.cmp(&b.headline))
+    });
+    lints.out
+}
+
+fn never_counts(lints: &mut Lints<'_>, e: &Effective) {
+    let config = lints.config;
+    for s in &e.settings {
+        let (Some(winner), value) = (s.from.first(), s.values.join(" ")) else {
+            continue;
+        };
+        for lost in s.lost.iter().filter(|l| l.why == Why::Earlier) {
+            if lost.value == value {
+                continue;
+            }
+            let headline = format!(
+                "{} {} at {} never counts: {} says {} first",
+                s.keyword.name,
+                lost.value,
+                config.place(lost.pos),
+                config.place(*winner),
+                value
+            );
+            lints.add(
+                "config-never-counts",
+                &[lost.pos, *winner],
+                headline,
+                Vec::new(),
+            );
+        }
+    }
+}
+
+/// Lines in a Match block whose look says that the writer thought the block was over.
+fn swallowed(lints: &mut Lints<'_>) {
+    fn walk<'a>(config: &Config, body: &'a Body, out: &mut Vec<(&'a Directive, Pos)>) {
+        let mut block: Option<(Pos, bool)> = None;
+        for node in &body.nodes {
+            match node {
+                Node::Match(m) => block = (!m.all).then_some((m.pos, false)),
+                Node::Include { files, .. } => files.iter().for_each(|f| walk(config, f, out)),
+                Node::Set(d) => {
+                    let Some((at, indented)) = block.as_mut() else {
+                        continue;
+                    };
+                    let line = config.line(d.pos);
+                    let at_margin = d.pos.column == 1;
+                    // A gap or a comment at the margin before it, or other lines of the block that are indented.
+                    let above = Pos {
+                        line: d.pos.line.saturating_sub(1),
+                        ..d.pos
+                    };
+                    let above = config.line(above);
+                    let gap = above.trim().is_empty() || above.starts_with('#');
+                    if at_margin && !line.is_empty() && (*indented || gap) {
+                        out.push((d, *at));
+                    }
+                    *indented |= !at_margin;
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(lints.config, &lints.config.body, &mut found);
+    for (d, at) in found {
+        let config = lints.config;
+        let headline = format!(
+            "{} at {} holds only for \"{}\" ({})",
+            d.keyword.name,
+            config.place(d.pos),
+            config.line(at).trim(),
+            config.place(at)
+        );
+        lints.add("match-swallows", &[d.pos, at], headline, Vec::new());
+    }
+}
+
+fn lists(lints: &mut Lints<'_>, e: &Effective, known: &Known) {
+    let config = lints.config;
+    for d in config.directives() {
+        let is_list = matches!(
+            d.keyword.name,
+            "AllowUsers" | "DenyUsers" | "AllowGroups" | "DenyGroups"
+        );
+        if is_list
+            && let Some(word) = d
+                .values
+                .iter()
+                .find(|v| v.contains(',') && !v.contains('@'))
+        {
+            let headline = format!(
+                "{} {word:?} at {} is one pattern",
+                d.keyword.name,
+                config.place(d.pos)
+            );
+            lints.add("list-with-commas", &[d.pos], headline, Vec::new());
+        }
+        if d.keyword.name == "AuthorizedKeysFile"
+            && let Some(path) = d
+                .values
+                .iter()
+                .flat_map(|v| v.split(' '))
+                .find(|v| v.starts_with('/') && !v.contains('%'))
+        {
+            let headline = format!("AuthorizedKeysFile {path} is the same file for every account");
+            lints.add("keys-file-shared", &[d.pos], headline, Vec::new());
+        }
+    }
+    if known.accounts.is_empty() {
+        return;
+    }
+    let nobody = |keyword: &'static str| {
+        !e.values(keyword).is_empty()
+            && known.accounts.iter().all(|a| {
+                let c = super::Connection {
+                    user: Some(a.account.name.clone()),
+                    groups: a.account.groups.clone(),
+                    ..super::Connection::default()
+                };
+                // Patterns with a host part may fit from somewhere.
+                let by_host = e.values(keyword).iter().any(|v| v.contains('@'));
+                !by_host && access::refused(e, &a.account, &c).is_some_and(|r| r.keyword == keyword)
+            })
+    };
+    for keyword in ["AllowUsers", "AllowGroups"] {
+        if nobody(keyword) {
+            let at = e.of(keyword).map(|s| s.from.clone()).unwrap_or_default();
+            let headline = format!(
+                "{keyword} fits no account of this machine: {}",
+                e.values(keyword).join(" ")
+            );
+            lints.add("list-fits-nobody", &at, headline, Vec::new());
+        }
+    }
+}
+
+fn values(lints: &mut Lints<'_>, e: &Effective) {
+    let at = |k: &str| e.of(k).map(|s| s.from.clone()).unwrap_or_default();
+    let set = |k: &str| !at(k).is_empty();
+    if e.is("StrictModes", "no") {
+        lints.add(
+            "strict-modes-off",
+            &at("StrictModes"),
+            "StrictModes no".to_owned(),
+            Vec::new(),
+        );
+    }
+    if e.is("PermitEmptyPasswords", "yes") {
+        lints.add(
+            "empty-passwords",
+            &at("PermitEmptyPasswords"),
+            "PermitEmptyPasswords yes".to_owned(),
+            Vec::new(),
+        );
+    }
+    if e.is("PermitRootLogin", "yes") && e.is("PasswordAuthentication", "yes") {
+        lints.add(
+            "root-by-password",
+            &at("PermitRootLogin"),
+            "PermitRootLogin yes, and passwords are on".to_owned(),
+            Vec::new(),
+        );
+    }
+    for (keyword, weak) in WEAK {
+        let value = e.value(keyword);
+        let found: Vec<&str> = value
+            .split(',')
+            .filter(|a| weak.iter().any(|w| a.contains(w)))
+            .collect();
+        if set(keyword) && !found.is_empty() {
+            let headline = format!("{keyword} offers {}", found.join(", "));
+            lints.add("weak-algorithms", &at(keyword), headline, Vec::new());
+        }
+    }
+    if matches!(e.value("LogLevel"), "QUIET" | "FATAL" | "ERROR") {
+        let headline = format!(
+            "LogLevel {}: failed logins leave no trace",
+            e.value("LogLevel")
+        );
+        lints.add("log-level-low", &at("LogLevel"), headline, Vec::new());
+    }
+    match (e.number("LoginGraceTime"), set("LoginGraceTime")) {
+        (0, true) => lints.add(
+            "grace-time-unbounded",
+            &at("LoginGraceTime"),
+            "LoginGraceTime 0: no limit".to_owned(),
+            Vec::new(),
+        ),
+        (s @ 1..10, true) => lints.add(
+            "time-suspicious",
+            &at("LoginGraceTime"),
+            format!("LoginGraceTime {s}: {s} seconds to log in"),
+            Vec::new(),
+        ),
+        _ => {}
+    }
+    if let s @ 1..10 = e.number("ClientAliveInterval") {
+        lints.add(
+            "time-suspicious",
+            &at("ClientAliveInterval"),
+            format!("ClientAliveInterval {s}: a check every {s} seconds"),
+            Vec::new(),
+        );
+    }
+    for (keyword, least) in [("MaxAuthTries", 2), ("MaxSessions", 1)] {
+        if set(keyword) && e.number(keyword) < least {
+            lints.add(
+                "limit-very-low",
+                &at(keyword),
+                format!("{keyword} {}", e.value(keyword)),
+                Vec::new(),
+            );
+        }
+    }
+    if let Some(full) = e
+        .value("MaxStartups")
+        .rsplit(':')
+        .next()
+        .and_then(|f| f.parse::<u32>().ok())
+        && full < 5
+    {
+        lints.add(
+            "limit-very-low",
+            &at("MaxStartups"),
+            format!("MaxStartups {}", e.value("MaxStartups")),
+            Vec::new(),
+        );
+    }
+    if !e.values("Subsystem").iter().any(|s| s.starts_with("sftp ")) {
+        lints.add(
+            "sftp-missing",
+            &[],
+            "No Subsystem sftp".to_owned(),
+            Vec::new(),
+        );
+    }
+    let algorithms = e.value("HostKeyAlgorithms");
+    if set("HostKeyAlgorithms")
+        && algorithms
+            .split(',')
+            .all(|a| matches!(a, "ssh-rsa" | "ssh-dss" | "ssh-rsa-cert-v01@openssh.com"))
+    {
+        lints.add(
+            "one-host-key-rsa-sha1",
+            &at("HostKeyAlgorithms"),
+            format!("HostKeyAlgorithms {algorithms}"),
+            Vec::new(),
+        );
+    }
+}
+
+fn methods(lints: &mut Lints<'_>, e: &Effective, known: &Known) {
+    let anybody = access::Account {
+        name: String::new(),
+        uid: u32::MAX,
+        groups: Vec::new(),
+    };
+    let enabled = access::methods(e, &anybody);
+    let places = |keywords: &[&str]| -> Vec<Pos> {
+        keywords
+            .iter()
+            .filter_map(|k| e.of(k))
+            .flat_map(|s| s.from.clone())
+            .collect()
+    };
+    let at = places(&[
+        "PubkeyAuthentication",
+        "PasswordAuthentication",
+        "KbdInteractiveAuthentication",
+    ]);
+    if enabled.is_empty() {
+        lints.add(
+            "nobody-can-log-in",
+            &at,
+            "Every method of authentication is off".to_owned(),
+            Vec::new(),
+        );
+    }
+    if access::chains(e, &enabled).is_some_and(|c| c.is_empty()) {
+        let headline = format!(
+            "AuthenticationMethods {}: none of it can be fulfilled",
+            e.value("AuthenticationMethods")
+        );
+        lints.add(
+            "methods-unreachable",
+            &places(&["AuthenticationMethods"]),
+            headline,
+            Vec::new(),
+        );
+    }
+    let keys_only = enabled == ["publickey"];
+    let elsewhere = !e.is("AuthorizedKeysCommand", "none") || !e.is("TrustedUserCAKeys", "none");
+    if keys_only
+        && !elsewhere
+        && !known.accounts.is_empty()
+        && known.accounts.iter().all(|a| !a.has_key)
+    {
+        lints.add(
+            "no-keys-anywhere",
+            &at,
+            "Only keys are allowed, and no account has one".to_owned(),
+            Vec::new(),
+        );
+    }
+}
+
+/// Whether any finding keeps sshd from starting or everybody out.
+pub fn is_fatal(findings: &[Finding]) -> bool {
+    findings.iter().any(|f| f.severity >= Severity::High)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Memory, parse::parse};
+    use super::*;
+
+    fn slugs(text: &str, known: &Known) -> Vec<&'static str> {
+        let text = format!("{text}Subsystem sftp internal-sftp\n");
+        let files = Memory::default()
+            .with("/c", &text)
+            .with("/d/50.conf", "MaxAuthTries 3\n");
+        lint(&parse(&files, "/c", (9, 2), "/"), known)
+            .iter()
+            .map(|f| f.slug)
+            .collect()
+    }
+
+    fn known(has_key: bool) -> Known {
+        Known {
+            accounts: vec![KnownAccount {
+                account: access::Account {
+                    name: "alice".into(),
+                    uid: 9,
+                    groups: vec!["staff".into()],
+                },
+                has_key,
+            }],
+        }
+    }
+
+    #[test]
+    fn surprises_are_found_and_their_neighbours_are_not() {
+        let any = Known::default();
+        for (bad, slug, good) in [
+            ("Prot 22\n", "config-error", "Port 22\n"),
+            ("Protocol 2\n", "config-ignored", "# Protocol 2\n"),
+            (
+                "Include /d/*.conf\nMaxAuthTries 6\n",
+                "config-never-counts",
+                "Include /d/*.conf\nMaxAuthTries 3\n",
+            ),
+            (
+                "AllowUsers alice,bob\n",
+                "list-with-commas",
+                "AllowUsers alice bob\n",
+            ),
+            (
+                "AuthorizedKeysFile /etc/keys\n",
+                "keys-file-shared",
+                "AuthorizedKeysFile /etc/keys/%u\n",
+            ),
+            (
+                "PubkeyAuthentication no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n",
+                "nobody-can-log-in",
+                "PubkeyAuthentication no\nPasswordAuthentication no\n",
+            ),
+            (
+                "PasswordAuthentication no\nKbdInteractiveAuthentication no\nAuthenticationMethods publickey,password\n",
+                "methods-unreachable",
+                "AuthenticationMethods publickey,password\n",
+            ),
+            (
+                "Ciphers +aes128-cbc\n",
+                "weak-algorithms",
+                "Ciphers aes128-ctr\n",
+            ),
+            (
+                "LoginGraceTime 2\n",
+                "time-suspicious",
+                "LoginGraceTime 2m\n",
+            ),
+            ("MaxSessions 0\n", "limit-very-low", "MaxSessions 1\n"),
+            (
+                "PermitEmptyPasswords yes\n",
+                "empty-passwords",
+                "PermitEmptyPasswords no\n",
+            ),
+            (
+                "HostKeyAlgorithms ssh-rsa\n",
+                "one-host-key-rsa-sha1",
+                "HostKeyAlgorithms ssh-rsa,rsa-sha2-512\n",
+            ),
+        ] {
+            assert!(
+                slugs(bad, &any).contains(&slug),
+                "{bad}: {:?}",
+                slugs(bad, &any)
+            );
+            assert!(
+                !slugs(good, &any).contains(&slug),
+                "{good}: {:?}",
+                slugs(good, &any)
+            );
+        }
+    }
+
+    #[test]
+    fn a_block_that_looks_finished_is_pointed_at() {
+        let any = Known::default();
+        let bad = "Match User b\n    X11Forwarding no\n\n# again\nPasswordAuthentication yes\nMatch all\n";
+        assert_eq!(slugs(bad, &any), ["match-swallows"]);
+        let good =
+            "Match User b\n    X11Forwarding no\n    PasswordAuthentication yes\nMatch all\n";
+        assert!(slugs(good, &any).is_empty(), "{:?}", slugs(good, &any));
+        let flat = "Match User b\nX11Forwarding no\nPasswordAuthentication yes\nMatch all\n";
+        assert!(slugs(flat, &any).is_empty());
+    }
+
+    #[test]
+    fn accounts_decide_who_is_locked_out() {
+        let keys_only = "PasswordAuthentication no\nKbdInteractiveAuthentication no\n";
+        assert_eq!(slugs(keys_only, &known(false)), ["no-keys-anywhere"]);
+        assert!(slugs(keys_only, &known(true)).is_empty());
+        assert!(slugs(keys_only, &Known::default()).is_empty());
+        assert_eq!(
+            slugs("AllowGroups wheel\n", &known(true)),
+            ["list-fits-nobody"]
+        );
+        assert!(slugs("AllowGroups st*\n", &known(true)).is_empty());
+        assert!(slugs("AllowUsers x@192.0.2.7\n", &known(true)).is_empty());
+    }
+}
