@@ -23,6 +23,7 @@ pub mod observation;
 pub mod render;
 pub mod report;
 pub mod scan;
+pub mod server;
 pub mod session;
 pub mod template;
 pub mod time;

@@ -178,7 +178,7 @@ mod tests {
         // Would take forever by recursion.
         assert!(!matches(
             &"a".repeat(300),
-            &"a*".repeat(150).replace("a*a*", "*a")
+            &format!("{}b", "*a".repeat(100))
         ));
     }
 

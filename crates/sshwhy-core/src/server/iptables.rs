@@ -1,0 +1,450 @@
+//! What rules of iptables (`iptables-save`, `ip6tables-save`) do with a new connection to a port.
+//!
+//! The tables raw, mangle and filter are walked in the kernel's order; matches are those of iptables-extensions(8) that
+//! rule sets of servers use. What cannot be read counts as not matching, and makes the answer uncertain.
+
+use super::{Fate, Packet, Ruling, is_ban_name};
+use crate::addr::Cidr;
+use std::collections::HashMap;
+
+const MAX_DEPTH: usize = 16;
+const MAX_STEPS: usize = 200_000;
+
+#[derive(Default)]
+struct Table {
+    policies: HashMap<String, String>,
+    chains: HashMap<String, Vec<Vec<String>>>,
+}
+
+/// Members of ip sets by name, as `ipset save` lists them.
+pub type Sets = HashMap<String, Vec<String>>;
+
+/// `add NAME ELEMENT …` lines.
+pub fn ipsets(text: &str) -> Sets {
+    let mut out = Sets::new();
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        if let (Some("add"), Some(name), Some(element)) = (words.next(), words.next(), words.next())
+        {
+            out.entry(name.to_owned())
+                .or_default()
+                .push(element.to_owned());
+        }
+    }
+    out
+}
+
+/// Words of a rule, quotes taken off.
+fn split(line: &str) -> Vec<String> {
+    let (mut out, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => {
+                if !word.is_empty() {
+                    out.push(std::mem::take(&mut word));
+                }
+            }
+            c => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        out.push(word);
+    }
+    out
+}
+
+fn tables(text: &str) -> Vec<(String, Table)> {
+    let mut out: Vec<(String, Table)> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('*') {
+            out.push((name.trim().to_owned(), Table::default()));
+            continue;
+        }
+        let Some((_, table)) = out.last_mut() else {
+            continue;
+        };
+        if let Some(rest) = line.strip_prefix(':') {
+            let mut words = rest.split(' ');
+            if let (Some(chain), Some(policy)) = (words.next(), words.next()) {
+                table.policies.insert(chain.to_owned(), policy.to_owned());
+                table.chains.entry(chain.to_owned()).or_default();
+            }
+        } else {
+            // `[12:340] -A INPUT …` where counters were asked for.
+            let line = match line.split_once("] ") {
+                Some((head, rest)) if head.starts_with('[') => rest,
+                _ => line,
+            };
+            if let Some(rest) = line.strip_prefix("-A ") {
+                let words = split(rest);
+                if let Some((chain, rule)) = words.split_first() {
+                    table
+                        .chains
+                        .entry(chain.clone())
+                        .or_default()
+                        .push(rule.to_vec());
+                }
+            }
+        }
+    }
+    out
+}
+
+enum Flow {
+    Next,
+    Return,
+    End(Ruling),
+}
+
+struct Walk<'a> {
+    table: &'a str,
+    chains: &'a HashMap<String, Vec<Vec<String>>>,
+    packet: &'a Packet,
+    sets: &'a Sets,
+    steps: usize,
+    uncertain: bool,
+    skipped_limit: bool,
+}
+
+/// What all tables together do; `None` where the text holds no rules at all.
+pub fn evaluate(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
+    let tables = tables(text);
+    let mut uncertain = false;
+    let mut any = false;
+    for (name, hook) in [
+        ("raw", "PREROUTING"),
+        ("mangle", "PREROUTING"),
+        ("mangle", "INPUT"),
+        ("filter", "INPUT"),
+        ("security", "INPUT"),
+    ] {
+        let Some((_, table)) = tables.iter().find(|(n, _)| n == name) else {
+            continue;
+        };
+        let policy = table.policies.get(hook).map_or("ACCEPT", String::as_str);
+        any |= policy != "ACCEPT" || table.chains.values().any(|c| !c.is_empty());
+        let mut walk = Walk {
+            table: name,
+            chains: &table.chains,
+            packet,
+            sets,
+            steps: 0,
+            uncertain: false,
+            skipped_limit: false,
+        };
+        let end = match walk.chain(hook, 0) {
+            Flow::End(ruling) => Some(ruling),
+            _ if policy == "DROP" => Some(Ruling {
+                fate: Fate::Drops,
+                place: format!("{name} {hook}"),
+                rule: format!("-P {hook} DROP"),
+                names_client: false,
+                limited: false,
+                packets: None,
+                uncertain: false,
+            }),
+            _ => None,
+        };
+        uncertain |= walk.uncertain;
+        if let Some(mut ruling) = end.filter(|r| r.fate != Fate::Passes) {
+            ruling.limited |= walk.skipped_limit;
+            ruling.uncertain = uncertain;
+            return Some(ruling);
+        }
+    }
+    any.then(|| Ruling {
+        fate: Fate::Passes,
+        place: String::new(),
+        rule: String::new(),
+        names_client: false,
+        limited: false,
+        packets: None,
+        uncertain,
+    })
+}
+
+impl Walk<'_> {
+    fn chain(&mut self, name: &str, depth: usize) -> Flow {
+        let chains = self.chains;
+        let Some(rules) = chains.get(name) else {
+            return Flow::Next;
+        };
+        if depth > MAX_DEPTH {
+            self.uncertain = true;
+            return Flow::Next;
+        }
+        for rule in rules {
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                self.uncertain = true;
+                return Flow::Next;
+            }
+            match self.rule(name, rule, depth) {
+                Flow::Next => {}
+                Flow::Return => return Flow::Next,
+                end => return end,
+            }
+        }
+        Flow::Next
+    }
+
+    fn rule(&mut self, chain: &str, rule: &[String], depth: usize) -> Flow {
+        let p = self.packet;
+        let (mut names_client, mut limited, mut target, mut goto) = (false, false, None, false);
+        let mut negate = false;
+        let mut words = rule.iter().map(String::as_str);
+        let mut set_flags = None::<String>;
+        while let Some(word) = words.next() {
+            let mut value = || words.next().unwrap_or_default().to_owned();
+            let hit: Option<bool> = match word {
+                "!" => {
+                    negate = true;
+                    continue;
+                }
+                "-m"
+                | "--match"
+                | "--comment"
+                | "--name"
+                | "--mask"
+                | "--limit-burst"
+                | "--hashlimit-name"
+                | "--hashlimit-burst"
+                | "--hashlimit-mode"
+                | "--hashlimit-srcmask"
+                | "--hashlimit-htable-expire"
+                | "--connlimit-mask"
+                | "--seconds"
+                | "--log-prefix"
+                | "--log-level"
+                | "--reject-with"
+                | "--hashlimit-htable-size"
+                | "--hashlimit-htable-max" => {
+                    value();
+                    continue;
+                }
+                "--rsource" | "--set" | "--rttl" | "--reap" | "--connlimit-saddr"
+                | "--tcp-options" => continue,
+                "-j" | "--jump" => {
+                    target = Some(value());
+                    continue;
+                }
+                "-g" | "--goto" => {
+                    target = Some(value());
+                    goto = true;
+                    continue;
+                }
+                "-p" | "--protocol" => Some(matches!(value().as_str(), "tcp" | "all" | "6")),
+                "-s" | "--source" | "--src-range" => {
+                    let text = value();
+                    match text.split_once('-') {
+                        Some((a, b)) => match (Cidr::parse(a), Cidr::parse(b)) {
+                            (Some(a), Some(b)) => Some(a.ip <= p.from && p.from <= b.ip),
+                            _ => None,
+                        },
+                        None => {
+                            let mut any = None;
+                            for part in text.split(',') {
+                                let hit = Cidr::parse(part).map(|c| {
+                                    let whole = if c.ip.is_ipv4() { 32 } else { 128 };
+                                    if c.contains(p.from) && c.len == whole && !negate {
+                                        names_client = true;
+                                    }
+                                    c.contains(p.from)
+                                });
+                                any = Some(any.unwrap_or(false) | hit.unwrap_or(false));
+                            }
+                            any
+                        }
+                    }
+                }
+                "-d" | "--destination" => {
+                    let cidr = Cidr::parse(&value());
+                    match (cidr, p.to) {
+                        (Some(c), Some(to)) => Some(c.contains(to)),
+                        _ => None,
+                    }
+                }
+                "-i" | "--in-interface" => {
+                    let want = value();
+                    match (&p.interface, want.strip_suffix('+')) {
+                        (Some(have), Some(start)) => Some(have.starts_with(start)),
+                        (Some(have), None) => Some(*have == want),
+                        (None, _) if want == "lo" => Some(false),
+                        _ => None,
+                    }
+                }
+                "--dport" | "--destination-port" | "--dports" | "--ports" => {
+                    Some(ports(&value(), p.port))
+                }
+                "--sport" | "--source-port" | "--sports" => Some(value().contains(':')),
+                "--ctstate" | "--state" => Some(value().split(',').any(|s| s == "NEW")),
+                "--syn" => Some(true),
+                "--tcp-flags" => {
+                    let (mask, set) = (value(), value());
+                    Some(mask.split(',').any(|f| f == "SYN") == (set == "SYN"))
+                }
+                "--match-set" => {
+                    let (name, _) = (value(), value());
+                    let members = self.sets.get(&name);
+                    members.map(|m| {
+                        let hit = m.iter().any(|e| {
+                            let ip = e.split(',').next().unwrap_or_default();
+                            Cidr::parse(ip).is_some_and(|c| c.contains(p.from))
+                        });
+                        if hit && !negate && is_ban_name(&name) {
+                            names_client = true;
+                        }
+                        hit
+                    })
+                }
+                "--limit" | "--hashlimit" | "--hashlimit-above" | "--hashlimit-upto"
+                | "--connlimit-above" | "--connlimit-upto" | "--hitcount" => {
+                    value();
+                    limited = true;
+                    negate = false;
+                    continue;
+                }
+                "--rcheck" | "--update" => {
+                    set_flags = Some(word.to_owned());
+                    continue;
+                }
+                "--dst-type" => Some(value() == "LOCAL"),
+                "--pkt-type" => Some(value() == "unicast"),
+                other if other.starts_with('-') => None,
+                _ => continue,
+            };
+            match hit {
+                Some(hit) if hit != negate => negate = false,
+                Some(_) => return Flow::Next,
+                None => {
+                    self.uncertain = true;
+                    return Flow::Next;
+                }
+            }
+        }
+        limited |= set_flags.is_some();
+        let Some(target) = target else {
+            return Flow::Next;
+        };
+        let end = |fate| {
+            Flow::End(Ruling {
+                fate,
+                place: format!("{} {chain}", self.table),
+                rule: format!("-A {chain} {}", rule.join(" ")),
+                names_client: names_client
+                    || (fate != Fate::Passes
+                        && is_ban_chain(chain)
+                        && rule.iter().any(|w| w == "-s")),
+                limited,
+                packets: None,
+                uncertain: false,
+            })
+        };
+        match target.as_str() {
+            "ACCEPT" if limited => {
+                self.skipped_limit = true;
+                Flow::Next
+            }
+            "ACCEPT" => end(Fate::Passes),
+            "DROP" | "TARPIT" | "STEAL" => end(Fate::Drops),
+            "REJECT" => end(Fate::Rejects),
+            "RETURN" if limited => Flow::Next,
+            "RETURN" => Flow::Return,
+            own if self.chains.contains_key(own) => match self.chain(own, depth + 1) {
+                Flow::End(mut r) => {
+                    r.limited |= limited;
+                    r.names_client |= names_client && r.fate != Fate::Passes;
+                    Flow::End(r)
+                }
+                _ if goto => Flow::Return,
+                _ => Flow::Next,
+            },
+            _ => Flow::Next,
+        }
+    }
+}
+
+fn is_ban_chain(chain: &str) -> bool {
+    is_ban_name(chain)
+}
+
+fn ports(text: &str, port: u16) -> bool {
+    text.split(',').any(|part| match part.split_once(':') {
+        Some((a, b)) => {
+            let low = a.parse::<u16>().unwrap_or(0);
+            let high = b.parse::<u16>().unwrap_or(u16::MAX);
+            (low..=high).contains(&port)
+        }
+        None => part == "ssh" && port == 22 || part.parse() == Ok(port),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ruling(rules: &str, from: &str, port: u16) -> Option<Ruling> {
+        let sets = ipsets("create blocklist hash:net\nadd blocklist 198.51.100.0/24 timeout 5\n");
+        let packet = Packet {
+            from: from.parse().unwrap(),
+            to: None,
+            port,
+            interface: Some("eth0".into()),
+        };
+        evaluate(rules, &packet, &sets)
+    }
+
+    const HEAD: &str = "*filter\n:INPUT ACCEPT [0:0]\n:f2b-sshd - [0:0]\n";
+
+    #[test]
+    fn policies_ports_and_interfaces() {
+        let text = "*filter\n:INPUT DROP [1:2]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT\nCOMMIT\n";
+        let r = ruling(text, "192.0.2.7", 22).unwrap();
+        assert_eq!((r.fate, r.rule.as_str()), (Fate::Drops, "-P INPUT DROP"));
+        assert_eq!(ruling(text, "192.0.2.7", 443).unwrap().fate, Fate::Passes);
+    }
+
+    #[test]
+    fn bans_and_their_neighbours() {
+        let text = format!(
+            "{HEAD}-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd\n-A f2b-sshd -s 192.0.2.7/32 -j REJECT --reject-with icmp-port-unreachable\n-A f2b-sshd -j RETURN\n"
+        );
+        let r = ruling(&text, "192.0.2.7", 22).unwrap();
+        assert_eq!((r.fate, r.names_client), (Fate::Rejects, true));
+        assert_eq!(ruling(&text, "192.0.2.8", 22).unwrap().fate, Fate::Passes);
+        let set = format!("{HEAD}-A INPUT -m set --match-set blocklist src -j DROP\n");
+        assert!(ruling(&set, "198.51.100.9", 22).unwrap().names_client);
+        assert_eq!(ruling(&set, "192.0.2.7", 22).unwrap().fate, Fate::Passes);
+        let not = format!("{HEAD}-A INPUT ! -s 192.0.2.0/24 -p tcp --dport 22 -j DROP\n");
+        assert_eq!(ruling(&not, "192.0.2.7", 22).unwrap().fate, Fate::Passes);
+        let r = ruling(&not, "198.51.100.9", 22).unwrap();
+        assert_eq!((r.fate, r.names_client), (Fate::Drops, false));
+    }
+
+    #[test]
+    fn limits_are_limits() {
+        let recent = format!(
+            "{HEAD}-A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name ssh --mask 255.255.255.255 --rsource\n-A INPUT -p tcp --dport 22 -m recent --update --seconds 60 --hitcount 4 --name ssh --mask 255.255.255.255 --rsource -j DROP\n"
+        );
+        let r = ruling(&recent, "192.0.2.7", 22).unwrap();
+        assert_eq!((r.fate, r.limited), (Fate::Drops, true));
+        let limit = format!(
+            "{HEAD}-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\n-A INPUT -p tcp --dport 22 -j DROP\n"
+        );
+        assert!(ruling(&limit, "192.0.2.7", 22).unwrap().limited);
+    }
+
+    #[test]
+    fn odd_text_is_survived() {
+        assert_eq!(ruling("", "192.0.2.7", 22), None);
+        assert_eq!(
+            ruling("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", "192.0.2.7", 22),
+            None
+        );
+        let odd =
+            format!("{HEAD}-A INPUT -m geoip --source-country XX -j DROP\n-A INPUT -j INPUT\n-A\n");
+        let r = ruling(&odd, "192.0.2.7", 22).unwrap();
+        assert_eq!((r.fate, r.uncertain), (Fate::Passes, true));
+    }
+}

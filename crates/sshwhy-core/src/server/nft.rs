@@ -1,0 +1,836 @@
+//! What an nftables rule set (`nft -j list ruleset`) does with a new connection to a port.
+//!
+//! Chains hooked at prerouting and input are walked in the order of their priorities; a packet must pass all of them
+//! (libnftables-json(5)). What cannot be read counts as not matching, and makes the answer uncertain.
+
+use super::{Fate, Packet, Ruling, is_ban_name};
+use crate::addr::{network, parse_ip};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+/// Rules walked for one packet: a bound for chains that jump in circles.
+const MAX_STEPS: usize = 200_000;
+const MAX_DEPTH: usize = 16;
+
+struct Chain<'a> {
+    rules: Vec<&'a Value>,
+    hook: &'a str,
+    priority: i64,
+    policy: &'a str,
+    family: &'a str,
+    table: &'a str,
+    name: &'a str,
+}
+
+/// A whole rule set.
+pub struct Ruleset<'a> {
+    chains: Vec<Chain<'a>>,
+    index: HashMap<(&'a str, &'a str, &'a str), usize>,
+    sets: HashMap<(&'a str, &'a str, &'a str), &'a Value>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Truth {
+    Yes,
+    No,
+    Unknown,
+}
+
+enum Flow {
+    Next,
+    Return,
+    End(Fate, Reason),
+}
+
+#[derive(Clone, Default)]
+struct Reason {
+    place: String,
+    rule: String,
+    names_client: bool,
+    limited: bool,
+    packets: Option<u64>,
+}
+
+struct Walk<'a, 'p> {
+    set: &'p Ruleset<'a>,
+    packet: &'p Packet,
+    steps: usize,
+    uncertain: bool,
+    /// A rule would have let the packet in, within a rate.
+    skipped_limit: bool,
+}
+
+fn text<'a>(v: &'a Value, key: &str) -> &'a str {
+    v.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+impl<'a> Ruleset<'a> {
+    pub fn new(json: &'a Value) -> Ruleset<'a> {
+        let mut set = Ruleset {
+            chains: Vec::new(),
+            index: HashMap::new(),
+            sets: HashMap::new(),
+        };
+        let items = json.get("nftables").and_then(Value::as_array);
+        for item in items.into_iter().flatten() {
+            if let Some(c) = item.get("chain") {
+                let key = (text(c, "family"), text(c, "table"), text(c, "name"));
+                set.index.insert(key, set.chains.len());
+                set.chains.push(Chain {
+                    rules: Vec::new(),
+                    hook: text(c, "hook"),
+                    priority: c.get("prio").and_then(Value::as_i64).unwrap_or(0),
+                    policy: text(c, "policy"),
+                    family: key.0,
+                    table: key.1,
+                    name: key.2,
+                });
+            } else if let Some(s) = item.get("set").or_else(|| item.get("map")) {
+                set.sets
+                    .insert((text(s, "family"), text(s, "table"), text(s, "name")), s);
+            }
+        }
+        for item in items.into_iter().flatten() {
+            if let Some(r) = item.get("rule") {
+                let key = (text(r, "family"), text(r, "table"), text(r, "chain"));
+                if let Some(chain) = set.index.get(&key).and_then(|i| set.chains.get_mut(*i)) {
+                    chain.rules.push(r);
+                }
+            }
+        }
+        set
+    }
+
+    pub fn rules(&self) -> usize {
+        self.chains.iter().map(|c| c.rules.len()).sum()
+    }
+
+    /// Whether the table was made by iptables: its rules are better read from iptables-save.
+    fn is_compat(&self, chain: &Chain<'_>) -> bool {
+        self.chains
+            .iter()
+            .filter(|c| c.family == chain.family && c.table == chain.table)
+            .flat_map(|c| &c.rules)
+            .filter_map(|r| r.get("expr").and_then(Value::as_array))
+            .flatten()
+            .any(|e| e.get("xt").is_some())
+    }
+
+    /// The first chain that does not let the packet pass, or that it passes.
+    pub fn evaluate(&self, packet: &Packet) -> Ruling {
+        let v6 = packet.from.is_ipv6();
+        let mut bases: Vec<&Chain<'_>> = self
+            .chains
+            .iter()
+            .filter(|c| matches!(c.hook, "prerouting" | "input" | "ingress"))
+            .filter(|c| match c.family {
+                "ip" => !v6,
+                "ip6" => v6,
+                _ => true,
+            })
+            .filter(|c| !self.is_compat(c))
+            .collect();
+        bases.sort_by_key(|c| (c.hook == "input", c.priority));
+        let mut walk = Walk {
+            set: self,
+            packet,
+            steps: 0,
+            uncertain: false,
+            skipped_limit: false,
+        };
+        for chain in bases {
+            let (fate, mut reason) = match walk.chain(chain, 0) {
+                Flow::End(fate, reason) => (fate, reason),
+                _ if chain.policy == "drop" => (
+                    Fate::Drops,
+                    Reason {
+                        place: format!("{} {} {}", chain.family, chain.table, chain.name),
+                        rule: "policy drop".to_owned(),
+                        ..Reason::default()
+                    },
+                ),
+                _ => continue,
+            };
+            if fate != Fate::Passes {
+                reason.limited |= walk.skipped_limit;
+                return Ruling {
+                    fate,
+                    place: reason.place,
+                    rule: reason.rule,
+                    names_client: reason.names_client,
+                    limited: reason.limited,
+                    packets: reason.packets,
+                    uncertain: walk.uncertain,
+                };
+            }
+        }
+        Ruling {
+            fate: Fate::Passes,
+            place: String::new(),
+            rule: String::new(),
+            names_client: false,
+            limited: false,
+            packets: None,
+            uncertain: walk.uncertain,
+        }
+    }
+
+    /// Sets that hold the address, by name: bans and blocklists, and counters of a rate limit.
+    pub fn listed(&self, ip: IpAddr) -> Vec<String> {
+        let mut out: Vec<String> = self
+            .sets
+            .iter()
+            .filter(|(_, s)| {
+                s.get("elem")
+                    .and_then(Value::as_array)
+                    .is_some_and(|e| e.iter().any(|e| address_is(e, ip) == Truth::Yes))
+            })
+            .map(|((family, table, name), _)| format!("{family} {table} {name}"))
+            .collect();
+        out.sort();
+        out
+    }
+}
+
+impl<'a> Walk<'a, '_> {
+    fn chain(&mut self, chain: &Chain<'a>, depth: usize) -> Flow {
+        if depth > MAX_DEPTH {
+            self.uncertain = true;
+            return Flow::Next;
+        }
+        for rule in &chain.rules {
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                self.uncertain = true;
+                return Flow::Next;
+            }
+            match self.rule(chain, rule, depth) {
+                Flow::Next => {}
+                Flow::Return => return Flow::Next,
+                end => return end,
+            }
+        }
+        Flow::Next
+    }
+
+    fn rule(&mut self, chain: &Chain<'a>, rule: &'a Value, depth: usize) -> Flow {
+        let mut reason = Reason {
+            place: format!("{} {} {}", chain.family, chain.table, chain.name),
+            ..Reason::default()
+        };
+        let mut words: Vec<String> = Vec::new();
+        let exprs = rule.get("expr").and_then(Value::as_array);
+        for e in exprs.into_iter().flatten() {
+            if let Some(m) = e.get("match") {
+                words.push(shown_match(m));
+                match self.matches(chain, m, &mut reason) {
+                    Truth::Yes => {}
+                    Truth::No => return Flow::Next,
+                    Truth::Unknown => {
+                        self.uncertain = true;
+                        return Flow::Next;
+                    }
+                }
+                continue;
+            }
+            let Some((kind, value)) = e.as_object().and_then(|o| o.iter().next()) else {
+                continue;
+            };
+            reason.rule = words.join(" ");
+            let verdict = |fate, word: &str, mut reason: Reason| {
+                reason.rule = format!("{} {word}", reason.rule).trim().to_owned();
+                Flow::End(fate, reason)
+            };
+            match kind.as_str() {
+                "counter" => reason.packets = value.get("packets").and_then(Value::as_u64),
+                "limit" | "ct count" | "meter" | "quota" => {
+                    reason.limited = true;
+                    words.push(shown_limit(kind, value));
+                }
+                "set" => {
+                    let name = text(value, "set").trim_start_matches('@').to_owned();
+                    let stmt = value.get("stmt").and_then(Value::as_array);
+                    if stmt
+                        .into_iter()
+                        .flatten()
+                        .any(|s| s.get("limit").is_some() || s.get("ct count").is_some())
+                    {
+                        reason.limited = true;
+                    }
+                    words.push(format!("{} @{name}", text(value, "op")));
+                }
+                "accept" if reason.limited => {
+                    // Within the rate it passes, beyond it the next rules decide.
+                    self.skipped_limit = true;
+                    return Flow::Next;
+                }
+                "accept" => return verdict(Fate::Passes, "accept", reason),
+                "drop" => return verdict(Fate::Drops, "drop", reason),
+                "reject" => {
+                    let how = value
+                        .get("expr")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
+                    let how = if how.is_empty() {
+                        text(value, "type")
+                    } else {
+                        how
+                    };
+                    return verdict(Fate::Rejects, format!("reject {how}").trim(), reason);
+                }
+                "return" => return Flow::Return,
+                "jump" | "goto" => {
+                    let target = text(value, "target");
+                    let found = self
+                        .set
+                        .index
+                        .get(&(chain.family, chain.table, target))
+                        .and_then(|i| self.set.chains.get(*i));
+                    if let Some(next) = found {
+                        match self.chain(next, depth + 1) {
+                            Flow::End(fate, mut inner) => {
+                                inner.names_client |= reason.names_client;
+                                inner.limited |= reason.limited;
+                                if !words.is_empty() {
+                                    inner.rule = format!(
+                                        "{} jump {target}: {}",
+                                        words.join(" "),
+                                        inner.rule
+                                    );
+                                }
+                                return Flow::End(fate, inner);
+                            }
+                            _ if kind == "goto" => return Flow::Return,
+                            _ => {}
+                        }
+                    }
+                }
+                "vmap" => match self.map(chain, value, depth) {
+                    Flow::Next => {}
+                    end => return end,
+                },
+                "xt" => {
+                    self.uncertain = true;
+                    return Flow::Next;
+                }
+                "queue" => {
+                    self.uncertain = true;
+                    return Flow::Next;
+                }
+                _ => {}
+            }
+        }
+        Flow::Next
+    }
+
+    fn map(&mut self, chain: &Chain<'a>, value: &'a Value, depth: usize) -> Flow {
+        let Some(key) = value.get("key") else {
+            return Flow::Next;
+        };
+        let entries: Option<&Vec<Value>> = match value.get("data") {
+            Some(Value::String(name)) => self
+                .set
+                .sets
+                .get(&(chain.family, chain.table, name.trim_start_matches('@')))
+                .and_then(|s| s.get("elem"))
+                .and_then(Value::as_array),
+            Some(data) => data.get("set").and_then(Value::as_array),
+            None => None,
+        };
+        for entry in entries.into_iter().flatten() {
+            let (Some(k), Some(v)) = (entry.get(0), entry.get(1)) else {
+                continue;
+            };
+            let mut reason = Reason::default();
+            if self.equals(chain, key, k, &mut reason) == Truth::Yes {
+                let fake = serde_json::json!({ "expr": [v] });
+                let place = format!("{} {} {}", chain.family, chain.table, chain.name);
+                if let Some(target) = v
+                    .get("jump")
+                    .or_else(|| v.get("goto"))
+                    .map(|t| text(t, "target"))
+                {
+                    let found = self.set.chains.iter().find(|c| {
+                        c.family == chain.family && c.table == chain.table && c.name == target
+                    });
+                    return match found {
+                        Some(next) => self.chain(next, depth + 1),
+                        None => Flow::Next,
+                    };
+                }
+                let fate = match fake
+                    .pointer("/expr/0")
+                    .and_then(Value::as_object)
+                    .and_then(|o| o.keys().next())
+                {
+                    Some(k) if k == "drop" => Fate::Drops,
+                    Some(k) if k == "accept" => Fate::Passes,
+                    Some(k) if k == "reject" => Fate::Rejects,
+                    _ => return Flow::Next,
+                };
+                reason.place = place;
+                reason.rule = format!("{} vmap {k}", shown(key));
+                return Flow::End(fate, reason);
+            }
+        }
+        Flow::Next
+    }
+
+    fn matches(&mut self, chain: &Chain<'a>, m: &'a Value, reason: &mut Reason) -> Truth {
+        let (Some(left), Some(right)) = (m.get("left"), m.get("right")) else {
+            return Truth::Unknown;
+        };
+        let truth = self.equals(chain, left, right, reason);
+        match (text(m, "op"), truth) {
+            ("!=", Truth::Yes) => {
+                reason.names_client = false;
+                Truth::No
+            }
+            ("!=", Truth::No) => Truth::Yes,
+            ("<" | ">" | "<=" | ">=", _) => self.compares(left, text(m, "op"), right),
+            (_, truth) => truth,
+        }
+    }
+
+    fn compares(&self, left: &Value, op: &str, right: &Value) -> Truth {
+        let field = left.pointer("/payload/field").and_then(Value::as_str);
+        let (Some("dport"), Some(n)) = (field, right.as_u64()) else {
+            return Truth::Unknown;
+        };
+        let port = u64::from(self.packet.port);
+        let yes = match op {
+            "<" => port < n,
+            ">" => port > n,
+            "<=" => port <= n,
+            _ => port >= n,
+        };
+        if yes { Truth::Yes } else { Truth::No }
+    }
+
+    fn equals(
+        &mut self,
+        chain: &Chain<'a>,
+        left: &Value,
+        right: &Value,
+        reason: &mut Reason,
+    ) -> Truth {
+        if let Some(name) = right.as_str().and_then(|r| r.strip_prefix('@')) {
+            let Some(set) = self.set.sets.get(&(chain.family, chain.table, name)) else {
+                return Truth::Unknown;
+            };
+            let elements = set.get("elem").cloned().unwrap_or(Value::Array(Vec::new()));
+            let truth = self.any(chain, left, &elements, reason);
+            if truth == Truth::Yes && is_source(left) && is_ban_name(name) {
+                reason.names_client = true;
+            }
+            return truth;
+        }
+        if let Some(set) = right.get("set") {
+            return self.any(chain, left, set, reason);
+        }
+        if let Some(Value::Array(parts)) = left.get("concat") {
+            let values = right
+                .get("concat")
+                .or_else(|| right.pointer("/elem/val/concat"));
+            let Some(Value::Array(values)) = values else {
+                return Truth::Unknown;
+            };
+            let mut all = Truth::Yes;
+            for (l, r) in parts.iter().zip(values) {
+                match self.equals(chain, l, r, reason) {
+                    Truth::Yes => {}
+                    Truth::No => return Truth::No,
+                    Truth::Unknown => all = Truth::Unknown,
+                }
+            }
+            return all;
+        }
+        self.one(left, right, reason)
+    }
+
+    fn any(&mut self, chain: &Chain<'a>, left: &Value, set: &Value, reason: &mut Reason) -> Truth {
+        let mut truth = Truth::No;
+        let one = std::slice::from_ref(set);
+        for r in set.as_array().map_or(one, Vec::as_slice) {
+            match self.equals(chain, left, r, reason) {
+                Truth::Yes => return Truth::Yes,
+                Truth::Unknown => truth = Truth::Unknown,
+                Truth::No => {}
+            }
+        }
+        truth
+    }
+
+    fn one(&self, left: &Value, right: &Value, reason: &mut Reason) -> Truth {
+        let p = self.packet;
+        let is = |yes: bool| if yes { Truth::Yes } else { Truth::No };
+        let words = |right: &Value, words: &[&str]| {
+            let hit = |v: &Value| v.as_str().is_some_and(|s| words.contains(&s));
+            match right {
+                Value::Array(all) => all.iter().any(hit),
+                v => hit(v),
+            }
+        };
+        if let Some(payload) = left.get("payload") {
+            return match (text(payload, "protocol"), text(payload, "field")) {
+                ("tcp" | "th", "dport") => number_is(right, u64::from(p.port)),
+                ("udp" | "icmp" | "icmpv6" | "sctp", _) => Truth::No,
+                ("ip" | "ip6", "saddr") => {
+                    let family = text(payload, "protocol") == "ip6";
+                    if family != p.from.is_ipv6() {
+                        return Truth::No;
+                    }
+                    let truth = address_is(right, p.from);
+                    if truth == Truth::Yes && is_host(right) {
+                        reason.names_client = true;
+                    }
+                    truth
+                }
+                ("ip" | "ip6", "daddr") => {
+                    if (text(payload, "protocol") == "ip6") != p.from.is_ipv6() {
+                        return Truth::No;
+                    }
+                    p.to.map_or(Truth::Unknown, |to| address_is(right, to))
+                }
+                ("ip", "protocol") | ("ip6", "nexthdr") => {
+                    is(words(right, &["tcp"]) || right.as_u64() == Some(6))
+                }
+                ("tcp", "flags") => is(words(right, &["syn"])),
+                ("tcp" | "th", "sport") => {
+                    match right.pointer("/range/0").and_then(Value::as_u64) {
+                        Some(low) => is(low <= 32_768),
+                        None => Truth::No,
+                    }
+                }
+                _ => Truth::Unknown,
+            };
+        }
+        if let Some(meta) = left.get("meta") {
+            return match text(meta, "key") {
+                "l4proto" => is(words(right, &["tcp"]) || right.as_u64() == Some(6)),
+                "nfproto" => is(words(
+                    right,
+                    &[if p.from.is_ipv6() { "ipv6" } else { "ipv4" }],
+                )),
+                "protocol" => is(words(right, &[if p.from.is_ipv6() { "ip6" } else { "ip" }])),
+                "iifname" | "iif" => match (&p.interface, right.as_str()) {
+                    (Some(have), Some(want)) => is(match want.strip_suffix('*') {
+                        Some(start) => have.starts_with(start),
+                        None => have == want,
+                    }),
+                    (None, Some("lo")) => Truth::No,
+                    _ => Truth::Unknown,
+                },
+                "pkttype" => is(words(right, &["host", "unicast"])),
+                _ => Truth::Unknown,
+            };
+        }
+        if let Some(ct) = left.get("ct") {
+            return match text(ct, "key") {
+                "state" => is(words(right, &["new"])),
+                "status" => Truth::No,
+                "direction" => is(words(right, &["original"])),
+                _ => Truth::Unknown,
+            };
+        }
+        if let Some(fib) = left.get("fib") {
+            return is(matches!(text(fib, "result"), "type") && words(right, &["local"]));
+        }
+        // `tcp flags & (syn|ack) == syn`: the first packet has SYN alone.
+        if let Some(parts) = left.get("&").and_then(Value::as_array)
+            && parts
+                .first()
+                .and_then(|l| l.pointer("/payload/field"))
+                .and_then(Value::as_str)
+                == Some("flags")
+        {
+            let mask_has_syn = parts
+                .get(1)
+                .is_some_and(|m| words(m, &["syn"]) || flags_of(m).contains(&"syn"));
+            let wants_syn = words(right, &["syn"]) && flags_of(right).len() <= 1;
+            return is(if mask_has_syn {
+                wants_syn
+            } else {
+                right.as_u64() == Some(0)
+            });
+        }
+        Truth::Unknown
+    }
+}
+
+fn flags_of(v: &Value) -> Vec<&str> {
+    match v {
+        Value::String(s) => vec![s.as_str()],
+        Value::Array(a) => a.iter().filter_map(Value::as_str).collect(),
+        Value::Object(o) => o.get("|").map(flags_of).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_source(left: &Value) -> bool {
+    left.pointer("/payload/field").and_then(Value::as_str) == Some("saddr")
+        || left
+            .get("concat")
+            .and_then(Value::as_array)
+            .is_some_and(|parts| parts.iter().any(is_source))
+}
+
+/// One address, not a network.
+fn is_host(right: &Value) -> bool {
+    let value = right.pointer("/elem/val").unwrap_or(right);
+    value.is_string()
+        || value
+            .pointer("/prefix/len")
+            .and_then(Value::as_u64)
+            .is_some_and(|l| l == 32 || l == 128)
+}
+
+fn address_is(right: &Value, ip: IpAddr) -> Truth {
+    let value = right.pointer("/elem/val").unwrap_or(right);
+    let parse = |v: Option<&Value>| {
+        v.and_then(Value::as_str)
+            .and_then(|s| parse_ip(s.as_bytes()))
+    };
+    let yes = match value {
+        Value::String(s) => match parse_ip(s.as_bytes()) {
+            Some(other) => other == ip,
+            None => return Truth::Unknown,
+        },
+        Value::Object(o) => {
+            if let Some(prefix) = o.get("prefix") {
+                let len = prefix.get("len").and_then(Value::as_u64).unwrap_or(0) as u8;
+                match parse(prefix.get("addr")) {
+                    Some(net) => {
+                        net.is_ipv4() == ip.is_ipv4() && network(ip, len) == network(net, len)
+                    }
+                    None => return Truth::Unknown,
+                }
+            } else if let Some(range) = o.get("range") {
+                match (parse(range.get(0)), parse(range.get(1))) {
+                    (Some(a), Some(b)) => a.is_ipv4() == ip.is_ipv4() && a <= ip && ip <= b,
+                    _ => return Truth::Unknown,
+                }
+            } else if let Some(Value::Array(parts)) = o.get("concat") {
+                return parts
+                    .iter()
+                    .map(|v| address_is(v, ip))
+                    .find(|t| *t == Truth::Yes)
+                    .unwrap_or(Truth::No);
+            } else {
+                return Truth::Unknown;
+            }
+        }
+        _ => return Truth::Unknown,
+    };
+    if yes { Truth::Yes } else { Truth::No }
+}
+
+fn number_is(right: &Value, n: u64) -> Truth {
+    let value = right.pointer("/elem/val").unwrap_or(right);
+    let yes = match value {
+        Value::Number(v) => v.as_u64() == Some(n),
+        Value::String(s) => match s.as_str() {
+            "ssh" => n == 22,
+            s => s.parse::<u64>() == Ok(n),
+        },
+        Value::Object(o) => match o.get("range") {
+            Some(r) => {
+                let end = |i: usize| r.get(i).and_then(Value::as_u64);
+                match (end(0), end(1)) {
+                    (Some(a), Some(b)) => a <= n && n <= b,
+                    _ => return Truth::Unknown,
+                }
+            }
+            None => return Truth::Unknown,
+        },
+        _ => return Truth::Unknown,
+    };
+    if yes { Truth::Yes } else { Truth::No }
+}
+
+fn shown(v: &Value) -> String {
+    if let Some(p) = v.get("payload") {
+        return format!("{} {}", text(p, "protocol"), text(p, "field"));
+    }
+    if let Some(m) = v.get("meta").or_else(|| v.get("ct")) {
+        return text(m, "key").to_owned();
+    }
+    if let Some(p) = v.get("prefix") {
+        return format!(
+            "{}/{}",
+            text(p, "addr"),
+            p.get("len").unwrap_or(&Value::Null)
+        );
+    }
+    if let Some(r) = v.get("range") {
+        return format!(
+            "{}-{}",
+            shown(r.get(0).unwrap_or(&Value::Null)),
+            shown(r.get(1).unwrap_or(&Value::Null))
+        );
+    }
+    match v {
+        Value::String(s) => s.clone(),
+        Value::Array(a) => {
+            let some: Vec<String> = a.iter().take(6).map(shown).collect();
+            format!(
+                "{{ {}{} }}",
+                some.join(", "),
+                if a.len() > 6 { ", …" } else { "" }
+            )
+        }
+        Value::Object(o) => match o.get("set") {
+            Some(set) => shown(set),
+            None => o.keys().next().cloned().unwrap_or_default(),
+        },
+        other => other.to_string(),
+    }
+}
+
+fn shown_match(m: &Value) -> String {
+    let op = match text(m, "op") {
+        "==" | "in" => "",
+        op => op,
+    };
+    let (l, r) = (m.get("left").map(shown), m.get("right").map(shown));
+    format!("{} {op} {}", l.unwrap_or_default(), r.unwrap_or_default()).replace("  ", " ")
+}
+
+fn shown_limit(kind: &str, v: &Value) -> String {
+    match v.get("rate") {
+        Some(rate) => format!("limit rate {rate}/{}", text(v, "per")),
+        None => kind.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ruling(rules: Vec<Value>, policy: &str, from: &str, port: u16) -> Ruling {
+        let mut items = vec![
+            json!({"table": {"family": "inet", "name": "filter"}}),
+            json!({"chain": {"family": "inet", "table": "filter", "name": "input", "type": "filter", "hook": "input", "prio": 0, "policy": policy}}),
+            json!({"chain": {"family": "inet", "table": "filter", "name": "tcp_in"}}),
+            json!({"set": {"family": "inet", "table": "filter", "name": "addr-set-sshd", "type": "ipv4_addr", "elem": ["192.0.2.7", {"elem": {"val": "192.0.2.8", "timeout": 600}}]}}),
+            json!({"set": {"family": "inet", "table": "filter", "name": "office", "type": "ipv4_addr", "elem": [{"prefix": {"addr": "198.51.100.0", "len": 24}}]}}),
+        ];
+        for expr in rules {
+            let chain = expr
+                .get(0)
+                .and_then(|e| e.get("in"))
+                .and_then(Value::as_str)
+                .unwrap_or("input")
+                .to_owned();
+            items.push(json!({"rule": {"family": "inet", "table": "filter", "chain": chain, "expr": expr}}));
+        }
+        let set = json!({"nftables": items});
+        Ruleset::new(&set).evaluate(&Packet {
+            from: from.parse().unwrap(),
+            to: None,
+            port,
+            interface: Some("eth0".into()),
+        })
+    }
+
+    fn m(l: Value, r: Value) -> Value {
+        json!({"match": {"op": "==", "left": l, "right": r}})
+    }
+    fn dport(r: Value) -> Value {
+        m(json!({"payload": {"protocol": "tcp", "field": "dport"}}), r)
+    }
+    fn saddr(r: Value) -> Value {
+        m(json!({"payload": {"protocol": "ip", "field": "saddr"}}), r)
+    }
+
+    #[test]
+    fn drops_and_their_neighbours() {
+        let drop22 = || {
+            vec![json!([dport(json!(22)), {"counter": {"packets": 3, "bytes": 1}}, {"drop": null}])]
+        };
+        let r = ruling(drop22(), "accept", "192.0.2.7", 22);
+        assert_eq!(
+            (r.fate, r.names_client, r.packets),
+            (Fate::Drops, false, Some(3))
+        );
+        assert_eq!(r.rule, "tcp dport 22 drop");
+        assert_eq!(
+            ruling(drop22(), "accept", "192.0.2.7", 2222).fate,
+            Fate::Passes
+        );
+        let set = || {
+            vec![
+                json!([dport(json!({"set": [22, {"range": [8000, 8100]}]})), {"reject": {"type": "tcp reset"}}]),
+            ]
+        };
+        assert_eq!(
+            ruling(set(), "accept", "192.0.2.7", 8050).fate,
+            Fate::Rejects
+        );
+        assert_eq!(
+            ruling(set(), "accept", "192.0.2.7", 8101).fate,
+            Fate::Passes
+        );
+    }
+
+    #[test]
+    fn a_ban_is_told_from_a_network_rule() {
+        let set = |name: &str| vec![json!([saddr(json!(format!("@{name}"))), {"drop": null}])];
+        assert!(ruling(set("addr-set-sshd"), "accept", "192.0.2.8", 22).names_client);
+        assert_eq!(
+            ruling(set("addr-set-sshd"), "accept", "192.0.2.9", 22).fate,
+            Fate::Passes
+        );
+        let r = ruling(set("office"), "accept", "198.51.100.3", 22);
+        assert_eq!((r.fate, r.names_client), (Fate::Drops, false));
+    }
+
+    #[test]
+    fn policy_states_jumps_and_limits() {
+        let state = json!({"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}});
+        let lo = m(json!({"meta": {"key": "iifname"}}), json!("lo"));
+        let rules = vec![
+            json!([state, {"accept": null}]),
+            json!([lo, {"accept": null}]),
+            json!([dport(json!({"set": [80, 443]})), {"accept": null}]),
+        ];
+        let r = ruling(rules, "drop", "192.0.2.7", 22);
+        assert_eq!(
+            (r.fate, r.rule.as_str(), r.uncertain),
+            (Fate::Drops, "policy drop", false)
+        );
+        let jump = vec![
+            json!([{"jump": {"target": "tcp_in"}}]),
+            json!([{"in": "tcp_in"}, dport(json!(22)), {"drop": null}]),
+        ];
+        assert_eq!(ruling(jump, "accept", "192.0.2.7", 22).fate, Fate::Drops);
+        let limit = vec![
+            json!([dport(json!(22)), {"limit": {"rate": 3, "per": "minute"}}, {"accept": null}]),
+            json!([dport(json!(22)), {"drop": null}]),
+        ];
+        let r = ruling(limit, "accept", "192.0.2.7", 22);
+        assert_eq!((r.fate, r.limited), (Fate::Drops, true));
+    }
+
+    #[test]
+    fn what_it_cannot_read_makes_it_uncertain() {
+        let rules = vec![json!([m(json!({"socket": {"key": "mark"}}), json!(1)), {"drop": null}])];
+        let r = ruling(rules, "accept", "192.0.2.7", 22);
+        assert_eq!((r.fate, r.uncertain), (Fate::Passes, true));
+        for odd in [
+            json!(null),
+            json!({"nftables": 7}),
+            json!({"nftables": [{"rule": 1}, {"chain": []}]}),
+        ] {
+            let p = Packet {
+                from: "192.0.2.7".parse().unwrap(),
+                to: None,
+                port: 22,
+                interface: None,
+            };
+            assert_eq!(Ruleset::new(&odd).evaluate(&p).fate, Fate::Passes);
+        }
+    }
+}

@@ -1,0 +1,951 @@
+//! The PAM stack of a service for one user: which module would refuse, and which rule made it (pam.conf(5)).
+//!
+//! The stack is read with its includes and walked with its controls. Modules that decide from files are judged from those
+//! files; of the others it is assumed that they agree, because they can only be asked by running them.
+
+use crate::addr::Cidr;
+use std::net::IpAddr;
+
+const MAX_DEPTH: usize = 16;
+const MAX_RULES: usize = 2000;
+
+/// Where the text of files comes from.
+pub trait Read {
+    fn text(&self, path: &str) -> Option<String>;
+    fn exists(&self, path: &str) -> bool;
+    /// Whether the module's shared object is there.
+    fn module(&self, name: &str) -> bool;
+    /// Files of a folder with that ending, sorted.
+    fn folder(&self, path: &str, ending: &str) -> Vec<String>;
+}
+
+/// Who logs in from where.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Who {
+    pub user: String,
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<String>,
+    pub shell: String,
+    pub home: String,
+    pub from: Option<IpAddr>,
+    pub host: Option<String>,
+    /// How many sessions the user has now.
+    pub sessions: u32,
+    /// How many processes run as the user.
+    pub processes: u32,
+    /// Minutes since Sunday, local time; for pam_time.
+    pub minute_of_week: Option<u32>,
+    /// Failures on record in faillock's tally, not older than its interval.
+    pub failures: u32,
+    /// What pam_unix would say of the account (`account` only): it is judged elsewhere.
+    pub unix_refuses: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rule {
+    pub file: String,
+    pub line: u32,
+    /// `auth`, `account`, `password`, `session`.
+    pub kind: String,
+    pub control: String,
+    pub module: String,
+    pub arguments: Vec<String>,
+}
+
+impl Rule {
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.arguments
+            .iter()
+            .find_map(|a| a.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.arguments.iter().any(|a| a == name)
+    }
+}
+
+/// Which kind of refusal it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Denied,
+    Nologin,
+    Shell,
+    Faillock,
+    Limits,
+    Processes,
+    Broken,
+}
+
+/// A module that says no.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    pub kind: Kind,
+    /// The rule's place, `/etc/pam.d/sshd:4`.
+    pub place: String,
+    pub module: String,
+    /// The file and line that made the module say no, and the line's text.
+    pub because: String,
+    pub stack: String,
+}
+
+fn words(line: &str) -> Vec<String> {
+    let (mut out, mut word, mut depth) = (Vec::new(), String::new(), 0u32);
+    for c in line.chars() {
+        match c {
+            '[' if depth == 0 => depth = 1,
+            ']' if depth == 1 => depth = 0,
+            c if c.is_whitespace() && depth == 0 => {
+                if !word.is_empty() {
+                    out.push(std::mem::take(&mut word));
+                }
+            }
+            c => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        out.push(word);
+    }
+    out
+}
+
+/// The rules of a service with all that they include. What makes no sense is given back as places.
+pub fn rules(read: &dyn Read, service: &str) -> (Vec<Rule>, Vec<(String, String)>) {
+    let mut out = Vec::new();
+    let mut bad = Vec::new();
+    let path = format!("/etc/pam.d/{service}");
+    if read.exists(&path) {
+        load(read, &path, None, 0, &mut out, &mut bad);
+    } else {
+        load(read, "/etc/pam.d/other", None, 0, &mut out, &mut bad);
+    }
+    (out, bad)
+}
+
+fn load(
+    read: &dyn Read,
+    path: &str,
+    only: Option<&str>,
+    depth: usize,
+    out: &mut Vec<Rule>,
+    bad: &mut Vec<(String, String)>,
+) {
+    let Some(text) = read.text(path) else {
+        bad.push((path.to_owned(), "cannot be read".to_owned()));
+        return;
+    };
+    if depth > MAX_DEPTH {
+        bad.push((path.to_owned(), "includes itself".to_owned()));
+        return;
+    }
+    let file_of = |name: &str| match name.starts_with('/') {
+        true => name.to_owned(),
+        false => format!("/etc/pam.d/{name}"),
+    };
+    for (i, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default();
+        let w = words(line);
+        let place = format!("{path}:{}", i + 1);
+        match w.as_slice() {
+            [] => {}
+            [include, name, ..] if include == "@include" => {
+                load(read, &file_of(name), only, depth + 1, out, bad)
+            }
+            [kind, control, module, rest @ ..] => {
+                let (kind, silent) = match kind.strip_prefix('-') {
+                    Some(k) => (k, true),
+                    None => (kind.as_str(), false),
+                };
+                let kind = kind.to_ascii_lowercase();
+                if !matches!(kind.as_str(), "auth" | "account" | "password" | "session") {
+                    bad.push((place, format!("{kind:?} is no kind of rule")));
+                    continue;
+                }
+                if only.is_some_and(|o| o != kind) {
+                    continue;
+                }
+                if matches!(control.as_str(), "include" | "substack") {
+                    load(read, &file_of(module), Some(&kind), depth + 1, out, bad);
+                    continue;
+                }
+                let plain = matches!(
+                    control.to_ascii_lowercase().as_str(),
+                    "required" | "requisite" | "sufficient" | "optional"
+                );
+                if !plain && !control.contains('=') {
+                    bad.push((place, format!("{control:?} is no control")));
+                    continue;
+                }
+                if !silent && !read.module(module) && !matches!(kind.as_str(), "password") {
+                    bad.push((place.clone(), format!("{module} is not installed")));
+                }
+                if out.len() < MAX_RULES {
+                    out.push(Rule {
+                        file: path.to_owned(),
+                        line: i as u32 + 1,
+                        kind,
+                        control: control.clone(),
+                        module: module.rsplit('/').next().unwrap_or(module).to_owned(),
+                        arguments: rest.to_vec(),
+                    });
+                }
+            }
+            _ => bad.push((place, "the rule is cut short".to_owned())),
+        }
+    }
+}
+
+/// The refusals that decide a stack: those whose module's answer ends it with a failure.
+pub fn refusals(read: &dyn Read, service: &str, stack: &str, who: &Who) -> Vec<Refusal> {
+    let (rules, bad) = rules(read, service);
+    let mut out: Vec<Refusal> = Vec::new();
+    for (place, why) in bad {
+        let mine = rules.iter().find(|r| r.place() == place);
+        let counts = mine.is_none_or(|r| {
+            r.kind == stack && matches!(r.control.as_str(), "required" | "requisite")
+        });
+        // A missing @include breaks every stack of the service.
+        if counts {
+            out.push(Refusal {
+                kind: Kind::Broken,
+                module: mine.map_or_else(String::new, |r| r.module.clone()),
+                because: format!("{place}: {why}"),
+                place,
+                stack: stack.to_owned(),
+            });
+        }
+    }
+    let mine: Vec<&Rule> = rules.iter().filter(|r| r.kind == stack).collect();
+    let mut i = 0;
+    while let Some(rule) = mine.get(i) {
+        i += 1;
+        let verdict = judge(read, rule, who);
+        let failed = verdict.is_some();
+        let action = action(&rule.control, failed, rule);
+        if let (Some((kind, because)), true) =
+            (&verdict, matches!(action, Action::Bad | Action::Die))
+        {
+            out.push(Refusal {
+                kind: *kind,
+                place: rule.place(),
+                module: rule.module.clone(),
+                because: because.clone(),
+                stack: stack.to_owned(),
+            });
+        }
+        match action {
+            Action::Die | Action::Done => break,
+            Action::Jump(n) => i += n,
+            Action::Bad | Action::Go => {}
+        }
+    }
+    out
+}
+
+enum Action {
+    Go,
+    Bad,
+    Die,
+    Done,
+    Jump(usize),
+}
+
+fn action(control: &str, failed: bool, rule: &Rule) -> Action {
+    match (control.to_ascii_lowercase().as_str(), failed) {
+        ("required", true) => return Action::Bad,
+        ("requisite", true) => return Action::Die,
+        // Success of a module that can only be asked by running it does not end the stack here.
+        ("sufficient", false) if certain(rule) => return Action::Done,
+        ("required" | "requisite" | "sufficient" | "optional", _) => return Action::Go,
+        _ => {}
+    }
+    let mut default = Action::Go;
+    for pair in control.split_ascii_whitespace() {
+        let Some((name, what)) = pair.split_once('=') else {
+            continue;
+        };
+        let action = match what {
+            "ok" | "ignore" | "reset" => Action::Go,
+            "bad" => Action::Bad,
+            "die" => Action::Die,
+            "done" => Action::Done,
+            n => n.parse().map_or(Action::Go, Action::Jump),
+        };
+        match name {
+            "success" if !failed => return action,
+            "perm_denied" | "auth_err" | "acct_expired" if failed => return action,
+            "default" if failed => default = action,
+            _ => {}
+        }
+    }
+    default
+}
+
+/// Whether the success of the module is known from files.
+fn certain(rule: &Rule) -> bool {
+    matches!(
+        rule.module.as_str(),
+        "pam_permit.so"
+            | "pam_access.so"
+            | "pam_listfile.so"
+            | "pam_succeed_if.so"
+            | "pam_localuser.so"
+            | "pam_unix.so"
+    )
+}
+
+fn judge(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    match rule.module.as_str() {
+        "pam_deny.so" => Some((
+            Kind::Denied,
+            format!(
+                "{}: {} {} pam_deny.so",
+                rule.place(),
+                rule.kind,
+                rule.control
+            ),
+        )),
+        "pam_unix.so" if who.unix_refuses && rule.kind == "account" => {
+            Some((Kind::Denied, "the account itself".to_owned()))
+        }
+        "pam_nologin.so" => {
+            let files: Vec<&str> = match rule.value("file") {
+                Some(f) => vec![f],
+                None => vec!["/var/run/nologin", "/run/nologin", "/etc/nologin"],
+            };
+            let found = files.into_iter().find(|f| read.exists(f))?;
+            (who.uid != 0).then(|| (Kind::Nologin, found.to_owned()))
+        }
+        "pam_shells.so" => {
+            let shells = read.text("/etc/shells").unwrap_or_default();
+            let shell = if who.shell.is_empty() {
+                "/bin/sh"
+            } else {
+                &who.shell
+            };
+            let listed = shells.lines().any(|l| l.trim() == shell);
+            (!listed).then(|| (Kind::Shell, format!("/etc/shells does not list {shell}")))
+        }
+        "pam_access.so" => access(read, rule, who),
+        "pam_listfile.so" => listfile(read, rule, who),
+        "pam_time.so" => time(read, rule, who),
+        "pam_succeed_if.so" => succeed_if(rule, who),
+        "pam_faillock.so" | "pam_tally2.so" => faillock(read, rule, who),
+        "pam_limits.so" => limits(read, rule, who),
+        "pam_wheel.so" if rule.kind == "account" || rule.kind == "auth" => {
+            let group = rule.value("group").unwrap_or("wheel");
+            let inside = who.groups.iter().any(|g| g == group);
+            let refused = if rule.has("deny") { inside } else { !inside };
+            refused.then(|| (Kind::Denied, format!("{}: group {group}", rule.place())))
+        }
+        "pam_localuser.so" => {
+            let known = read.text("/etc/passwd").unwrap_or_default();
+            let prefix = format!("{}:", who.user);
+            (!known.lines().any(|l| l.starts_with(&prefix)))
+                .then(|| (Kind::Denied, "the user is not in /etc/passwd".to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// access.conf(5): the first line that fits decides; none: granted.
+fn access(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    let main = rule
+        .value("accessfile")
+        .unwrap_or("/etc/security/access.conf")
+        .to_owned();
+    let mut files = vec![main.clone()];
+    if rule.value("accessfile").is_none() {
+        files.extend(read.folder("/etc/security/access.d", ".conf"));
+    }
+    let separator = rule
+        .value("fieldsep")
+        .and_then(|s| s.chars().next())
+        .unwrap_or(':');
+    for file in files {
+        let Some(text) = read.text(&file) else {
+            continue;
+        };
+        for (i, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            let mut parts = line.splitn(3, separator).map(str::trim);
+            let (Some(sign), Some(users), Some(origins)) =
+                (parts.next(), parts.next(), parts.next())
+            else {
+                continue;
+            };
+            let user = |w: &str| access_user(w, who);
+            let origin = |w: &str| access_origin(w, who);
+            if list(users, &user) && list(origins, &origin) {
+                return sign
+                    .starts_with('-')
+                    .then(|| (Kind::Denied, format!("{file}:{}: {line}", i + 1)));
+            }
+        }
+    }
+    None
+}
+
+fn list(text: &str, hit: &dyn Fn(&str) -> bool) -> bool {
+    let words: Vec<&str> = text
+        .split([' ', '\t', ','])
+        .filter(|w| !w.is_empty())
+        .collect();
+    let mut parts = words.split(|w| *w == "EXCEPT");
+    let first = parts.next().is_some_and(|p| p.iter().any(|w| hit(w)));
+    let rest: Vec<bool> = parts.map(|p| p.iter().any(|w| hit(w))).collect();
+    first && !rest.iter().rev().fold(false, |inner, this| *this && !inner)
+}
+
+fn access_user(word: &str, who: &Who) -> bool {
+    if word == "ALL" {
+        return true;
+    }
+    if let Some(group) = word.strip_prefix('(').and_then(|w| w.strip_suffix(')')) {
+        return who.groups.iter().any(|g| g == group);
+    }
+    let name = word.split('@').next().unwrap_or(word);
+    name == who.user || who.groups.iter().any(|g| g == name)
+}
+
+fn access_origin(word: &str, who: &Who) -> bool {
+    match word {
+        "ALL" => return true,
+        "NONE" => return who.from.is_none(),
+        // A login from somewhere is never local.
+        "LOCAL" => {
+            return who.from.is_none() || who.host.as_deref().is_some_and(|h| !h.contains('.'));
+        }
+        _ => {}
+    }
+    let Some(from) = who.from else {
+        return false;
+    };
+    if let Some(cidr) = Cidr::parse(word) {
+        return cidr.contains(from);
+    }
+    if word.ends_with('.') {
+        return from.to_string().starts_with(word);
+    }
+    let host = who.host.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let word = word.to_ascii_lowercase();
+    if word.starts_with('.') {
+        host.ends_with(&word)
+    } else {
+        host == word
+    }
+}
+
+/// pam_listfile(8).
+fn listfile(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    let (item, sense, file) = (
+        rule.value("item")?,
+        rule.value("sense")?,
+        rule.value("file")?,
+    );
+    let from = who.from.map(|f| f.to_string()).unwrap_or_default();
+    let mine: Vec<&str> = match item {
+        "user" => vec![who.user.as_str()],
+        "group" => who.groups.iter().map(String::as_str).collect(),
+        "rhost" => vec![from.as_str(), who.host.as_deref().unwrap_or_default()],
+        "shell" => vec![who.shell.as_str()],
+        _ => return None,
+    };
+    let Some(text) = read.text(file) else {
+        let fails = rule.value("onerr") == Some("fail") || rule.value("onerr").is_none();
+        return fails.then(|| {
+            (
+                Kind::Denied,
+                format!("{file} cannot be read, and onerr is fail"),
+            )
+        });
+    };
+    let found = text
+        .lines()
+        .enumerate()
+        .find(|(_, l)| !l.trim().is_empty() && mine.contains(&l.trim()));
+    match (sense, found) {
+        ("deny", Some((i, line))) => Some((Kind::Denied, format!("{file}:{}: {line}", i + 1))),
+        ("allow", None) => Some((
+            Kind::Denied,
+            format!("{file} does not list {}", mine.join(", ")),
+        )),
+        _ => None,
+    }
+}
+
+/// time.conf(5): services;ttys;users;times. A line that fits the login and not the time refuses.
+fn time(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    let now = who.minute_of_week?;
+    let file = rule.value("conffile").unwrap_or("/etc/security/time.conf");
+    let text = read.text(file)?;
+    for (i, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let parts: Vec<&str> = line.split(';').map(str::trim).collect();
+        let [services, ttys, users, times] = parts[..] else {
+            continue;
+        };
+        let fits = logic(services, &|w| crate::config::pattern::matches("sshd", w))
+            && logic(ttys, &|w| crate::config::pattern::matches("ssh", w))
+            && logic(users, &|w| crate::config::pattern::matches(&who.user, w));
+        if fits && !logic(times, &|w| within(w, now)) {
+            return Some((Kind::Denied, format!("{file}:{}: {line}", i + 1)));
+        }
+    }
+    None
+}
+
+/// `a|b&!c`, from left to right.
+fn logic(text: &str, hit: &dyn Fn(&str) -> bool) -> bool {
+    let mut value = false;
+    let mut and = false;
+    let mut first = true;
+    let mut word = String::new();
+    for c in text.chars().chain(std::iter::once('|')) {
+        if c != '|' && c != '&' {
+            word.push(c);
+            continue;
+        }
+        let (negated, w) = match word.trim().strip_prefix('!') {
+            Some(w) => (true, w),
+            None => (false, word.trim()),
+        };
+        let this = hit(w) != negated;
+        value = match (first, and) {
+            (true, _) => this,
+            (_, true) => value && this,
+            (_, false) => value || this,
+        };
+        (first, and) = (false, c == '&');
+        word.clear();
+    }
+    value
+}
+
+/// `Wk0800-1800`, `Al0000-2400`.
+fn within(text: &str, now: u32) -> bool {
+    let letters: String = text.chars().take_while(char::is_ascii_alphabetic).collect();
+    let hours = text.get(letters.len()..).unwrap_or_default();
+    let Some((from, to)) = hours.split_once('-') else {
+        return false;
+    };
+    let minutes = |t: &str| t.parse::<u32>().ok().map(|n| n / 100 * 60 + n % 100);
+    let (Some(from), Some(to)) = (minutes(from), minutes(to)) else {
+        return false;
+    };
+    let mut days = [false; 7];
+    let all: Vec<char> = letters.to_ascii_lowercase().chars().collect();
+    for pair in all.chunks(2) {
+        let which: &[usize] = match pair {
+            ['s', 'u'] => &[0],
+            ['m', 'o'] => &[1],
+            ['t', 'u'] => &[2],
+            ['w', 'e'] => &[3],
+            ['t', 'h'] => &[4],
+            ['f', 'r'] => &[5],
+            ['s', 'a'] => &[6],
+            ['w', 'k'] => &[1, 2, 3, 4, 5],
+            ['w', 'd'] => &[0, 6],
+            ['a', 'l'] => &[0, 1, 2, 3, 4, 5, 6],
+            _ => &[],
+        };
+        for d in which {
+            if let Some(day) = days.get_mut(*d) {
+                *day = !*day;
+            }
+        }
+    }
+    let (day, minute) = ((now / 1440 % 7) as usize, now % 1440);
+    let on = |d: usize| days.get(d).copied().unwrap_or(false);
+    if from <= to {
+        on(day) && (from..to.max(from + 1)).contains(&minute)
+    } else {
+        on(day) && minute >= from || on((day + 6) % 7) && minute < to
+    }
+}
+
+/// pam_succeed_if(8): `user = x`, `uid >= 1000`, `user ingroup g`, `user in a:b`, `shell = s`.
+fn succeed_if(rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    let args: Vec<&str> = rule
+        .arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|a| {
+            !matches!(
+                *a,
+                "debug" | "use_uid" | "quiet" | "quiet_fail" | "quiet_success" | "audit"
+            )
+        })
+        .collect();
+    for test in args.chunks(3) {
+        let [left, op, right] = test else { return None };
+        let value = match *left {
+            "user" => who.user.clone(),
+            "uid" => who.uid.to_string(),
+            "gid" => who.gid.to_string(),
+            "shell" => who.shell.clone(),
+            "home" => who.home.clone(),
+            "rhost" => who.from.map(|f| f.to_string()).unwrap_or_default(),
+            "service" => "sshd".to_owned(),
+            "ruser" | "tty" => return None,
+            _ => return None,
+        };
+        let numbers = || Some((value.parse::<i64>().ok()?, right.parse::<i64>().ok()?));
+        let ingroup = |names: &str| names.split(':').any(|n| who.groups.iter().any(|g| g == n));
+        let ok = match *op {
+            "=" => crate::config::pattern::matches(&value, right),
+            "!=" => !crate::config::pattern::matches(&value, right),
+            "eq" => numbers().is_some_and(|(a, b)| a == b),
+            "ne" => numbers().is_some_and(|(a, b)| a != b),
+            "<" | "lt" => numbers().is_some_and(|(a, b)| a < b),
+            "<=" | "le" => numbers().is_some_and(|(a, b)| a <= b),
+            ">" | "gt" => numbers().is_some_and(|(a, b)| a > b),
+            ">=" | "ge" => numbers().is_some_and(|(a, b)| a >= b),
+            "in" => right.split(':').any(|w| w == value),
+            "notin" => !right.split(':').any(|w| w == value),
+            "ingroup" => ingroup(right),
+            "notingroup" => !ingroup(right),
+            _ => return None,
+        };
+        if !ok {
+            return Some((
+                Kind::Denied,
+                format!("{}: {left} {op} {right}", rule.place()),
+            ));
+        }
+    }
+    None
+}
+
+fn faillock(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    let conf = read.text("/etc/security/faillock.conf").unwrap_or_default();
+    let set = |name: &str| {
+        rule.value(name).map(str::to_owned).or_else(|| {
+            conf.lines()
+                .map(|l| l.split('#').next().unwrap_or_default())
+                .filter_map(|l| l.split_once('='))
+                .find(|(k, _)| k.trim() == name)
+                .map(|(_, v)| v.trim().to_owned())
+        })
+    };
+    let deny: u32 = set("deny").and_then(|d| d.parse().ok()).unwrap_or(3);
+    let root = rule.has("even_deny_root") || conf.lines().any(|l| l.trim() == "even_deny_root");
+    let refused = rule.module == "pam_faillock.so"
+        && deny > 0
+        && who.failures >= deny
+        && (who.uid != 0 || root);
+    refused.then(|| {
+        (
+            Kind::Faillock,
+            format!(
+                "{} failures on record for {}, deny={deny}",
+                who.failures, who.user
+            ),
+        )
+    })
+}
+
+/// limits.conf(5): maxlogins, maxsyslogins and nproc that leave no room.
+fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    let mut files = Vec::new();
+    match rule.value("conf") {
+        Some(f) => files.push(f.to_owned()),
+        None => {
+            files.push("/etc/security/limits.conf".to_owned());
+            files.extend(read.folder("/etc/security/limits.d", ".conf"));
+        }
+    }
+    // A line for the user beats one for a group, which beats `*`; among equals the last counts.
+    let mut best: [Option<(u8, i64, String)>; 2] = [None, None];
+    for file in files {
+        let Some(text) = read.text(&file) else {
+            continue;
+        };
+        for (i, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default();
+            let w: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [domain, kind, item, value] = w[..] else {
+                continue;
+            };
+            let rank = match domain {
+                d if d == who.user => 3,
+                d if d
+                    .strip_prefix('@')
+                    .is_some_and(|g| who.groups.iter().any(|x| x == g)) =>
+                {
+                    2
+                }
+                "*" if who.uid != 0 => 1,
+                _ => continue,
+            };
+            let slot = match item {
+                "maxlogins" => best.first_mut(),
+                "nproc" if kind != "soft" || who.uid != 0 => best.get_mut(1),
+                _ => continue,
+            };
+            let value = match value {
+                "-" | "unlimited" | "infinity" | "-1" => i64::MAX,
+                v => v.parse().unwrap_or(i64::MAX),
+            };
+            if let Some(slot) = slot
+                && slot.as_ref().is_none_or(|(r, ..)| rank >= *r)
+            {
+                *slot = Some((rank, value, format!("{file}:{}: {}", i + 1, w.join(" "))));
+            }
+        }
+    }
+    let [logins, processes] = best;
+    if let Some((_, n, at)) = logins
+        && i64::from(who.sessions) >= n
+        && who.uid != 0
+    {
+        return Some((Kind::Limits, at));
+    }
+    if let Some((_, n, at)) = processes
+        && i64::from(who.processes) >= n
+        && who.uid != 0
+    {
+        return Some((Kind::Processes, at));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Default)]
+    struct Files(BTreeMap<String, String>);
+
+    impl Read for Files {
+        fn text(&self, path: &str) -> Option<String> {
+            self.0.get(path).cloned()
+        }
+        fn exists(&self, path: &str) -> bool {
+            self.0.contains_key(path)
+        }
+        fn module(&self, name: &str) -> bool {
+            name != "pam_gone.so"
+        }
+        fn folder(&self, path: &str, ending: &str) -> Vec<String> {
+            self.0
+                .keys()
+                .filter(|k| k.starts_with(path) && k.ends_with(ending))
+                .cloned()
+                .collect()
+        }
+    }
+
+    fn alice() -> Who {
+        Who {
+            user: "alice".into(),
+            uid: 2001,
+            gid: 2001,
+            groups: vec!["alice".into(), "staff".into()],
+            shell: "/bin/bash".into(),
+            from: "192.0.2.7".parse().ok(),
+            minute_of_week: Some(1440 + 600),
+            ..Who::default()
+        }
+    }
+
+    fn refused(files: &[(&str, &str)], stack: &str, who: &Who) -> Vec<(Kind, String)> {
+        let mut all = Files::default();
+        all.0.insert("/etc/pam.d/common-account".into(), "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so\naccount required pam_permit.so\n".into());
+        for (p, t) in files {
+            all.0.insert((*p).into(), (*t).into());
+        }
+        refusals(&all, "sshd", stack, who)
+            .into_iter()
+            .map(|r| (r.kind, r.because))
+            .collect()
+    }
+
+    const SSHD: &str = "/etc/pam.d/sshd";
+
+    #[test]
+    fn the_deny_at_the_end_of_debians_stack_is_jumped_over() {
+        assert_eq!(
+            refused(&[(SSHD, "@include common-account\n")], "account", &alice()),
+            []
+        );
+        let r = refused(
+            &[(
+                SSHD,
+                "account requisite pam_deny.so\n@include common-account\n",
+            )],
+            "account",
+            &alice(),
+        );
+        assert_eq!(r.len(), 1);
+        assert!(r[0].1.starts_with("/etc/pam.d/sshd:1"), "{r:?}");
+    }
+
+    #[test]
+    fn access_conf_first_match_wins() {
+        let with = |conf: &str| {
+            refused(
+                &[
+                    (SSHD, "account required pam_access.so\n"),
+                    ("/etc/security/access.conf", conf),
+                ],
+                "account",
+                &alice(),
+            )
+        };
+        assert_eq!(
+            with("-:ALL EXCEPT root bob:ALL\n")[0].1,
+            "/etc/security/access.conf:1: -:ALL EXCEPT root bob:ALL"
+        );
+        assert_eq!(with("+:alice:192.0.2.0/24\n-:ALL:ALL\n"), []);
+        assert_eq!(with("+:(staff):ALL\n-:ALL:ALL\n"), []);
+        assert_eq!(with("+:alice:198.51.100.\n-:ALL:ALL\n").len(), 1);
+        assert_eq!(with("-:alice:LOCAL\n"), []);
+    }
+
+    #[test]
+    fn lists_shells_nologin_times_and_conditions() {
+        let account = |rule: &str, files: &[(&str, &str)]| {
+            let mut all = vec![(SSHD, rule)];
+            all.extend(files);
+            refused(&all, "account", &alice())
+        };
+        assert_eq!(
+            account(
+                "account required pam_shells.so\n",
+                &[("/etc/shells", "/bin/sh\n")]
+            )[0]
+            .0,
+            Kind::Shell
+        );
+        assert_eq!(
+            account(
+                "account required pam_shells.so\n",
+                &[("/etc/shells", "/bin/bash\n")]
+            ),
+            []
+        );
+        assert_eq!(
+            account(
+                "account required pam_nologin.so\n",
+                &[("/etc/nologin", "x")]
+            )[0]
+            .0,
+            Kind::Nologin
+        );
+        assert_eq!(
+            account(
+                "account optional pam_nologin.so\n",
+                &[("/etc/nologin", "x")]
+            ),
+            []
+        );
+        let list = "account required pam_listfile.so item=user sense=deny file=/etc/ssh/deny onerr=succeed\n";
+        assert_eq!(
+            account(list, &[("/etc/ssh/deny", "bob\nalice\n")])[0].1,
+            "/etc/ssh/deny:2: alice"
+        );
+        assert_eq!(account(list, &[("/etc/ssh/deny", "alicee\n")]), []);
+        let time = "account required pam_time.so\n";
+        assert_eq!(
+            account(
+                time,
+                &[("/etc/security/time.conf", "sshd;*;alice;Wk0800-1800\n")]
+            ),
+            []
+        );
+        assert_eq!(
+            account(
+                time,
+                &[("/etc/security/time.conf", "sshd;*;alice;!Al0000-2400\n")]
+            )
+            .len(),
+            1
+        );
+        assert_eq!(
+            account(
+                time,
+                &[("/etc/security/time.conf", "login;*;alice;!Al0000-2400\n")]
+            ),
+            []
+        );
+        assert_eq!(
+            account(
+                "account required pam_succeed_if.so user ingroup wheel\n",
+                &[]
+            )
+            .len(),
+            1
+        );
+        assert_eq!(
+            account(
+                "account required pam_succeed_if.so uid >= 1000 quiet\n",
+                &[]
+            ),
+            []
+        );
+        assert_eq!(
+            account("account required pam_gone.so\n", &[])[0].0,
+            Kind::Broken
+        );
+        assert_eq!(account("-account required pam_gone.so\n", &[]), []);
+        assert_eq!(
+            account("account requird pam_unix.so\n", &[])[0].0,
+            Kind::Broken
+        );
+    }
+
+    #[test]
+    fn limits_count_for_the_nearest_domain() {
+        let with = |conf: &str| {
+            refused(
+                &[
+                    (SSHD, "session required pam_limits.so\n"),
+                    ("/etc/security/limits.d/9.conf", conf),
+                ],
+                "session",
+                &alice(),
+            )
+        };
+        assert_eq!(with("alice - maxlogins 0\n")[0].0, Kind::Limits);
+        assert_eq!(with("* - maxlogins 0\nalice - maxlogins 5\n"), []);
+        assert_eq!(with("bob - maxlogins 0\n"), []);
+        let busy = Who {
+            processes: 1,
+            ..alice()
+        };
+        let r = refused(
+            &[
+                (SSHD, "session required pam_limits.so\n"),
+                ("/etc/security/limits.conf", "alice hard nproc 1\n"),
+            ],
+            "session",
+            &busy,
+        );
+        assert_eq!(r[0].0, Kind::Processes);
+    }
+
+    #[test]
+    fn faillock_counts_failures_against_its_limit() {
+        let with = |n: u32| {
+            refused(
+                &[
+                    (SSHD, "auth required pam_faillock.so preauth\n"),
+                    ("/etc/security/faillock.conf", "deny = 4\n"),
+                ],
+                "auth",
+                &Who {
+                    failures: n,
+                    ..alice()
+                },
+            )
+        };
+        assert_eq!(with(3), []);
+        assert_eq!(with(4)[0].0, Kind::Faillock);
+    }
+}

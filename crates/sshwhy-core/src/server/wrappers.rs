@@ -1,0 +1,204 @@
+//! TCP wrappers: what /etc/hosts.allow and /etc/hosts.deny say to a daemon's client (hosts_access(5), hosts_options(5)).
+//!
+//! The first line that fits decides: in hosts.allow it lets in, in hosts.deny it keeps out, unless an option says otherwise.
+
+use crate::addr::{Cidr, network, parse_ip};
+use std::net::IpAddr;
+
+/// The line that keeps the client out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Denial {
+    /// `hosts.allow` or `hosts.deny`.
+    pub in_allow: bool,
+    /// From 1, of the line's beginning.
+    pub line: u32,
+    pub text: String,
+}
+
+/// Logical lines (a backslash at the end goes on) with their numbers.
+fn lines(text: &str) -> Vec<(u32, String)> {
+    let mut out: Vec<(u32, String)> = Vec::new();
+    let mut open: Option<(u32, String)> = None;
+    for (i, line) in text.lines().enumerate() {
+        let (number, mut whole) = open.take().unwrap_or((i as u32 + 1, String::new()));
+        match line.strip_suffix('\\') {
+            Some(part) => {
+                whole.push_str(part);
+                open = Some((number, whole));
+            }
+            None => {
+                whole.push_str(line);
+                out.push((number, whole));
+            }
+        }
+    }
+    out.extend(open);
+    out.retain(|(_, l)| !l.trim().is_empty() && !l.trim_start().starts_with('#'));
+    out
+}
+
+/// Fields parted by colons outside brackets.
+fn fields(line: &str) -> Vec<String> {
+    let (mut out, mut field, mut depth, mut escaped) = (Vec::new(), String::new(), 0u32, false);
+    for c in line.chars() {
+        match c {
+            _ if escaped => {
+                field.push(c);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            '[' => {
+                depth += 1;
+                field.push(c);
+            }
+            ']' => {
+                depth = depth.saturating_sub(1);
+                field.push(c);
+            }
+            ':' if depth == 0 => out.push(std::mem::take(&mut field)),
+            c => field.push(c),
+        }
+    }
+    out.push(field);
+    out
+}
+
+/// A list with EXCEPT, of which every further one takes back.
+fn list(text: &str, hit: &dyn Fn(&str) -> bool) -> bool {
+    let words: Vec<&str> = text
+        .split([' ', '\t', ','])
+        .filter(|w| !w.is_empty())
+        .collect();
+    let mut parts = words.split(|w| w.eq_ignore_ascii_case("EXCEPT"));
+    let first = parts.next().is_some_and(|p| p.iter().any(|w| hit(w)));
+    // `a EXCEPT b EXCEPT c` is `a EXCEPT (b EXCEPT c)`.
+    let rest: Vec<bool> = parts.map(|p| p.iter().any(|w| hit(w))).collect();
+    let excepted = rest.iter().rev().fold(false, |inner, this| *this && !inner);
+    first && !excepted
+}
+
+fn masked(net: &str, mask: &str, ip: IpAddr) -> bool {
+    let net = net.trim_matches(['[', ']']);
+    let Some(net) = parse_ip(net.as_bytes()) else {
+        return false;
+    };
+    let len = match (mask.parse::<u8>(), parse_ip(mask.as_bytes())) {
+        (Ok(len), _) => len,
+        (_, Some(IpAddr::V4(m))) => u32::from(m).count_ones() as u8,
+        _ => return false,
+    };
+    net.is_ipv4() == ip.is_ipv4() && network(net, len) == network(ip, len)
+}
+
+fn client(word: &str, ip: IpAddr, host: Option<&str>) -> bool {
+    let word = match word.rsplit_once('@') {
+        Some((_, host)) => host,
+        None => word,
+    };
+    let upper = word.to_ascii_uppercase();
+    match upper.as_str() {
+        "ALL" => return true,
+        "KNOWN" => return host.is_some(),
+        "UNKNOWN" => return host.is_none(),
+        "PARANOID" => return false,
+        "LOCAL" => return host.is_some_and(|h| !h.contains('.')),
+        _ => {}
+    }
+    if let Some((net, mask)) = word.split_once('/') {
+        return masked(net, mask, ip);
+    }
+    if word.starts_with('.') {
+        return host.is_some_and(|h| h.to_ascii_lowercase().ends_with(&word.to_ascii_lowercase()));
+    }
+    if word.ends_with('.') {
+        return ip.is_ipv4() && ip.to_string().starts_with(word);
+    }
+    let bare = word.trim_matches(['[', ']']);
+    if let Some(c) = Cidr::parse(bare) {
+        return c.contains(ip);
+    }
+    if word.contains(['*', '?']) {
+        let fits = |t: &str| {
+            crate::config::pattern::matches(&t.to_ascii_lowercase(), &word.to_ascii_lowercase())
+        };
+        return fits(&ip.to_string()) || host.is_some_and(fits);
+    }
+    host.is_some_and(|h| h.eq_ignore_ascii_case(word))
+}
+
+fn daemon(word: &str, name: &str) -> bool {
+    let word = word.split('@').next().unwrap_or(word);
+    word.eq_ignore_ascii_case("ALL") || word == name
+}
+
+/// What an option at the end of a line says, where it overrules the file.
+fn overruled(fields: &[String]) -> Option<bool> {
+    fields.iter().skip(2).find_map(|f| {
+        let word = f.trim().split([' ', '=', '\t']).next().unwrap_or_default();
+        match word.to_ascii_lowercase().as_str() {
+            "allow" => Some(true),
+            "deny" | "twist" => Some(false),
+            _ => None,
+        }
+    })
+}
+
+/// The line that keeps the client out, if one does. `name`: the daemon's, `sshd`.
+pub fn denied(
+    allow: &str,
+    deny: &str,
+    name: &str,
+    ip: IpAddr,
+    host: Option<&str>,
+) -> Option<Denial> {
+    for (text, in_allow) in [(allow, true), (deny, false)] {
+        for (number, line) in lines(text) {
+            let fields = fields(&line);
+            let (Some(daemons), Some(clients)) = (fields.first(), fields.get(1)) else {
+                continue;
+            };
+            if !list(daemons, &|w| daemon(w, name)) || !list(clients, &|w| client(w, ip, host)) {
+                continue;
+            }
+            let lets_in = overruled(&fields).unwrap_or(in_allow);
+            return (!lets_in).then(|| Denial {
+                in_allow,
+                line: number,
+                text: line.trim().to_owned(),
+            });
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(allow: &str, deny: &str) -> Option<(bool, u32)> {
+        let ip = "192.0.2.7".parse().unwrap();
+        denied(allow, deny, "sshd", ip, Some("h.example.org")).map(|d| (d.in_allow, d.line))
+    }
+
+    #[test]
+    fn the_first_line_that_fits_decides() {
+        assert_eq!(line("", "sshd: ALL\n"), Some((false, 1)));
+        assert_eq!(line("sshd: 192.0.2.\n", "ALL: ALL\n"), None);
+        assert_eq!(
+            line("sshd: 198.51.100.\n", "# all\nALL: ALL\n"),
+            Some((false, 2))
+        );
+        assert_eq!(line("", "vsftpd: ALL\n"), None);
+        assert_eq!(line("", "ALL: ALL EXCEPT 192.0.2.0/255.255.255.0\n"), None);
+        assert_eq!(line("", "ALL: ALL EXCEPT .example.com\n"), Some((false, 1)));
+        assert_eq!(line("sshd: ALL: deny\n", ""), Some((true, 1)));
+        assert_eq!(line("", "sshd: \\\n 192.0.2.7\n"), Some((false, 1)));
+        assert_eq!(
+            line("sshd: [2001:db8::]/32\nsshd: h.example.org\n", "ALL: ALL"),
+            None
+        );
+        assert_eq!(line("", "ALL EXCEPT sshd: ALL\n"), None);
+        assert_eq!(line("", "sshd: 192.0.2.0/24"), Some((false, 1)));
+        assert_eq!(line("", "sshd\n: ALL"), None);
+    }
+}
