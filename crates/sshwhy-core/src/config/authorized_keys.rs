@@ -102,7 +102,7 @@ fn is_type(word: &str) -> bool {
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     let trimmed = text.trim_end_matches('=');
     let padding = text.len() - trimmed.len();
-    if padding > 2 || text.len() % 4 != 0 || text.is_empty() {
+    if padding > 2 || !text.len().is_multiple_of(4) || text.is_empty() {
         return None;
     }
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
