@@ -10,6 +10,7 @@ use crate::event::{Row, catalog};
 use crate::finding::Finding;
 use crate::line::Program;
 use crate::names::{AddrId, Limits, Names, UserId};
+use crate::once::Once;
 use crate::report::{
     Activity, AddressRow, Bucket, HostVersion, Input, InputFile, Login, Report, Skipped, Totals,
     UserRow,
@@ -101,6 +102,9 @@ pub struct Analysis {
     versions: Versions,
     files: Vec<String>,
     inputs: Vec<InputFile>,
+    /// By input: the log whose lines may stand in another one too.
+    shared: Vec<Option<u32>>,
+    once: Once,
     addr_tally: Vec<AddrTally>,
     user_tally: Vec<UserTally>,
     hours: BTreeMap<i64, HourTally>,
@@ -146,6 +150,8 @@ impl Analysis {
             versions: Versions::default(),
             files: Vec::new(),
             inputs: Vec::new(),
+            shared: Vec::new(),
+            once: Once::new(),
             addr_tally: Vec::new(),
             user_tally: Vec::new(),
             hours: BTreeMap::new(),
@@ -178,6 +184,29 @@ impl Analysis {
         });
         self.previous = None;
         (self.files.len() - 1) as u32
+    }
+
+    /// Says that the lines of input `file`, a part of log `set`, may stand in another log of the same machine too: each counts
+    /// once.
+    pub fn share(&mut self, file: u32, set: u32) {
+        let file = file as usize;
+        if self.shared.len() <= file {
+            self.shared.resize(file + 1, None);
+        }
+        if let Some(slot) = self.shared.get_mut(file) {
+            *slot = Some(set);
+        }
+    }
+
+    /// Whether a line counts here, and not in another log that holds it too.
+    fn claim(&mut self, at: LineRef, host: u32, time: Option<Time>, pid: u32, message: &[u8]) -> bool {
+        match (self.shared.get(at.file as usize), time) {
+            (Some(Some(set)), Some(time)) => {
+                let pid = (pid != 0).then_some(pid);
+                self.once.claim(*set, self.names.host_of(host).as_bytes(), time.secs(), pid, message)
+            }
+            _ => true,
+        }
     }
 
     /// Takes in one block of input `file`, whose first line has the number `first_line` (from 1). `resolved`, where wanted, gets
@@ -311,7 +340,10 @@ impl Analysis {
             time,
             passed: false,
         };
-        if !wanted || (time.is_some() && !self.filter.time(now)) {
+        if !wanted
+            || (time.is_some() && !self.filter.time(now))
+            || !self.claim(at, host, time, record.pid, message)
+        {
             return out;
         }
         self.ssh_lines += 1;
@@ -563,6 +595,12 @@ impl Analysis {
                 "more user names than are kept apart: later ones are counted as \"(other names)\""
                     .to_owned(),
             );
+        }
+        if self.once.dropped() > 0 {
+            notes.push(format!(
+                "{} lines stand in more than one of these logs and are counted once",
+                self.once.dropped()
+            ));
         }
         if self.suppressed > 0 {
             notes.push(format!(

@@ -27,6 +27,8 @@ pub struct Feed {
     inputs: VecDeque<Input>,
     /// Names in the order of their numbers.
     pub names: Vec<String>,
+    /// Of the inputs whose lines may stand in another one too: number and log.
+    pub shared: Vec<(u32, u32)>,
     zone: Zone,
     /// `--year`
     year: Option<i32>,
@@ -51,6 +53,11 @@ impl Feed {
         Feed {
             total_bytes: expanded.inputs.iter().filter_map(|i| i.size).sum(),
             names: expanded.inputs.iter().map(|i| i.name.clone()).collect(),
+            shared: (0u32..)
+                .zip(&expanded.inputs)
+                .filter(|(_, i)| i.shared)
+                .map(|(n, i)| (n, i.set))
+                .collect(),
             inputs: expanded.inputs.into(),
             zone,
             year,

@@ -26,6 +26,9 @@ pub fn run(args: Args) -> Result<Exit, String> {
     for name in &feed.names {
         analysis.file(name);
     }
+    for (file, set) in &feed.shared {
+        analysis.share(*file, *set);
+    }
     let feed = Mutex::new(feed);
     let printer = Lines {
         format: args.format,

@@ -31,6 +31,9 @@ pub fn run(args: Args) -> Result<Exit, String> {
     for name in &feed.names {
         analysis.file(name);
     }
+    for (file, set) in &feed.shared {
+        analysis.share(*file, *set);
+    }
     let total = feed.total_bytes;
     let feed = Mutex::new(feed);
     let bar = Progress::new(total);

@@ -9,7 +9,7 @@
 use super::journal::{self, is_journal};
 use super::machine;
 use super::open::{self, Opened, Problem};
-use super::rotation::{self, Rotation, rotation};
+use super::rotation::{self, Age, Rotation, rotation};
 use super::unpack::{Stream, Unpacked, unpack};
 use super::{Expanded, Input, Origin};
 use sshwhy_core::line::{LineParser, Years};
@@ -144,7 +144,7 @@ impl Walk {
                 ),
             );
         }
-        self.out.looked_at.extend(looked_at);
+        self.out.looked_at.push(looked_at);
         self.machines = true;
         for path in paths {
             match std::fs::metadata(&path) {
@@ -264,6 +264,9 @@ impl Walk {
         let mut inputs: Vec<Vec<Input>> = Vec::new();
         for (set, mut members) in sets {
             if journals.contains(&set) {
+                if members.iter().all(|m| m.asked) {
+                    self.mention_siblings(&members);
+                }
                 inputs.push(vec![journal_input(set, members)]);
                 continue;
             }
@@ -353,7 +356,10 @@ impl Walk {
         let mut siblings: Vec<String> = entries
             .take(MAX_FILES)
             .filter_map(|e| e.ok()?.file_name().into_string().ok())
-            .filter(|name| rotation(name).base == *base)
+            .filter(|name| {
+                let r = rotation(name);
+                r.base == *base && r.age != Age::Current
+            })
             .filter(|name| {
                 !members
                     .iter()
@@ -483,7 +489,7 @@ fn journal_input(set: u32, members: Vec<Found>) -> Input {
     let metas = || members.iter().filter_map(|m| m.meta.as_ref());
     let name = match members.as_slice() {
         [one] => shown(&one.path),
-        [first, ..] => shown(first.path.parent().unwrap_or(&first.path)),
+        [first, ..] => shown(&first.path.with_file_name("*.journal")),
         [] => String::new(),
     };
     Input {
@@ -748,7 +754,7 @@ mod tests {
         dir.unpacked("j/system.journal", "system.journal.xz");
         dir.unpacked("j/user-1000.journal", "user-1000.journal.xz");
         let both = expand(&args(&dir, &["j/*.journal"]));
-        assert_eq!(names(&both, &dir), ["j"]);
+        assert_eq!(names(&both, &dir), ["j/*.journal"]);
         assert!(matches!(&both.inputs[0].origin, Origin::Journal(paths) if paths.len() == 2));
         assert!(!both.inputs[0].shared);
         let one = expand(&args(&dir, &["j/system.journal"]));
@@ -757,7 +763,10 @@ mod tests {
         dir.write("early.log", b"2026-03-01T00:00:00Z web1 sshd[812]: x\n");
         dir.write("late.log", b"2026-04-01T00:00:00Z web1 sshd[812]: x\n");
         let mixed = expand(&args(&dir, &["late.log", "j/*.journal", "early.log"]));
-        assert_eq!(names(&mixed, &dir), ["early.log", "j", "late.log"]);
+        assert_eq!(
+            names(&mixed, &dir),
+            ["early.log", "j/*.journal", "late.log"]
+        );
         assert!(mixed.inputs.iter().all(|i| i.shared));
         // Without a journal nothing is shared: two hosts' logs are two logs.
         let text = expand(&args(&dir, &["late.log", "early.log"]));
@@ -783,7 +792,11 @@ mod tests {
             ]
         );
         assert!(got.inputs.iter().all(|i| i.shared));
-        assert!(got.looked_at.len() > 5);
+        assert!(
+            got.looked_at[0].contains("not there: secure"),
+            "{:?}",
+            got.looked_at
+        );
         assert!(got.notes[0].contains("a machine's disk"));
         let empty = Scratch::new();
         let got = own(empty.path());

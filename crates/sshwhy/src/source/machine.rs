@@ -30,8 +30,8 @@ const RECORDS: &[&str] = &["wtmp", "btmp"];
 #[derive(Debug, Default)]
 pub struct Found {
     pub paths: Vec<PathBuf>,
-    /// One line for each place: what was there.
-    pub looked_at: Vec<String>,
+    /// What was there and what was not, in one line.
+    pub looked_at: String,
 }
 
 /// Whether a folder is the root of a machine's disk.
@@ -40,48 +40,63 @@ pub fn is_root(folder: &Path) -> bool {
 }
 
 pub fn find(root: &Path) -> Found {
-    let mut found = Found::default();
+    let mut look = Look::default();
     let log = root.join("var/log");
     for name in OWN {
-        let set = rotated(&log.join(name));
-        found.set(&log.join(name), set, "read");
+        look.at(name, rotated(&log.join(name)));
     }
     for name in SHARED {
         let set = rotated(&log.join(name));
         if set.is_empty() || set.iter().rev().take(2).any(|p| holds_sshd(p)) {
-            found.set(&log.join(name), set, "read: holds lines of sshd");
+            look.at(name, set);
         } else {
-            found.looked_at.push(format!(
-                "{}: no lines of sshd in the newest two files, not read",
-                log.join(name).display()
+            look.there.push(format!(
+                "{name} (not read: no line of sshd in the newest two files)"
             ));
         }
     }
     for folder in ["var/log/journal", "run/log/journal"] {
-        let folder = root.join(folder);
         let mut journals = Vec::new();
-        for machine in folders(&folder) {
+        for machine in folders(&root.join(folder)) {
             journals.extend(files(&machine).into_iter().filter(|p| {
                 let name = p.to_string_lossy();
                 name.ends_with(".journal") || name.ends_with(".journal~")
             }));
         }
-        found.set(&folder, journals, "read");
+        look.at(&root.join(folder).to_string_lossy(), journals);
     }
     for name in RECORDS {
-        let set = rotated(&log.join(name));
-        found.set(&log.join(name), set, "read");
+        look.at(name, rotated(&log.join(name)));
     }
-    found
+    let list = |names: &[String]| match names {
+        [] => "nothing".to_owned(),
+        names => names.join(", "),
+    };
+    Found {
+        looked_at: format!(
+            "looked for logs in {}: found {}; not there: {}",
+            log.display(),
+            list(&look.there),
+            list(&look.absent)
+        ),
+        paths: look.paths,
+    }
 }
 
-impl Found {
-    fn set(&mut self, place: &Path, paths: Vec<PathBuf>, what: &str) {
-        self.looked_at.push(match paths.len() {
-            0 => format!("{}: not there", place.display()),
-            1 => format!("{}: {what}", place.display()),
-            n => format!("{}: {n} files, {what}", place.display()),
-        });
+#[derive(Default)]
+struct Look {
+    paths: Vec<PathBuf>,
+    there: Vec<String>,
+    absent: Vec<String>,
+}
+
+impl Look {
+    fn at(&mut self, place: &str, paths: Vec<PathBuf>) {
+        match paths.len() {
+            0 => self.absent.push(place.to_owned()),
+            1 => self.there.push(place.to_owned()),
+            n => self.there.push(format!("{place} ({n} files)")),
+        }
         self.paths.extend(paths);
     }
 }
@@ -196,10 +211,13 @@ mod tests {
                 "var/log/journal/0123/system.journal",
             ]
         );
-        let all = found.looked_at.join("\n");
-        assert!(all.contains("secure: not there"), "{all}");
-        assert!(all.contains("syslog: no lines of sshd"), "{all}");
-        assert!(all.contains("auth.log: 3 files, read"), "{all}");
+        let all = found.looked_at;
+        assert!(all.contains("not there: secure, authlog, "), "{all}");
+        assert!(all.contains("syslog (not read: no line of sshd"), "{all}");
+        assert!(
+            all.contains("found auth.log (3 files), messages (2 files), "),
+            "{all}"
+        );
         assert!(!is_root(&dir.path().join("var")));
     }
 }

@@ -53,9 +53,6 @@ pub struct Block {
 /// What became of an input, when all its blocks were taken.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Unpacked bytes that were read.
-    pub bytes: u64,
-    pub lines: u64,
     /// What could not be read, or only in part.
     pub skipped: Vec<Skipped>,
     /// What was odd and cost nothing that could be read: NULs, another text encoding.
@@ -223,9 +220,8 @@ impl Blocks {
         let mut blocks = Blocks::new(&input.name, file);
         match &input.origin {
             Origin::Stdin => {
+                blocks = Blocks::from_stream(&input.name, file, io::stdin());
                 blocks.live = true;
-                let raw = Arc::clone(&blocks.raw);
-                blocks.start(Box::new(Counted::new(io::stdin(), raw)));
             }
             Origin::File(path) => blocks.start_file(path, patience),
             Origin::Journal(paths) => {
@@ -598,12 +594,7 @@ impl Blocks {
                 lines_read: self.lines,
             })
             .collect();
-        Outcome {
-            bytes,
-            lines: self.lines,
-            skipped,
-            notes,
-        }
+        Outcome { skipped, notes }
     }
 }
 
@@ -631,9 +622,8 @@ mod tests {
             text.extend_from_slice(&block.bytes);
             spare = block.bytes;
         }
-        let outcome = blocks.finish();
-        assert_eq!(outcome.lines, next_line - 1);
-        (text, outcome)
+        assert_eq!(blocks.lines, next_line - 1);
+        (text, blocks.finish())
     }
 
     fn read_bytes(bytes: &[u8]) -> (Vec<u8>, Outcome) {
@@ -682,8 +672,8 @@ mod tests {
             got.extend_from_slice(&block.bytes);
         }
         assert!(got == text);
+        assert_eq!(blocks.lines, 60_000);
         let outcome = blocks.finish();
-        assert_eq!((outcome.lines, outcome.bytes), (60_000, text.len() as u64));
         assert!(outcome.skipped.is_empty() && outcome.notes.is_empty());
     }
 
@@ -704,7 +694,6 @@ mod tests {
             let (got, outcome) = read_bytes(&pack(&both));
             assert!(got == both, "{name}");
             assert!(outcome.skipped.is_empty(), "{name}: {:?}", outcome.skipped);
-            assert_eq!(outcome.bytes, both.len() as u64, "{name}");
             let (got, outcome) = read_bytes(&[pack(&a), pack(&b)].concat());
             assert!(
                 got == both,
@@ -837,7 +826,7 @@ mod tests {
         ]
         .concat();
         assert!(text == want, "{} {}", text.len(), want.len());
-        assert_eq!(outcome.lines, 2005);
+        assert_eq!(outcome.skipped[0].lines_read, 2005);
         assert!(
             outcome.skipped[0].what.starts_with("3 lines longer"),
             "{:?}",
@@ -891,8 +880,8 @@ mod tests {
         assert_eq!(lengths, [7, MAX_LINE + 1, 6]);
         assert!(blocks.carry.capacity() <= 2 * BLOCK);
         let outcome = blocks.finish();
-        assert_eq!(outcome.bytes, (1 << 30) + 14);
         assert_eq!(outcome.skipped.len(), 1);
+        assert_eq!(outcome.skipped[0].bytes_read, (1 << 30) + 14);
     }
 
     #[test]

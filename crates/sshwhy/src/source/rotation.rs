@@ -27,6 +27,19 @@ pub struct Rotation {
 const PACKED: &[&str] = &[".gz", ".xz", ".zst", ".zstd", ".bz2", ".lz4", ".lzma", ".Z"];
 
 pub fn rotation(name: &str) -> Rotation {
+    // systemd: system@SEQUENCE-NUMBER-TIME.journal, and .journal~ after a crash. They are ordered by what stands in them.
+    if let Some(stem) = name
+        .strip_suffix('~')
+        .unwrap_or(name)
+        .strip_suffix(".journal")
+        && let Some((user, _)) = stem.split_once('@')
+    {
+        return Rotation {
+            base: format!("{user}.journal"),
+            age: Age::Old,
+            packed: false,
+        };
+    }
     let mut stem = name;
     let mut packed = false;
     for ending in PACKED {
@@ -196,6 +209,19 @@ mod tests {
             ("auth.1.log.gz", "auth.log", Age::Numbered(1), true),
             ("messages.old", "messages", Age::Old, false),
             ("auth.log.gz", "auth.log", Age::Current, true),
+            (
+                "system@0123-01-0006.journal",
+                "system.journal",
+                Age::Old,
+                false,
+            ),
+            (
+                "user-1000@0006-0f.journal~",
+                "user-1000.journal",
+                Age::Old,
+                false,
+            ),
+            ("system.journal", "system.journal", Age::Current, false),
             // Near misses.
             ("web-10", "web-10", Age::Current, false),
             ("host1.2026", "host1.2026", Age::Current, false),
