@@ -321,9 +321,7 @@ impl<'z> LineParser<'z> {
             repeats_last: false,
             rewritten: false,
         };
-        if program != Program::Other {
-            unwrap_message(&mut line);
-        }
+        unwrap_message(&mut line);
         Some(line)
     }
 
@@ -821,6 +819,9 @@ fn dropbear_prefix(text: &[u8]) -> Option<(u32, Cursor<'_>)> {
 
 /// Takes what wraps the message itself off: Solaris' `[ID …]`, repeats, a kernel time that a relay put in.
 fn unwrap_message(line: &mut Line<'_>) {
+    if line.program == Program::Other {
+        return;
+    }
     let mut message = line.message;
     // `Server listening …` with two spaces in some relays.
     while message.first() == Some(&b' ') && line.program != Program::Bare {
