@@ -116,6 +116,8 @@ pub struct Analysis {
     ssh_lines: u64,
     unknown: u64,
     last_time: i64,
+    /// The hour that is being read a second time.
+    second_hour: Option<i64>,
     done: Vec<Session>,
     suppressed: u64,
     previous: Option<(Record, AddrId, UserId, u32, Role)>,
@@ -163,6 +165,7 @@ impl Analysis {
             ssh_lines: 0,
             unknown: 0,
             last_time: NO_TIME,
+            second_hour: None,
             done: Vec::new(),
             suppressed: 0,
             previous: None,
@@ -199,11 +202,24 @@ impl Analysis {
     }
 
     /// Whether a line counts here, and not in another log that holds it too.
-    fn claim(&mut self, at: LineRef, host: u32, time: Option<Time>, pid: u32, message: &[u8]) -> bool {
+    fn claim(
+        &mut self,
+        at: LineRef,
+        host: u32,
+        time: Option<Time>,
+        pid: u32,
+        message: &[u8],
+    ) -> bool {
         match (self.shared.get(at.file as usize), time) {
             (Some(Some(set)), Some(time)) => {
                 let pid = (pid != 0).then_some(pid);
-                self.once.claim(*set, self.names.host_of(host).as_bytes(), time.secs(), pid, message)
+                self.once.claim(
+                    *set,
+                    self.names.host_of(host).as_bytes(),
+                    time.secs(),
+                    pid,
+                    message,
+                )
             }
             _ => true,
         }
@@ -314,12 +330,14 @@ impl Analysis {
         } else {
             self.previous = Some((record, addr, user, host, role));
         }
-        // In the hour that exists twice the later reading is right once clocks went back.
-        if record.is(flag::TWICE)
-            && self.last_time != NO_TIME
-            && record.time + 30 * MINUTE < self.last_time
-        {
-            record.time += HOUR;
+        // The hour that exists twice: the later reading is right from where the file steps back in it.
+        if record.is(flag::TWICE) {
+            let hour = record.time.div_euclid(HOUR);
+            let back = self.last_time != NO_TIME && record.time + 30 * MINUTE < self.last_time;
+            if self.second_hour == Some(hour) || back {
+                self.second_hour = Some(hour);
+                record.time += HOUR;
+            }
         }
         let time = record.time();
         if let Some(t) = time {

@@ -459,7 +459,11 @@ impl<'z> LineParser<'z> {
             return line;
         }
         let after_stamp = cur.rest();
-        if tag(after_stamp, &mut line) {
+        if tag(
+            after_stamp,
+            stamped.is_some() || line.priority.is_some(),
+            &mut line,
+        ) {
             unwrap_message(&mut line);
             return line;
         }
@@ -479,7 +483,7 @@ impl<'z> LineParser<'z> {
             if let Some(stamp) = inner_stamp {
                 line.time = stamp.time.or(line.time);
                 line.twice = stamp.twice;
-                if tag(probe.rest(), &mut line) {
+                if tag(probe.rest(), true, &mut line) {
                     unwrap_message(&mut line);
                     return line;
                 }
@@ -674,15 +678,15 @@ fn zoned(civil: Civil, offset: i32) -> Stamp {
 }
 
 /// Finds `ident[pid]: ` or `ident: ` behind at most three words (host, `facility.level`, `<auth.info>`).
-fn tag<'a>(text: &'a [u8], line: &mut Line<'a>) -> bool {
+fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> bool {
     let mut rest = text;
     let mut host: &[u8] = &[];
     for position in 0..4 {
         let word_end = memchr(b' ', rest).unwrap_or(rest.len());
         let word = rest.get(..word_end).unwrap_or_default();
         if let Some((ident, pid)) = ident_of(word) {
-            // A bare `name: ` counts as a tag only where a host stands before it or we know the name; otherwise it is the
-            // message's own first word (`error: …`).
+            // A bare `name: ` counts as a tag only behind a time and a host, or where we know the name; otherwise it is the
+            // message's own word (`error: …`, `Starting session: …`).
             let program = Program::of(ident);
             let level = matches!(
                 ident,
@@ -691,7 +695,7 @@ fn tag<'a>(text: &'a [u8], line: &mut Line<'a>) -> bool {
             if !level
                 && (pid.is_some()
                     || program != Program::Other
-                    || (position > 0 && !host.is_empty()))
+                    || (stamped && position > 0 && !host.is_empty()))
             {
                 line.host = host;
                 line.ident = ident;
@@ -1750,6 +1754,12 @@ mod tests {
 
     #[test]
     fn level_words_are_no_program() {
+        for raw in [
+            "Starting session: shell on pts/0 for ann from 192.0.2.7 port 50122 id 0",
+            "Close session: user ann from 192.0.2.7 port 50122 id 0",
+        ] {
+            assert_eq!(parse(raw).2, "Bare", "{raw}");
+        }
         let got = parse("error: PAM: Authentication failure for ann from 192.0.2.7");
         assert_eq!(
             (got.2.as_str(), got.5.as_str()),

@@ -4,9 +4,9 @@
 //! `SW6…` tcp wrappers and the platform), `SW7…` client-side messages, `SW8…` keywords (`SW85…` lints of configurations), `SW9…` algorithms.
 
 pub mod causes;
-pub mod facts;
 pub mod client_messages;
 pub mod detectors;
+pub mod facts;
 pub mod keywords;
 pub mod lints;
 pub mod messages;

@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
     notes.extend(year_note);
     let partial = !skipped.is_empty();
     let report = analysis.finish(skipped, notes);
-    if report.input.lines == 0 && partial && report.input.files.is_empty() {
+    if report.input.lines == 0 && partial {
         return Err(nothing_read(&report));
     }
     let text = match args.format {

@@ -53,7 +53,10 @@ pub const ROWS: &[Message] = &[
         hostile: Hostile::No,
         cause: "",
         meaning: "wtmp holds a start or a shutdown of the machine.",
-        texts: &[Text::any("boot record: kernel {text?}"), Text::any("shutdown record: kernel {text?}")],
+        texts: &[
+            Text::any("boot record: kernel {text?}"),
+            Text::any("shutdown record: kernel {text?}"),
+        ],
         example: "boot record: kernel 6.1.0-40-amd64",
         near_miss: "boot record kernel 6.1.0-40-amd64",
     },
