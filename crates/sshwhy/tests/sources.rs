@@ -1,5 +1,7 @@
 //! The program reads what it can of any mixture of good and bad input, names the rest, and says so with its exit code.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -74,7 +74,7 @@ const PAGE: u64 = 32 * 1024;
 const PAGES: usize = 64;
 
 /// How many values are remembered by their offset. Values longer than [`SHORT`] are not.
-const CACHED: usize = 32 * 1024;
+const CACHED: usize = 8 * 1024;
 const SHORT: usize = 256;
 
 /// A packed value of more bytes than this is not unpacked.
