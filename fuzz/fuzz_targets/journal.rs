@@ -3,11 +3,13 @@
 use libfuzzer_sys::fuzz_target;
 use sshwhy_core::transcode::journal::{Compression, Journal, Unpack};
 
-struct Refuses;
+/// Stands in for every compression, so that packed values are reached too.
+struct Reverse;
 
-impl Unpack for Refuses {
-    fn unpack(&mut self, _: Compression, _: &[u8], _: usize, _: &mut Vec<u8>) -> bool {
-        false
+impl Unpack for Reverse {
+    fn unpack(&mut self, _: Compression, input: &[u8], limit: usize, out: &mut Vec<u8>) -> bool {
+        out.extend(input.iter().rev().take(limit));
+        !input.is_empty()
     }
 }
 
@@ -17,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     let mut entries = 0u64;
     while journal.peek().is_some() {
         out.clear();
-        if journal.line(&mut Refuses, &mut out) {
+        if journal.line(&mut Reverse, &mut out) {
             assert_eq!(out.iter().filter(|b| **b == b'\n').count(), usize::from(!out.is_empty()));
         }
         entries += 1;
