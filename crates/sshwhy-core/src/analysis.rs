@@ -436,7 +436,7 @@ impl Analysis {
             repeat: record.repeat.max(1),
             message,
         };
-        self.detectors.line(&fact);
+        self.detectors.line(&fact, &self.names);
         if role == Role::Dropped {
             self.totals.dropped += u64::from(fact.repeat);
             self.hour_of(now).other += 1;
@@ -490,7 +490,7 @@ impl Analysis {
             t.exists = true;
         }
         if let Some(s) = slot.and_then(|s| self.sessions.get(s)) {
-            self.detectors.accepted(s, fact.message);
+            self.detectors.accepted(s, fact.message, &self.names);
         }
         if self.logins.len() >= MAX_LOGINS {
             self.logins_cut += 1;
@@ -537,7 +537,7 @@ impl Analysis {
         if self.filter.names() && !self.passes(s.addr, s.user) {
             return;
         }
-        self.detectors.ended(s);
+        self.detectors.ended(s, &self.names);
         self.totals.connections += 1;
         let failed = u64::from(s.attempts_failed());
         self.totals.failures += failed;

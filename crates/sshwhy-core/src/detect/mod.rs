@@ -2,11 +2,50 @@
 //!
 //! [`Detectors`] hears of every line about SSH as a [`Fact`], of every accepted login and of every session that is over, in the
 //! order of the log; at the end it turns what it counted into findings. It never sees text except to quote it as evidence.
+//!
+//! Two halves: while the log is read everything is only counted ([`ledger`] by address, the rest by what is rare), in the order
+//! of time ([`order`]); afterwards [`standing`] says whose failures are a person's or a job's, each `judge` accuses, and each
+//! `findings` writes, in that order, so that no finding contradicts another.
 
+mod blind;
+mod case;
+mod distributed;
+mod flood;
+mod forgery;
+mod guessing;
+mod kinds;
+mod ledger;
+mod logins;
+mod monitor;
+mod order;
+mod probing;
+mod quotes;
+mod schedule;
+mod settings;
+mod standing;
+mod success;
+mod trouble;
+mod words;
+
+pub use settings::{SettingError, Settings};
+
+use self::blind::Sight;
+use self::case::Case;
+use self::flood::Flood;
+use self::forgery::{Forgers, Imitation};
+use self::kinds::Kind;
+use self::ledger::{Event, Ledger, What};
+use self::logins::Logins;
+use self::monitor::Beats;
+use self::order::Order;
+use self::quotes::Quotes;
+use self::success::Successes;
+use self::trouble::Troubles;
+use crate::event::{Row, catalog};
 use crate::finding::Finding;
 use crate::names::{AddrId, HostId, Names, UserId};
-use crate::scan::flag;
-use crate::session::{LineRef, Role, Session};
+use crate::scan::{NONE, UNKNOWN, flag};
+use crate::session::{End, LineRef, Role, Session};
 use crate::time::{Time, Zone};
 
 /// One line about SSH, joined to its session.
@@ -62,26 +101,351 @@ impl Context<'_> {
 }
 
 /// All detectors over one run.
-#[derive(Debug, Default)]
-pub struct Detectors {}
+#[derive(Debug)]
+pub struct Detectors {
+    on: bool,
+    settings: Settings,
+    /// By row of the catalogue.
+    kinds: Vec<Kind>,
+    ledger: Ledger,
+    order: Order<Event>,
+    due: Vec<(Time, Event)>,
+    quotes: Quotes,
+    beats: Beats,
+    flood: Flood,
+    forgers: Forgers,
+    logins: Logins,
+    successes: Successes,
+    troubles: Troubles,
+    sight: Sight,
+    /// By user: sshd called the name invalid.
+    invalid: Vec<bool>,
+}
+
+impl Default for Detectors {
+    fn default() -> Detectors {
+        Detectors::new(Settings::default())
+    }
+}
 
 impl Detectors {
+    pub fn new(settings: Settings) -> Detectors {
+        Detectors {
+            on: true,
+            kinds: catalog().rows().iter().map(|m| Kind::of(m)).collect(),
+            ledger: Ledger::new(&settings),
+            order: Order::default(),
+            due: Vec::new(),
+            quotes: Quotes::default(),
+            beats: Beats::default(),
+            flood: Flood::default(),
+            forgers: Forgers::default(),
+            logins: Logins::default(),
+            successes: Successes::default(),
+            troubles: Troubles::default(),
+            sight: Sight::default(),
+            invalid: Vec::new(),
+            settings,
+        }
+    }
+
     /// Hears everything and finds nothing: for callers that want lines only.
     pub fn off() -> Detectors {
-        Detectors::default()
+        Detectors {
+            on: false,
+            ..Detectors::default()
+        }
+    }
+
+    fn kind(&self, row: Row) -> Kind {
+        self.kinds
+            .get(usize::from(row))
+            .copied()
+            .unwrap_or(Kind::Plain)
     }
 
     /// Every line about SSH.
-    pub fn line(&mut self, _fact: &Fact<'_>) {}
+    pub fn line(&mut self, fact: &Fact<'_>, names: &Names) {
+        if !self.on {
+            return;
+        }
+        let kind = self.kind(fact.row);
+        self.sight.line(fact, kind, &mut self.quotes);
+        if self.successes.listening() {
+            self.successes.line(fact, kind, &mut self.quotes);
+        }
+        match fact.role {
+            Role::Accepted
+            | Role::Connection
+            | Role::SessionClosed
+            | Role::LoggedOut
+            | Role::FailedPam => return,
+            Role::Other => {
+                if kind == Kind::ClientText && fact.addr != NONE {
+                    self.forgers.text(fact, &mut self.quotes);
+                }
+                return;
+            }
+            Role::Dropped => {
+                if fact.addr != NONE {
+                    self.ledger.touch(fact.addr, fact.host, fact.time, names);
+                }
+                self.flood.line(fact, kind, &mut self.quotes);
+                return;
+            }
+            _ => {}
+        }
+        if matches!(kind, Kind::Fault | Kind::Denied)
+            || (fact.addr == NONE && fact.role == Role::Probe)
+        {
+            self.troubles.hold(fact);
+        }
+        if kind == Kind::NotSsh && fact.addr != NONE {
+            self.forgers.text(fact, &mut self.quotes);
+        }
+        let how = self.forgers.user(fact.user, names);
+        if how != Imitation::No {
+            self.forgers.line(fact, how, &mut self.quotes);
+        }
+        // PAM's side of an attempt says less than sshd's.
+        if fact.message.starts_with(b"pam_") && kind == Kind::Plain {
+            return;
+        }
+        if let Some(source) = self.ledger.source(fact.addr)
+            && source.bad_lines < 7
+        {
+            // The first two, and one that shows how it went on.
+            source.bad_lines += 1;
+            let place = match source.bad_lines {
+                1 => 0,
+                2 => 1,
+                7 => 2,
+                _ => return,
+            };
+            if let Some(place) = source.quotes.get_mut(place) {
+                *place = self.quotes.keep(fact.time, fact.at, fact.message);
+            }
+        }
+    }
 
     /// A login was accepted; the session goes on.
-    pub fn accepted(&mut self, _session: &Session, _message: &[u8]) {}
+    pub fn accepted(&mut self, s: &Session, message: &[u8], names: &Names) {
+        let Some((time, at)) = s.accepted.filter(|_| self.on) else {
+            return;
+        };
+        let quote = self.logins.accepted(
+            s,
+            (time, at),
+            message,
+            names,
+            &self.settings,
+            &mut self.quotes,
+        );
+        if !s.has_addr() {
+            return;
+        }
+        self.successes.let_in(s, time, &self.ledger);
+        if s.failures > 0 {
+            let failed = Event {
+                n: s.failures,
+                first: s.fail_first,
+                said: true,
+                ..event(s, What::Failed, s.fail_last.min(time))
+            };
+            self.push(failed, names);
+        }
+        let accepted = Event {
+            quote,
+            first: time,
+            ..event(s, What::Accepted, time)
+        };
+        self.push(accepted, names);
+    }
 
     /// A session is over (also one that was accepted).
-    pub fn ended(&mut self, _session: &Session) {}
+    pub fn ended(&mut self, s: &Session, names: &Names) {
+        if !self.on || !s.has_addr() {
+            return;
+        }
+        if let Some((time, _)) = s.accepted {
+            self.successes.ended(s);
+            let ended = Event {
+                first: time,
+                closed: s.end == End::Closed,
+                ..event(s, What::Ended, s.last)
+            };
+            self.push(ended, names);
+            return;
+        }
+        if s.logged_in {
+            // The log begins after its login.
+            return;
+        }
+        let failures = s.attempts_failed();
+        let row = s.symptom.unwrap_or(UNKNOWN);
+        let kind = self.kind(row);
+        let mut e = event(s, What::Gone, s.last);
+        e.row = row;
+        e.timed_out = s.timed_out;
+        e.invalid = s.invalid_user && !s.not_allowed;
+        e.refused = kind == Kind::Denied;
+        if e.invalid && s.has_user() {
+            let i = s.user as usize;
+            if i >= self.invalid.len() {
+                self.invalid.resize(i + 1, false);
+            }
+            if let Some(place) = self.invalid.get_mut(i) {
+                *place = true;
+            }
+        }
+        let said = s.failures.max(s.pam_failures).max(s.dialogue_failures) > 0;
+        if kind == Kind::Fault && s.failures == 0 {
+            e.what = What::Faulty;
+        } else if failures > 0 {
+            e.what = What::Failed;
+            e.n = failures;
+            e.said = said;
+            if s.failures > 0 {
+                e.first = s.fail_first;
+                e.time = s.fail_last;
+            }
+        } else if s.probed {
+            e.what = What::Probed;
+            match s.probe.map(|row| self.kind(row)) {
+                Some(Kind::Mismatch(bit)) => e.mismatch = bit,
+                _ => e.not_ssh = true,
+            }
+        } else if s.timed_out {
+            e.what = What::TimedOut;
+        }
+        if trouble::concerns(&e, kind) {
+            if self.troubles.wants_quote(s.addr, s.user) {
+                e.quote = self.troubles.quote(s.host, s.pid, &mut self.quotes);
+            }
+        } else if e.what == What::Probed {
+            // Its first line had no address when it was read.
+            let quote = self.troubles.quote(s.host, s.pid, &mut self.quotes);
+            if let Some(source) = self.ledger.source(s.addr)
+                && let Some(place) = source.quotes.get_mut(2)
+                && *place == NONE
+            {
+                *place = quote;
+            }
+        }
+        let how = self.forgers.user(s.user, names);
+        if how != Imitation::No {
+            self.forgers.connection(s.addr, s.user, how, s.first);
+        }
+        self.push(e, names);
+    }
+
+    fn push(&mut self, e: Event, names: &Names) {
+        let mut due = std::mem::take(&mut self.due);
+        self.order.push(e.time, e, &mut due);
+        self.take(&mut due, names);
+        self.due = due;
+    }
+
+    /// Takes in what is in the order of time now.
+    fn take(&mut self, due: &mut Vec<(Time, Event)>, names: &Names) {
+        for (_, e) in due.drain(..) {
+            let kind = self.kind(e.row);
+            if matches!(e.what, What::Gone | What::TimedOut) {
+                self.beats
+                    .check(e.addr, e.host, e.time, self.settings.monitor_jitter);
+            }
+            if trouble::concerns(&e, kind) {
+                self.troubles.refused(&e, kind);
+            }
+            let login = self.ledger.take(&e, names);
+            match e.what {
+                What::Accepted => {
+                    self.troubles.accepted(&e);
+                    if let Some(login) = login {
+                        self.successes
+                            .accepted(&e, login, &self.ledger, &self.settings);
+                    }
+                }
+                What::Ended => self.successes.over(&e),
+                _ => {}
+            }
+        }
+    }
 
     /// What it all amounts to.
-    pub fn finish(self, _context: &Context<'_>) -> Vec<Finding> {
-        Vec::new()
+    pub fn finish(mut self, context: &Context<'_>) -> Vec<Finding> {
+        if !self.on {
+            return Vec::new();
+        }
+        let mut due = std::mem::take(&mut self.due);
+        self.order.release(&mut due);
+        self.take(&mut due, context.names);
+        let addrs = self.ledger.sources.len();
+        for user in self.logins.users() {
+            if let Some(place) = self.invalid.get_mut(user as usize) {
+                *place = false;
+            }
+        }
+        let mut case = Case {
+            settings: &self.settings,
+            context,
+            ledger: &self.ledger,
+            quotes: &self.quotes,
+            beats: &self.beats,
+            flood: &self.flood,
+            forgers: &self.forgers,
+            logins: &self.logins,
+            successes: &self.successes,
+            troubles: &self.troubles,
+            nonexistent: &self.invalid,
+            standing: vec![Default::default(); addrs],
+            hostile: vec![false; addrs],
+            front: None,
+        };
+        standing::judge(&mut case);
+        probing::judge(&mut case);
+        forgery::judge(&mut case);
+        let nets = guessing::judge_nets(&mut case);
+        success::judge_nets(&mut case, &nets);
+        flood::judge(&mut case);
+        let campaigns = distributed::judge(&mut case);
+        let mut out = Vec::new();
+        success::findings(&case, &mut out);
+        guessing::findings(&case, &nets, &mut out);
+        distributed::findings(&case, &campaigns, &mut out);
+        probing::findings(&case, &mut out);
+        forgery::findings(&case, &mut out);
+        flood::findings(&case, &mut out);
+        monitor::findings(&case, &mut out);
+        schedule::findings(&case, &mut out);
+        trouble::findings(&case, &mut out);
+        logins::findings(&case, &mut out);
+        blind::findings(&case, &self.sight, &mut out);
+        for f in &mut out {
+            f.confidence = (f.confidence * 100.0).round() / 100.0;
+        }
+        out
+    }
+}
+
+/// What a session says of itself.
+fn event(s: &Session, what: What, time: Time) -> Event {
+    Event {
+        what,
+        first: time,
+        time,
+        addr: s.addr,
+        user: s.user,
+        host: s.host,
+        n: 0,
+        invalid: false,
+        said: false,
+        timed_out: false,
+        refused: false,
+        closed: false,
+        not_ssh: false,
+        mismatch: 0,
+        row: UNKNOWN,
+        quote: NONE,
     }
 }

@@ -1,0 +1,224 @@
+//! `blind`: reasons to think that the log would not show an attack. Each needs a sign in the log; silence alone is none.
+
+use super::Fact;
+use super::case::Case;
+use super::kinds::Kind;
+use super::quotes::{QuoteId, Quotes};
+use super::words;
+use crate::finding::{Finding, Severity};
+use crate::names::HostId;
+use crate::scan::{UNKNOWN, flag};
+use crate::session::Role;
+use crate::time::{HOUR, Time, human_span};
+
+/// Hosts whose stretches of silence are followed.
+const MAX_HOSTS: usize = 4_096;
+/// A share of unknown lines says nothing of a few.
+const ENOUGH_LINES: u64 = 200;
+
+#[derive(Clone, Copy, Debug)]
+struct Pulse {
+    first: Time,
+    last: Time,
+    hour: i64,
+    /// Hours with a line.
+    hours: u32,
+    gap: i64,
+    gap_from: Time,
+}
+
+#[derive(Debug, Default)]
+pub struct Sight {
+    pulses: Vec<Option<Pulse>>,
+    lines: u64,
+    unknown: u64,
+    accepted: u64,
+    failed: u64,
+    pam_opened: u64,
+    pam_quotes: Vec<QuoteId>,
+    suppressed: u64,
+    suppressed_quotes: Vec<QuoteId>,
+    unknown_quotes: Vec<QuoteId>,
+}
+
+impl Sight {
+    pub fn line(&mut self, fact: &Fact<'_>, kind: Kind, quotes: &mut Quotes) {
+        let i = fact.host as usize;
+        if i < MAX_HOSTS {
+            if i >= self.pulses.len() {
+                self.pulses.resize(i + 1, None);
+            }
+            if let Some(place) = self.pulses.get_mut(i) {
+                beat(place, fact.time);
+            }
+        }
+        if fact.flags & flag::DAEMON == 0 {
+            if kind == Kind::Suppressed {
+                self.suppressed += 1;
+                if self.suppressed_quotes.len() < 4 {
+                    self.suppressed_quotes.push(quotes.keep_always(
+                        fact.time,
+                        fact.at,
+                        fact.message,
+                    ));
+                }
+            }
+            return;
+        }
+        self.lines += 1;
+        if fact.row == UNKNOWN {
+            self.unknown += 1;
+            if self.unknown_quotes.len() < 4 {
+                self.unknown_quotes
+                    .push(quotes.keep(fact.time, fact.at, fact.message));
+            }
+            return;
+        }
+        match fact.role {
+            Role::Accepted => self.accepted += 1,
+            Role::Failed | Role::FailedKey | Role::Closed | Role::LoggedOut => self.failed += 1,
+            _ if kind == Kind::PamOpened => {
+                self.pam_opened += 1;
+                if self.pam_quotes.len() < 3 {
+                    self.pam_quotes
+                        .push(quotes.keep_always(fact.time, fact.at, fact.message));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn beat(place: &mut Option<Pulse>, time: Time) {
+    let Some(p) = place else {
+        *place = Some(Pulse {
+            first: time,
+            last: time,
+            hour: time.0.div_euclid(HOUR),
+            hours: 1,
+            gap: 0,
+            gap_from: time,
+        });
+        return;
+    };
+    if time.0 - p.last.0 > p.gap {
+        p.gap = time.0 - p.last.0;
+        p.gap_from = p.last;
+    }
+    if time > p.last {
+        p.last = time;
+        let start = p.hour.saturating_mul(HOUR);
+        if time.0 >= start.saturating_add(HOUR) {
+            p.hour = time.0.div_euclid(HOUR);
+            p.hours += 1;
+        }
+    }
+}
+
+pub fn findings(case: &Case<'_>, sight: &Sight, out: &mut Vec<Finding>) {
+    if sight.suppressed > 0 {
+        let mut f = words::finding("blind", case.subjects(&[], &[]));
+        f.headline = format!(
+            "the log lost lines: {} that messages were dropped over a rate limit",
+            words::count(sight.suppressed, "line says", "lines say")
+        );
+        // Its writer says so.
+        f.confidence = 0.98;
+        f.count = sight.suppressed;
+        f.notes
+            .push("every count here is a lower bound; floods are what such limits cut".to_owned());
+        f.evidence = case.evidence(&sight.suppressed_quotes);
+        out.push(f);
+    }
+    if sight.pam_opened > u64::from(case.settings.blind_sessions)
+        && sight.accepted == 0
+        && sight.failed == 0
+    {
+        let mut f = words::finding("blind", case.subjects(&[], &[]));
+        f.headline = format!(
+            "sshd's own lines are missing: {} opened, and not one line says who logged in from where",
+            words::count(sight.pam_opened, "session was", "sessions were")
+        );
+        // PAM writes whatever LogLevel says; the other reason would be a filter on the way.
+        f.confidence = 0.9;
+        f.count = sight.pam_opened;
+        f.notes.push(
+            "LogLevel is below INFO (QUIET, FATAL or ERROR), or a filter kept only PAM's lines"
+                .to_owned(),
+        );
+        f.evidence = case.evidence(&sight.pam_quotes);
+        out.push(f);
+    }
+    if sight.lines >= ENOUGH_LINES
+        && sight.unknown * 100 > sight.lines * u64::from(case.settings.blind_unknown)
+    {
+        let mut f = words::finding("blind", case.subjects(&[], &[]));
+        f.headline = format!(
+            "{} % of sshd's lines are in words that are not known here",
+            sight.unknown * 100 / sight.lines
+        );
+        // What they would have said is exactly what is not known.
+        f.confidence = 0.8;
+        f.count = sight.unknown;
+        f.remedy.clear();
+        f.notes.push("a patched sshd, another language or a rewriting log shipper: attacks among these lines are not seen".to_owned());
+        f.evidence = case.evidence(&sight.unknown_quotes);
+        out.push(f);
+    }
+    for (host, pulse) in sight.pulses.iter().enumerate() {
+        if let Some(f) = pulse.as_ref().and_then(|p| gap(case, host as HostId, p)) {
+            out.push(f);
+        }
+    }
+    if let Some(addr) = case.front {
+        let mut f = words::finding("blind", case.subjects(&[addr], &[]));
+        f.headline = format!(
+            "everybody seems to come from {}: real addresses are hidden behind it",
+            case.addr(addr)
+        );
+        // Guesses and real logins from one inside address, and nobody from anywhere else: hard to explain otherwise.
+        f.confidence = 0.85;
+        if let Some(s) = case.source(addr) {
+            f.count = u64::from(s.guess.fails);
+            f.first = Some(s.first);
+            f.last = Some(s.last);
+            f.evidence = case.evidence(&s.quotes);
+        }
+        f.remedy.clear();
+        f.notes.push("a proxy, a container's gateway or NAT: let it pass the client's address on, or read its own log; blocking it blocks everybody".to_owned());
+        out.push(f);
+    }
+}
+
+/// A long silence in a log that is otherwise never silent.
+fn gap(case: &Case<'_>, host: HostId, p: &Pulse) -> Option<Finding> {
+    let span = p.last.0 - p.first.0;
+    if p.gap <= i64::from(case.settings.blind_gap) * HOUR || span < 48 * HOUR {
+        return None;
+    }
+    let rest = ((span - p.gap) / HOUR).max(1);
+    // Nine of ten hours have a line: nights and weekends do not make it silent.
+    if rest < 24 || i64::from(p.hours) * 10 < rest * 9 {
+        return None;
+    }
+    let mut f = words::finding("blind", case.subjects(&[], &[]));
+    let name = case.context.names.host_of(host);
+    if !name.is_empty() {
+        f.subjects.hosts.push(name.to_owned());
+    }
+    let end = Time(p.gap_from.0.saturating_add(p.gap));
+    f.headline = format!(
+        "nothing was logged from {} for {}, where otherwise hardly an hour is without a line",
+        words::moment(p.gap_from, case.context),
+        human_span(p.gap)
+    );
+    f.first = Some(p.gap_from);
+    f.last = Some(end);
+    f.count = 1;
+    f.severity = Severity::Low;
+    // The machine may simply have been off, or a file of the rotation is not here.
+    f.confidence = 0.6;
+    f.remedy.clear();
+    f.notes.push("the machine was off, a file of the rotation is missing, logging stood still, or somebody cut it: `last -x` shows reboots".to_owned());
+    Some(f)
+}

@@ -1,0 +1,85 @@
+//! `protocol-scan`: connections that do not speak SSH, or that only ask what we speak.
+
+use super::case::Case;
+use super::ledger::Source;
+use super::words;
+use crate::finding::Finding;
+use crate::names::AddrId;
+use crate::time::SECOND;
+
+/// Whether a source scans. One kind of algorithm missing again and again is an outdated client, unless it comes in a burst.
+fn scans(case: &Case<'_>, source: &Source) -> bool {
+    if source.probes <= case.settings.probe_probes || case.accepts(source) > 0 {
+        return false;
+    }
+    let burst = source.probes >= 6
+        && !source.private()
+        && source.last.0 - source.first.0 <= i64::from(source.probes) * 10 * SECOND;
+    source.not_ssh > 0 || source.mismatch.count_ones() >= 2 || burst
+}
+
+pub fn judge(case: &mut Case<'_>) {
+    for addr in 0..case.ledger.sources.len() as AddrId {
+        if case
+            .ledger
+            .sources
+            .get(addr as usize)
+            .is_some_and(|s| scans(case, s))
+        {
+            case.accuse(addr);
+        }
+    }
+}
+
+pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
+    for (addr, source) in case.ledger.sources.iter().enumerate() {
+        if !scans(case, source) {
+            continue;
+        }
+        let addr = addr as AddrId;
+        let mut f = words::finding("protocol-scan", case.subjects(&[addr], &[]));
+        let mut what: Vec<&str> = Vec::new();
+        if source.not_ssh > 0 {
+            what.push("sent what is no SSH");
+        }
+        if source.mismatch != 0 {
+            what.push("tried algorithms that nobody uses any more");
+        }
+        f.headline = format!(
+            "{} {} in {} {}: a scanner",
+            case.addr(addr),
+            what.join(" and "),
+            words::count(u64::from(source.probes), "connection", "connections"),
+            words::within(source.first, source.last),
+        );
+        f.first = Some(source.first);
+        f.last = Some(source.last);
+        f.count = u64::from(source.probes);
+        // Many and of several kinds: a scanner. Few of one kind: a misdirected program, an old client.
+        let kinds = source.mismatch.count_ones() + u32::from(source.not_ssh > 0);
+        f.confidence = match (kinds, source.probes) {
+            (2.., 5..) => 0.95,
+            (2.., _) => 0.88,
+            (_, 10..) => 0.85,
+            _ => 0.7,
+        };
+        if source.gone > 0 {
+            f.notes.push(format!(
+                "{} without a word",
+                words::count(
+                    u64::from(source.gone),
+                    "more connection",
+                    "more connections"
+                )
+            ));
+        }
+        if source.guess.fails > 0 {
+            f.notes.push(format!(
+                "it also failed to log in {}",
+                words::count(u64::from(source.guess.fails), "time", "times")
+            ));
+        }
+        f.evidence = case.evidence(&source.quotes);
+        out.push(f);
+    }
+}

@@ -1,0 +1,163 @@
+//! Whose failures are a person's or a job's, and whose are guesses: decided before anybody is accused.
+//!
+//! The question is always the same: do the failures belong to users who also get in from there? A guesser's successes come after
+//! its failures and end them; a job's and an office's failures and successes cross.
+
+use super::case::{Case, Standing};
+use super::ledger::{Guess, Source, fired};
+use super::schedule;
+use crate::names::AddrId;
+
+/// What the failures of a source look like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shape {
+    /// Too many in a minute.
+    pub fast: bool,
+    /// Too many in a day or a week.
+    pub slow: bool,
+    /// Many users, few tries each.
+    pub spray: bool,
+    /// Many names that do not exist, few tries each.
+    pub scan: bool,
+}
+
+impl Shape {
+    pub fn any(self) -> bool {
+        self.fast || self.slow || self.spray || self.scan
+    }
+}
+
+/// How many names were tried, and how many of them do not exist.
+pub fn names(case: &Case<'_>, guess: &Guess) -> (u64, u64) {
+    let (tried, total) = case.failing(guess);
+    let listed = tried.len() as u64;
+    let unreal = tried.iter().filter(|t| case.is_nonexistent(t.user)).count() as u64;
+    // Names beyond those kept are like the attempts: so many of them invalid.
+    let beyond = (total - listed) * u64::from(guess.invalid) / u64::from(guess.fails.max(1));
+    (total, unreal + beyond)
+}
+
+pub fn shape(case: &Case<'_>, guess: &Guess) -> Shape {
+    let s = case.settings;
+    let (total, unreal) = names(case, guess);
+    let few_each = u64::from(guess.fails) <= total * u64::from(s.spray_tries);
+    let scan = few_each
+        && unreal > u64::from(s.scan_names)
+        && unreal * 100 > total * u64::from(s.scan_share);
+    Shape {
+        fast: guess.fired & fired::FAST != 0,
+        slow: guess.fired & (fired::DAY | fired::WEEK) != 0,
+        spray: few_each && !scan && total > u64::from(s.spray_users),
+        scan,
+    }
+}
+
+/// Gives every address its standing.
+pub fn judge(case: &mut Case<'_>) {
+    case.front = front(case);
+    for addr in 0..case.ledger.sources.len() as AddrId {
+        let Some(source) = case.ledger.sources.get(addr as usize) else {
+            continue;
+        };
+        let standing = of(case, addr, source);
+        if let Some(place) = case.standing.get_mut(addr as usize) {
+            *place = standing;
+        }
+        if standing == Standing::Guesser && case.front != Some(addr) {
+            case.accuse(addr);
+        }
+    }
+}
+
+fn of(case: &Case<'_>, addr: AddrId, source: &Source) -> Standing {
+    let guess = &source.guess;
+    if guess.fails == 0 {
+        return Standing::Nobody;
+    }
+    if schedule::of(case, source).is_some() {
+        return Standing::Scheduled;
+    }
+    if familiar(case, source) {
+        return Standing::Familiar;
+    }
+    let shape = shape(case, guess);
+    if !shape.any() {
+        return Standing::Nobody;
+    }
+    if locked_out(case, addr, source, shape) {
+        return Standing::LockedOut;
+    }
+    Standing::Guesser
+}
+
+/// Failures that belong to users who get in from there.
+fn familiar(case: &Case<'_>, source: &Source) -> bool {
+    let Some(h) = case.history(source).filter(|h| h.accepts > 0) else {
+        return false;
+    };
+    let fails = source.guess.fails;
+    let few = case.settings.success_failures;
+    let (failing, total) = case.failing(&source.guess);
+    // Typing errors: a handful, for users who then got in, and perhaps one misspelt name.
+    if fails <= few {
+        let strangers: u32 = failing
+            .iter()
+            .filter(|t| t.accepts == 0)
+            .map(|t| u32::from(t.fails))
+            .sum();
+        let names = failing.iter().filter(|t| t.accepts == 0).count();
+        return total == failing.len() as u64 && names <= 1 && strangers <= 3;
+    }
+    // Mostly successes, and hardly a failure for somebody who had not been in before.
+    if h.accepts >= fails && h.unfamiliar <= few {
+        return true;
+    }
+    // Failures and successes cross. After a break-in they do not: the guessing is over, or goes on for other users.
+    h.turns >= 3
+        && h.accepts.saturating_mul(20) >= fails
+        && (h.unfamiliar <= few || h.unfamiliar.saturating_mul(2) <= fails)
+}
+
+/// One known user whom something else than a wrong guess keeps out.
+fn locked_out(case: &Case<'_>, addr: AddrId, source: &Source, shape: Shape) -> bool {
+    let guess = &source.guess;
+    let (failing, total) = case.failing(guess);
+    let [one] = failing.as_slice() else {
+        return false;
+    };
+    if total != 1 || case.accepts(source) > 0 && one.accepts == 0 {
+        return false;
+    }
+    // Nearly all of it was refused by a rule or a fault that the log names: a guesser from outside runs into rules too, but one
+    // from inside would not insist on the one name that cannot work.
+    let named = source.refused.max(case.troubles.connections(addr));
+    let explained = u64::from(named) * 10 >= u64::from(guess.connections) * 7;
+    if explained && (source.private() || case.logins.knows(one.user) && !case.is_root(one.user)) {
+        return true;
+    }
+    // A machine inside that keeps failing for one user, at a pace no guesser would be content with.
+    source.private() && !shape.fast && !case.is_nonexistent(one.user)
+}
+
+/// Whether everybody seems to come from one inside address: a proxy, a container's gateway, NAT. Blaming it blames everybody.
+fn front(case: &Case<'_>) -> Option<AddrId> {
+    let weight =
+        |s: &Source| u64::from(s.guess.fails) + u64::from(case.accepts(s)) + u64::from(s.gone);
+    let total: u64 = case.ledger.sources.iter().map(weight).sum();
+    let (addr, source) = case
+        .ledger
+        .sources
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, s)| weight(s))?;
+    let (_, users) = case.ledger.users(&source.guess);
+    let (_, unreal) = names(case, &source.guess);
+    // Logins of real people and guesses at names that do not exist, from the same inside address, and nobody from anywhere else.
+    let is = source.private()
+        && weight(source) >= 200
+        && weight(source) * 100 >= total * 98
+        && users >= 15
+        && unreal >= 8
+        && case.accepts(source) >= 3;
+    is.then_some(addr as AddrId)
+}
