@@ -149,7 +149,14 @@ fn the_same_lines_in_journal_and_text_are_counted_once() {
         "disk/var/log/journal/0123/system.journal",
         &sample("compact.journal.xz"),
     );
-    let text = dir.write("disk/var/log/auth.log", &sample("compact.short.xz"));
+    // journalctl does not show a message that is not UTF-8; a text log has its bytes.
+    let all: Vec<u8> = sample("compact.short.xz")
+        .split_inclusive(|&b| b == b'\n')
+        .filter(|l| !l.ends_with(b"blob data]\n"))
+        .flatten()
+        .copied()
+        .collect();
+    let text = dir.write("disk/var/log/auth.log", &all);
     std::fs::create_dir(dir.0.join("disk/etc")).unwrap();
     let lines = |json: &serde_json::Value| json["input"]["ssh_lines"].as_u64().unwrap();
     let (_, alone) = report(&[&journal]);
@@ -165,7 +172,7 @@ fn the_same_lines_in_journal_and_text_are_counted_once() {
         disk["input"]["notes"]
     );
     // The lines of a process that the text log lacks come from the journal.
-    let shorter: Vec<u8> = sample("compact.short.xz")
+    let shorter: Vec<u8> = all
         .split_inclusive(|&b| b == b'\n')
         .filter(|l| !String::from_utf8_lossy(l).contains("sshd[809]"))
         .flatten()

@@ -134,7 +134,11 @@ impl Walk {
     }
 
     fn machine(&mut self, root: &Path) {
-        let machine::Found { paths, looked_at } = machine::find(root);
+        let machine::Found {
+            paths,
+            records,
+            looked_at,
+        } = machine::find(root);
         if paths.is_empty() {
             self.skip(
                 &root.join("var/log"),
@@ -146,7 +150,7 @@ impl Walk {
         }
         self.out.looked_at.push(looked_at);
         self.machines = true;
-        for path in paths {
+        for path in paths.into_iter().chain(records) {
             match std::fs::metadata(&path) {
                 Ok(meta) => self.file(&path, meta, false),
                 Err(error) => self.skip(&path, Problem::opening(&path, &error)),

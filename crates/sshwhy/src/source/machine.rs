@@ -30,6 +30,8 @@ const RECORDS: &[&str] = &["wtmp", "btmp"];
 #[derive(Debug, Default)]
 pub struct Found {
     pub paths: Vec<PathBuf>,
+    /// wtmp and btmp with their rotated copies.
+    pub records: Vec<PathBuf>,
     /// What was there and what was not, in one line.
     pub looked_at: String,
 }
@@ -65,6 +67,7 @@ pub fn find(root: &Path) -> Found {
         }
         look.at(&root.join(folder).to_string_lossy(), journals);
     }
+    let paths = std::mem::take(&mut look.paths);
     for name in RECORDS {
         look.at(name, rotated(&log.join(name)));
     }
@@ -79,7 +82,8 @@ pub fn find(root: &Path) -> Found {
             list(&look.there),
             list(&look.absent)
         ),
-        paths: look.paths,
+        paths,
+        records: look.paths,
     }
 }
 
