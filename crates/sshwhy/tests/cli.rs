@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 fn sshwhy(args: &[&str], input: Option<&[u8]>) -> Output {
@@ -555,4 +555,91 @@ fn help_works_and_a_reader_that_leaves_early_is_no_error() {
         "{}",
         String::from_utf8_lossy(&o.stderr)
     );
+}
+
+#[test]
+fn thresholds_are_set_by_file_and_by_flag_and_mistakes_are_named() {
+    let dir = Dir::new("settings");
+    let mut log = String::new();
+    for i in 0..8 {
+        log += &format!(
+            "Nov  3 04:05:{:02} web1 sshd[{}]: Failed password for root from 192.0.2.7 port 50122 ssh2\n",
+            i * 3,
+            900 + i
+        );
+    }
+    let path = dir.file("auth.log", log.as_bytes());
+    let config = dir.file("quiet.toml", b"[brute-force]\nfailures = 100\n");
+    let slugs = |args: &[&str]| {
+        let all = [
+            &[
+                "report", "--format", "json", "--tz", "UTC", "--year", "2026",
+            ],
+            args,
+            &[path.as_str()],
+        ]
+        .concat();
+        let json: serde_json::Value = serde_json::from_slice(&sshwhy(&all, None).stdout).unwrap();
+        json["findings"].to_string()
+    };
+    assert!(slugs(&[]).contains("\"brute-force\""));
+    assert!(!slugs(&["--config", &config]).contains("\"brute-force\""));
+    assert!(!slugs(&["--set", "brute-force.failures=100"]).contains("\"brute-force\""));
+    for (args, wanted) in [
+        (["--set", "brute-force.failure=3"], "brute-force.failures"),
+        (
+            ["--set", "brute-force.failures=many"],
+            "brute-force.failures",
+        ),
+        (["--config", "/nowhere/sshwhy.toml"], "/nowhere/sshwhy.toml"),
+    ] {
+        let o = sshwhy(&[&["report"], &args[..], &[path.as_str()]].concat(), None);
+        assert_eq!(o.status.code(), Some(2));
+        assert!(
+            String::from_utf8_lossy(&o.stderr).contains(wanted),
+            "{}",
+            String::from_utf8_lossy(&o.stderr)
+        );
+    }
+    let broken = dir.file("broken.toml", b"[brute-force]\nfailures = \n");
+    let o = sshwhy(&["report", "--config", &broken, &path], None);
+    assert!(
+        String::from_utf8_lossy(&o.stderr).contains("line 2"),
+        "{}",
+        String::from_utf8_lossy(&o.stderr)
+    );
+}
+
+#[test]
+fn the_sample_tells_its_story() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/break-in.log");
+    let o = sshwhy(
+        &[
+            "report",
+            "--format",
+            "json",
+            "--year",
+            "2026",
+            "--tz",
+            "UTC",
+            sample.to_str().unwrap(),
+        ],
+        None,
+    );
+    assert_eq!(o.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&o.stdout).unwrap();
+    let slugs: Vec<&str> = json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|f| f["slug"].as_str())
+        .collect();
+    for slug in [
+        "success-after-failures",
+        "brute-force",
+        "broken-login",
+        "port-monitor",
+    ] {
+        assert!(slugs.contains(&slug), "{slug} is missing: {slugs:?}");
+    }
 }

@@ -6,10 +6,10 @@ use crate::exit::Exit;
 use crate::feed::Feed;
 use crate::pipeline;
 use sshwhy_core::analysis::Analysis;
-use sshwhy_core::detect::Detectors;
+use sshwhy_core::detect::{Detectors, Settings};
 use sshwhy_core::names::Limits;
 use sshwhy_core::render::terminal::TextOptions;
-use sshwhy_core::render::{html, json, terminal};
+use sshwhy_core::render::{escape, html, json, terminal};
 use sshwhy_core::report::Report;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
@@ -26,7 +26,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         zone.clone(),
         filter,
         Limits::default(),
-        Detectors::default(),
+        Detectors::new(settings(&args)?),
     );
     for name in &feed.names {
         analysis.file(name);
@@ -77,6 +77,42 @@ pub fn run(args: Args) -> Result<Exit, String> {
     Ok(Exit::of(&report.findings, partial))
 }
 
+/// The detectors' thresholds: the defaults, then the file, then what was typed.
+///
+/// ```toml
+/// [brute-force]
+/// failures = 10
+/// ```
+fn settings(args: &Args) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    if let Some(path) = &args.config {
+        let name = path.display();
+        let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {name}: {e}"))?;
+        let file: toml::Table = text.parse().map_err(|e| format!("{name}: {e}"))?;
+        for (detector, section) in &file {
+            let section = section.as_table().ok_or_else(|| {
+                format!("{name}: {detector} must be a section, as in [brute-force] with failures = 10 below it")
+            })?;
+            for (threshold, value) in section {
+                let key = format!("{detector}.{threshold}");
+                let number = value.as_integer().ok_or_else(|| {
+                    format!(
+                        "{name}: {key} must be a whole number, not a {}",
+                        value.type_str()
+                    )
+                })?;
+                settings
+                    .set(&key, number)
+                    .map_err(|e| format!("{name}: {e}"))?;
+            }
+        }
+    }
+    for text in &args.set {
+        settings.set_text(text).map_err(|e| e.to_string())?;
+    }
+    Ok(settings)
+}
+
 fn nothing_read(report: &Report) -> String {
     let reasons: Vec<String> = report
         .input
@@ -85,8 +121,8 @@ fn nothing_read(report: &Report) -> String {
         .map(|s| {
             format!(
                 "\n  {}: {}{}",
-                s.name,
-                s.what,
+                escape::terminal(&s.name),
+                escape::terminal(&s.what),
                 if s.advice.is_empty() {
                     String::new()
                 } else {
