@@ -44,34 +44,45 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
     }
 }
 
-fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
-    if text.len() > 15 {
-        return None;
-    }
-    let (mut value, mut octet, mut digits, mut dots) = (0u32, 0u32, 0u32, 0u32);
-    for b in text {
-        match b {
-            b'0'..=b'9' => {
-                // `01` is octal to some readers and decimal to others: nothing that sshd prints.
-                if digits > 0 && octet == 0 {
-                    return None;
-                }
-                octet = octet * 10 + u32::from(b - b'0');
-                digits += 1;
-                if octet > 255 {
-                    return None;
-                }
+/// The dotted address that a text begins with, and its length.
+#[inline(always)]
+pub(crate) fn v4_prefix(text: &[u8]) -> Option<(u32, usize)> {
+    let digit = |at: usize| {
+        let d = text.get(at)?.wrapping_sub(b'0');
+        (d < 10).then_some(u32::from(d))
+    };
+    let (mut value, mut at) = (0u32, 0usize);
+    for part in 0..4 {
+        if part > 0 {
+            if text.get(at) != Some(&b'.') {
+                return None;
             }
-            b'.' if digits > 0 && dots < 3 => {
-                value = value << 8 | octet;
-                octet = 0;
-                digits = 0;
-                dots += 1;
-            }
-            _ => return None,
+            at += 1;
         }
+        let mut octet = digit(at)?;
+        at += 1;
+        // `01` is octal to some readers and decimal to others: nothing that sshd prints.
+        if octet != 0
+            && let Some(d) = digit(at)
+        {
+            octet = octet * 10 + d;
+            at += 1;
+            if let Some(d) = digit(at) {
+                octet = octet * 10 + d;
+                at += 1;
+            }
+        }
+        if octet > 255 {
+            return None;
+        }
+        value = value << 8 | octet;
     }
-    (dots == 3 && digits > 0).then(|| Ipv4Addr::from(value << 8 | octet))
+    Some((value, at))
+}
+
+pub(crate) fn parse_v4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (value, len) = v4_prefix(text)?;
+    (len == text.len()).then(|| Ipv4Addr::from(value))
 }
 
 /// The network of an address, `len` bits long.

@@ -96,7 +96,9 @@ pub struct Analysis {
     filter: Filter,
     zone: Zone,
     names: Names,
+    /// By row.
     roles: Vec<Role>,
+    hostile: Vec<Hostile>,
     sessions: Sessions,
     detectors: Detectors,
     versions: Versions,
@@ -147,6 +149,7 @@ impl Analysis {
             zone,
             names: Names::new(limits),
             roles: catalog().rows().iter().map(|m| Role::of(m)).collect(),
+            hostile: catalog().rows().iter().map(|m| m.hostile).collect(),
             sessions: Sessions::default(),
             detectors,
             versions: Versions::default(),
@@ -249,7 +252,11 @@ impl Analysis {
             scanned
                 .addrs
                 .iter()
-                .map(|s| self.names.addr(scanned.text(block, *s))),
+                .zip(&scanned.v4)
+                .map(|(s, v4)| match v4 {
+                    Some(ip) => self.names.ip((*ip).into()),
+                    None => self.names.addr(scanned.text(block, *s)),
+                }),
         );
         users.extend(
             scanned
@@ -405,7 +412,7 @@ impl Analysis {
         }
         if record.row != UNKNOWN {
             let counts = record.is(flag::HOSTILE)
-                || match catalog().row(record.row).hostile {
+                || match self.hostile.get(usize::from(record.row)).copied().unwrap_or(Hostile::No) {
                     Hostile::InContext => session_hostile,
                     Hostile::Once => !session_hostile,
                     Hostile::No | Hostile::Yes | Hostile::Preauth => false,

@@ -8,6 +8,7 @@ use crate::line::Program;
 use crate::template::{Fields, Matcher, Span};
 use memchr::{memchr, memmem};
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 
 /// Index of a row in [`Catalog::rows`].
@@ -23,6 +24,24 @@ pub struct Event<'a> {
     pub body: &'a [u8],
     pub fields: Fields,
     pub preauth: bool,
+    /// 0: none.
+    pub(crate) port: u16,
+    /// The address, where it was read as one already.
+    pub(crate) v4: Option<Ipv4Addr>,
+    pub(crate) hostile: bool,
+    pub(crate) user_is_invalid: bool,
+}
+
+/// How an event was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'c> {
+    pub matcher: &'c Matcher,
+    /// The reading in `matcher`.
+    pub entry: u32,
+    /// Where in the body the matcher's text begins.
+    pub offset: u32,
+    /// A space at the end had to come off.
+    pub trimmed: bool,
 }
 
 impl<'a> Event<'a> {
@@ -46,11 +65,7 @@ impl<'a> Event<'a> {
 
     /// 1–65535.
     pub fn port(&self) -> Option<u16> {
-        let digits = self.fields.port.of(self.body);
-        let n = digits.iter().try_fold(0u32, |n, b| {
-            b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0'))
-        })?;
-        u16::try_from(n).ok().filter(|n| *n > 0)
+        (self.port > 0).then_some(self.port)
     }
 
     pub fn method(&self) -> Option<&'a [u8]> {
@@ -83,12 +98,20 @@ impl<'a> Event<'a> {
 
     /// Whether the line alone counts against its address.
     pub fn hostile(&self) -> bool {
-        match self.message().hostile {
-            Hostile::Yes => true,
-            Hostile::Preauth => self.preauth,
-            Hostile::No | Hostile::InContext | Hostile::Once => false,
-        }
+        self.hostile
     }
+
+    /// Whether sshd says that there is no such user.
+    pub fn user_is_invalid(&self) -> bool {
+        self.user_is_invalid
+    }
+}
+
+fn port_of(digits: &[u8]) -> u16 {
+    let n = digits.iter().try_fold(0u32, |n, b| {
+        (b.is_ascii_digit() && n <= 65_535).then(|| n * 10 + u32::from(b - b'0'))
+    });
+    n.and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
 }
 
 const METHODS: [&[u8]; 6] = [
@@ -191,6 +214,16 @@ impl Catalog {
         ident: &[u8],
         message: &'a [u8],
     ) -> Option<Event<'a>> {
+        self.event_found(program, ident, message).map(|(e, _)| e)
+    }
+
+    /// As [`Catalog::event`], and how it was found.
+    pub(crate) fn event_found<'a>(
+        &self,
+        program: Program,
+        ident: &[u8],
+        message: &'a [u8],
+    ) -> Option<(Event<'a>, Found<'_>)> {
         let (whole, preauth) = strip(message);
         let mut body = whole;
         let mut hit = self.hit(program, ident, body);
@@ -199,59 +232,81 @@ impl Catalog {
             body = whole.trim_ascii_end();
             hit = self.hit(program, ident, body);
         }
-        let ((number, mut fields), offset) = hit?;
-        if offset != 0 {
-            shift(&mut fields, offset);
+        let (mut found, mut fields) = hit?;
+        found.trimmed = body.len() != whole.len();
+        if found.offset != 0 {
+            shift(&mut fields, found.offset);
         }
-        Some(Event {
-            row: (number >> 8) as Row,
+        let number = found.matcher.number(found.entry);
+        let row = (number >> 8) as Row;
+        let before = body.get(..fields.user.start as usize).unwrap_or_default();
+        let event = Event {
+            row,
             text: (number & 0xff) as u8,
             body,
             fields,
             preauth,
-        })
+            port: port_of(fields.port.of(body)),
+            v4: None,
+            hostile: match self.row(row).hostile {
+                Hostile::Yes => true,
+                Hostile::Preauth => preauth,
+                Hostile::No | Hostile::InContext | Hostile::Once => false,
+            },
+            user_is_invalid: fields.has_user
+                && (before.ends_with(b"nvalid user ") || before.ends_with(b"llegal user ")),
+        };
+        Some((event, found))
     }
 
-    /// The wording's number, the fields, and by how much they are to be moved.
-    fn hit(&self, program: Program, ident: &[u8], body: &[u8]) -> Option<((u32, Fields), u32)> {
+    fn hit(&self, program: Program, ident: &[u8], body: &[u8]) -> Option<(Found<'_>, Fields)> {
         match program {
             Program::Sshd => self.sshd_event(ident, body),
             Program::Bare => self
                 .sshd_event(ident, body)
-                .or_else(|| self.dropbear.find(body).map(|h| (h, 0))),
-            Program::Dropbear => self
-                .dropbear
-                .find(body)
-                .or_else(|| self.pam_event(body))
-                .map(|h| (h, 0)),
-            Program::Platform => self.platform.find(body).map(|h| (h, 0)),
+                .or_else(|| found(&self.dropbear, body, 0)),
+            Program::Dropbear => {
+                found(&self.dropbear, body, 0).or_else(|| self.pam_event(body))
+            }
+            Program::Platform => found(&self.platform, body, 0),
             Program::Audit | Program::Other => None,
         }
     }
 
-    fn sshd_event(&self, ident: &[u8], body: &[u8]) -> Option<((u32, Fields), u32)> {
+    fn sshd_event(&self, ident: &[u8], body: &[u8]) -> Option<(Found<'_>, Fields)> {
         // sshd itself says `pam_putenv: …`, which is no module's.
-        if let Some((module, rest)) = pam_module(body) {
-            let text = body.get(rest..)?;
-            return self.pam.get(module)?.find(text).map(|h| (h, rest as u32));
+        if body.starts_with(b"pam_")
+            && let Some((module, rest)) = pam_module(body)
+        {
+            return found(self.pam.get(module)?, body, rest);
         }
         // Very old RHEL: the module stands in the ident, `sshd(pam_unix)[812]: …`.
         if let Some(module) = ident
             .strip_prefix(b"sshd(")
             .and_then(|m| m.strip_suffix(b")"))
-            && let Some(hit) = self.pam.get(module).and_then(|m| m.find(body))
+            && let Some(hit) = self.pam.get(module).and_then(|m| found(m, body, 0))
         {
-            return Some((hit, 0));
+            return Some(hit);
         }
-        self.sshd.find(body).map(|h| (h, 0))
+        found(&self.sshd, body, 0)
     }
 
-    fn pam_event(&self, body: &[u8]) -> Option<(u32, Fields)> {
+    fn pam_event(&self, body: &[u8]) -> Option<(Found<'_>, Fields)> {
         let (module, rest) = pam_module(body)?;
-        let (number, mut fields) = self.pam.get(module)?.find(body.get(rest..)?)?;
-        shift(&mut fields, rest as u32);
-        Some((number, fields))
+        found(self.pam.get(module)?, body, rest)
     }
+}
+
+/// What a matcher makes of a body from `offset` on; the fields are not moved yet.
+fn found<'c>(matcher: &'c Matcher, body: &[u8], offset: usize) -> Option<(Found<'c>, Fields)> {
+    let (entry, fields) = matcher.find_entry(body.get(offset..)?)?;
+    let found = Found {
+        matcher,
+        entry,
+        offset: offset as u32,
+        trimmed: false,
+    };
+    Some((found, fields))
 }
 
 fn shift(f: &mut Fields, by: u32) {

@@ -25,6 +25,7 @@ pub mod report;
 pub mod scan;
 pub mod server;
 pub mod session;
+pub mod shortcut;
 pub mod template;
 pub mod time;
 pub mod transcode;

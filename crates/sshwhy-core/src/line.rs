@@ -7,6 +7,7 @@
 //! Local times become UTC with the zone given. Years that the log does not write are counted on from the year given, one
 //! more each time the month jumps back by more than half a year.
 
+use crate::shortcut::same;
 use crate::time::{Civil, Local, SECOND, Time, Zone};
 use memchr::{memchr, memchr3, memmem};
 use std::borrow::Cow;
@@ -91,6 +92,19 @@ pub struct LineParser<'z> {
     key: [u8; 19],
     key_len: usize,
     stamp: Stamp,
+    /// The last few beginnings `host ident[`: a log has not many.
+    tags: [Tag; TAGS],
+    next_tag: usize,
+}
+
+const TAGS: usize = 4;
+
+/// What stands between the time and the pid, and what it says.
+#[derive(Clone, Debug, Default)]
+struct Tag {
+    text: Vec<u8>,
+    host: usize,
+    program: Program,
 }
 
 /// Counts years on where the log writes none.
@@ -215,10 +229,13 @@ impl<'z> LineParser<'z> {
             key: [0; 19],
             key_len: 0,
             stamp: Stamp::default(),
+            tags: Default::default(),
+            next_tag: 0,
         }
     }
 
     /// `raw`: one line without its newline. `scratch` is overwritten when the line has to be rewritten (JSON and the like).
+    #[inline]
     pub fn parse<'a>(&mut self, raw: &'a [u8], scratch: &'a mut Vec<u8>) -> Line<'a> {
         let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
         let raw = raw.get(..MAX_LINE).unwrap_or(raw);
@@ -237,7 +254,7 @@ impl<'z> LineParser<'z> {
                     return None;
                 }
                 let key = head.get(..15)?;
-                if self.key_len != 15 || self.key.get(..15) != Some(key) {
+                if self.key_len != 15 || !same(self.key.get(..15)?, key) {
                     let mut cur = Cursor::new(key);
                     let (civil, has_year) = rfc3164(&mut cur)?;
                     if has_year || !cur.rest().is_empty() {
@@ -265,7 +282,7 @@ impl<'z> LineParser<'z> {
                 if raw.get(at) != Some(&b' ') {
                     return None;
                 }
-                if self.key_len != 19 || self.key.get(..19) != Some(key) {
+                if self.key_len != 19 || !same(&self.key, key) {
                     let mut cur = Cursor::new(key);
                     let civil = iso(&mut cur)?;
                     self.stamp = Stamp {
@@ -283,6 +300,41 @@ impl<'z> LineParser<'z> {
             _ => return None,
         };
         let rest = raw.get(after..)?;
+        for tag in &self.tags {
+            let len = tag.text.len();
+            if len == 0 {
+                break;
+            }
+            let Some(head) = rest.get(..len) else {
+                continue;
+            };
+            if same(head, &tag.text) {
+                let (pid, digits) = number(rest.get(len..)?)?;
+                let mut line = Line {
+                    time: stamp.time,
+                    twice: stamp.twice,
+                    host: head.get(..tag.host)?,
+                    ident: head.get(tag.host + 1..len - 1)?,
+                    program: tag.program,
+                    pid: Some(pid),
+                    priority: None,
+                    message: rest.get(len + digits..)?.strip_prefix(b"]: ")?,
+                    repeat: 1,
+                    repeats_last: false,
+                    rewritten: false,
+                };
+                // What nearly all messages begin with needs no unwrapping.
+                if tag.program != Program::Other
+                    && !matches!(
+                        line.message.first(),
+                        Some(b'A'..=b'K' | b'M'..=b'Z' | b'e' | b'f' | b'p')
+                    )
+                {
+                    unwrap_message(&mut line);
+                }
+                return Some(line);
+            }
+        }
         let space = memchr(b' ', rest)?;
         let host = rest.get(..space)?;
         // `sshd[812]:` where the host should be, or an empty host: the long way.
@@ -308,6 +360,16 @@ impl<'z> LineParser<'z> {
             return None;
         }
         let program = Program::of(ident);
+        if pid.is_some()
+            && let Some(text) = rest.get(..space + 1 + stop + 1)
+            && let Some(place) = self.tags.get_mut(self.next_tag % TAGS)
+        {
+            place.text.clear();
+            place.text.extend_from_slice(text);
+            place.host = space;
+            place.program = program;
+            self.next_tag += 1;
+        }
         let mut line = Line {
             time: stamp.time,
             twice: stamp.twice,
@@ -1215,6 +1277,21 @@ fn weekday(text: &[u8]) -> bool {
 /// Decimal digits at the start: (value, how many); at most 9, so that nothing overflows.
 #[inline]
 fn number(text: &[u8]) -> Option<(u32, usize)> {
+    // Up to seven digits cannot overflow: nearly every number.
+    let (mut n, mut len) = (0u32, 0usize);
+    for b in text.iter().take(8) {
+        let digit = b.wrapping_sub(b'0');
+        if digit > 9 {
+            return (len > 0).then_some((n, len));
+        }
+        n = n * 10 + u32::from(digit);
+        len += 1;
+    }
+    long(text)
+}
+
+/// As [`number`], for many digits.
+fn long(text: &[u8]) -> Option<(u32, usize)> {
     let mut n = 0u32;
     let mut len = 0;
     for b in text.iter().take(10) {

@@ -7,7 +7,7 @@
 use crate::addr::{Addr, network, parse_ip};
 use crate::scan::user_name;
 use hashbrown::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub type AddrId = u32;
 pub type UserId = u32;
@@ -38,7 +38,8 @@ const MAX_NAME: usize = 400;
 pub struct Names {
     limits: Limits,
     addrs: Vec<Addr>,
-    ip_ids: HashMap<IpAddr, AddrId>,
+    v4_ids: HashMap<Ipv4Addr, AddrId>,
+    v6_ids: HashMap<Ipv6Addr, AddrId>,
     /// Host names and prefixes.
     other_ids: HashMap<Addr, AddrId>,
     users: Vec<Box<str>>,
@@ -72,8 +73,8 @@ impl Names {
     }
 
     pub fn ip(&mut self, ip: IpAddr) -> AddrId {
-        if let Some(id) = self.ip_ids.get(&ip) {
-            return *id;
+        if let Some(id) = self.find_addr(ip) {
+            return id;
         }
         if self.addrs.len() >= self.limits.addrs {
             self.addrs_forgotten += 1;
@@ -82,7 +83,10 @@ impl Names {
         }
         let id = self.addrs.len() as AddrId;
         self.addrs.push(Addr::Ip(ip));
-        self.ip_ids.insert(ip, id);
+        match ip {
+            IpAddr::V4(ip) => self.v4_ids.insert(ip, id),
+            IpAddr::V6(ip) => self.v6_ids.insert(ip, id),
+        };
         id
     }
 
@@ -164,7 +168,10 @@ impl Names {
     }
 
     pub fn find_addr(&self, ip: IpAddr) -> Option<AddrId> {
-        self.ip_ids.get(&ip).copied()
+        match ip {
+            IpAddr::V4(ip) => self.v4_ids.get(&ip).copied(),
+            IpAddr::V6(ip) => self.v6_ids.get(&ip).copied(),
+        }
     }
 
     pub fn find_user(&self, name: &str) -> Option<UserId> {

@@ -5,13 +5,16 @@
 //! the second half looks each address up once a block, not once a line.
 
 use crate::event::{Event, Row, catalog};
+use crate::addr::parse_v4;
 use crate::line::{Line, LineParser, Program, Years, unescape};
+use crate::shortcut::{Shortcuts, same};
 use crate::template::Span;
 use crate::time::{Time, Zone};
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use memchr::{memchr, memmem};
 use std::borrow::Cow;
 use std::hash::BuildHasher;
+use std::net::Ipv4Addr;
 
 /// No address, user or host.
 pub const NONE: u32 = u32::MAX;
@@ -82,6 +85,8 @@ pub struct Scanned {
     pub records: Vec<Record>,
     /// Distinct names, as places in the block's text. Users are as logged (escaped).
     pub addrs: Vec<Span>,
+    /// Beside `addrs`: those that are IPv4, read.
+    pub v4: Vec<Option<Ipv4Addr>>,
     pub users: Vec<Span>,
     pub hosts: Vec<Span>,
     /// Text that does not stand in the block as such: lines rewritten from JSON, decoded audit names. Its offsets go on
@@ -112,6 +117,7 @@ impl Scanned {
     fn clear(&mut self) {
         self.records.clear();
         self.addrs.clear();
+        self.v4.clear();
         self.users.clear();
         self.hosts.clear();
         self.extra.clear();
@@ -143,14 +149,27 @@ struct Interner {
 }
 
 impl Interner {
+    #[inline]
     fn intern(&mut self, spans: &mut Vec<Span>, block: &[u8], extra: &[u8], span: Span) -> u32 {
         let key = text_of(block, extra, span);
         // Lines come in bursts: the last one is often the one.
         if let Some(last) = spans.get(self.last as usize)
-            && text_of(block, extra, *last) == key
+            && same(text_of(block, extra, *last), key)
         {
             return self.last;
         }
+        self.look_up(spans, block, extra, span, key)
+    }
+
+    #[inline(never)]
+    fn look_up(
+        &mut self,
+        spans: &mut Vec<Span>,
+        block: &[u8],
+        extra: &[u8],
+        span: Span,
+        key: &[u8],
+    ) -> u32 {
         let hash = self.hasher.hash_one(key);
         let found = self.table.find(hash, |id| {
             spans
@@ -186,7 +205,9 @@ impl Interner {
 /// Scans blocks one after the other, keeping its buffers.
 #[derive(Debug, Default)]
 pub struct Scanner {
+    shortcuts: Shortcuts,
     addrs: Interner,
+    v4: HashMap<Ipv4Addr, u32>,
     users: Interner,
     hosts: Interner,
     scratch: Vec<u8>,
@@ -236,7 +257,9 @@ impl Scanner {
             let event = match line.program {
                 Program::Other => None,
                 Program::Audit => catalog.audit(line.message),
-                program => catalog.event(program, line.ident, line.message),
+                program => self
+                    .shortcuts
+                    .event(catalog, program, line.ident, line.message),
             };
             each(
                 raw,
@@ -256,8 +279,10 @@ impl Scanner {
     pub fn scan(&mut self, block: &[u8], years: Years, zone: &Zone, out: &mut Scanned) {
         out.clear();
         self.addrs.clear();
+        self.v4.clear();
         self.users.clear();
         self.hosts.clear();
+        let mut v4s = std::mem::take(&mut self.v4);
         let (mut addrs, mut users, mut hosts) = (
             std::mem::take(&mut self.addrs),
             std::mem::take(&mut self.users),
@@ -354,14 +379,18 @@ impl Scanner {
                         record.flags |= flag::AMBIGUOUS;
                     }
                     if let Some(addr) = event.addr() {
-                        record.addr = addrs.intern(&mut out.addrs, block, &out.extra, place(addr));
+                        record.addr = match event.v4.or_else(|| parse_v4(addr)) {
+                            Some(ip) => *v4s.entry(ip).or_insert_with(|| {
+                                out.addrs.push(place(addr));
+                                out.v4.push(Some(ip));
+                                out.addrs.len() as u32 - 1
+                            }),
+                            None => addrs.intern(&mut out.addrs, block, &out.extra, place(addr)),
+                        };
+                        out.v4.resize(out.addrs.len(), None);
                     }
                     if let Some(user) = event.user() {
-                        let before = event
-                            .body
-                            .get(..event.fields.user.start as usize)
-                            .unwrap_or_default();
-                        if before.ends_with(b"nvalid user ") || before.ends_with(b"llegal user ") {
+                        if event.user_is_invalid() {
                             record.flags |= flag::INVALID_USER;
                         }
                         let span = if line.program == Program::Audit {
@@ -391,6 +420,7 @@ impl Scanner {
         out.other = other;
         out.unknown = unknown;
         self.addrs = addrs;
+        self.v4 = v4s;
         self.users = users;
         self.hosts = hosts;
     }

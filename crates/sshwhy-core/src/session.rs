@@ -233,6 +233,8 @@ pub struct Session {
     pub end: End,
     /// Another process of the same connection (the user's own, after login).
     alias: u32,
+    /// It is the one that its address and port lead to, until it ends.
+    by_port: bool,
     closing: bool,
     /// Changes when the place is used again.
     generation: u32,
@@ -273,6 +275,7 @@ impl Session {
             login: NONE,
             end: End::Open,
             alias: 0,
+            by_port: false,
             closing: false,
             generation,
         }
@@ -474,9 +477,9 @@ impl Sessions {
         if s.port == 0 && record.port != 0 {
             s.port = record.port;
         }
-        if s.addr != NONE && s.port != 0 {
+        if !s.by_port && s.addr != NONE && s.port != 0 {
             let key = (s.addr, s.port);
-            self.by_port.entry(key).or_insert(slot);
+            s.by_port = *self.by_port.entry(key).or_insert(slot) == slot;
         }
         if user != NONE && (s.user == NONE || role == Role::Accepted) {
             s.user = user;

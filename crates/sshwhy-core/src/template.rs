@@ -8,6 +8,7 @@
 //! wordings whose end is certain (nobody can append to them), then the most literal bytes. The slow matcher in the tests tries every wording in that order and must agree.
 
 use memchr::memmem;
+use std::sync::OnceLock;
 
 /// What a slot may match, from its name (see `catalog::messages`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +71,7 @@ impl Slot {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Token {
+pub(crate) enum Token {
     Literal(Box<[u8]>),
     Slot(Slot, bool),
     /// Longest first.
@@ -313,6 +314,10 @@ impl Template {
                 }
             })
             .collect())
+    }
+
+    pub(crate) fn tokens(&self) -> &[Token] {
+        &self.tokens
     }
 
     /// Whether it ends in free text.
@@ -698,6 +703,8 @@ pub struct Matcher {
     labels: Vec<u8>,
     /// Wordings that begin with a slot, best first.
     floating: Vec<(u32, memmem::Finder<'static>)>,
+    /// The others, in the order in which the walk comes to them; filled at first use.
+    order: OnceLock<Vec<u32>>,
 }
 
 #[derive(Debug)]
@@ -929,13 +936,63 @@ impl Matcher {
 
     /// The best wording for a body: its number and the fields.
     pub fn find(&self, body: &[u8]) -> Option<(u32, Fields)> {
+        let (entry, fields) = self.find_entry(body)?;
+        Some((self.number(entry), fields))
+    }
+
+    /// As [`Matcher::find`], with the reading in place of the caller's number.
+    pub(crate) fn find_entry(&self, body: &[u8]) -> Option<(u32, Fields)> {
         self.walk(0, body, 0, &Fields::default()).or_else(|| {
             self.floating.iter().find_map(|(e, anchor)| {
                 anchor.find(body)?;
                 let entry = self.entries.get(*e as usize)?;
-                entry.template.matches(body).map(|f| (entry.number, f))
+                entry.template.matches(body).map(|f| (*e, f))
             })
         })
+    }
+
+    /// The caller's number of a reading.
+    pub(crate) fn number(&self, entry: u32) -> u32 {
+        self.entries.get(entry as usize).map_or(0, |e| e.number)
+    }
+
+    pub(crate) fn template(&self, entry: u32) -> Option<&Template> {
+        Some(&self.entries.get(entry as usize)?.template)
+    }
+
+    /// Calls `each` for the readings that win over `entry` where both match, until it returns false. `None` for a reading that
+    /// the walk does not come to.
+    pub(crate) fn preferred(
+        &self,
+        entry: u32,
+        mut each: impl FnMut(&Template) -> bool,
+    ) -> Option<()> {
+        let order = self.order.get_or_init(|| {
+            let mut order = Vec::with_capacity(self.entries.len());
+            self.order_from(0, &mut order);
+            order
+        });
+        let place = order.iter().position(|e| *e == entry)?;
+        for e in order.get(..place)? {
+            if !each(self.template(*e)?) {
+                break;
+            }
+        }
+        Some(())
+    }
+
+    fn order_from(&self, node: u32, order: &mut Vec<u32>) {
+        let Some(node) = self.nodes.get(node as usize) else {
+            return;
+        };
+        // As the walk goes: literals, slots, free text.
+        for edge in &node.edges {
+            self.order_from(edge.child, order);
+        }
+        for slot in &node.slots {
+            self.order_from(slot.child, order);
+        }
+        order.extend(&node.here);
     }
 
     /// From a node on, with everything before `at` laid. As deep as the longest wording has tokens.
@@ -976,7 +1033,7 @@ impl Matcher {
                     .template
                     .matches_beyond(body, entry.covered, at, *fields)
                 {
-                    return Some((entry.number, found));
+                    return Some((*e, found));
                 }
             }
         }

@@ -39,6 +39,8 @@ pub struct Versions {
     daemons: Vec<Option<&'static str>>,
     hosts: BTreeMap<(HostId, &'static str), Range>,
     last: Option<(HostId, Row, u8)>,
+    /// The host and daemon of the last wording that counted, and what is left of their releases.
+    current: Option<(HostId, &'static str, Range)>,
 }
 
 impl Versions {
@@ -81,6 +83,14 @@ impl Versions {
         if range == Range::default() {
             return;
         }
+        // Nothing new from a wording as wide as what is left: most lines.
+        if let Some((h, d, left)) = &self.current
+            && (*h, *d) == (host, daemon)
+            && range.since <= left.since
+            && (range.until.is_none() || (left.until.is_some() && left.until <= range.until))
+        {
+            return;
+        }
         let all = self.hosts.entry((host, daemon)).or_default();
         let narrowed = Range {
             since: all.since.max(range.since),
@@ -92,6 +102,7 @@ impl Versions {
         let empty = matches!((narrowed.since, narrowed.until), (Some(s), Some(u)) if s > u);
         // An upgrade (or a downgrade): what is seen from here on counts.
         *all = if empty { range } else { narrowed };
+        self.current = Some((host, daemon, *all));
     }
 
     /// Host by host: the releases left.

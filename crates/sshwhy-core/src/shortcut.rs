@@ -1,0 +1,666 @@
+//! Recognises a message without a search, where a wording was found before and it is proven that no other can be meant.
+//!
+//! Logs say the same few things over and over. A wording that turned up some times is turned into a straight list of steps
+//! (literal, address, number, word), together with the wrapping that stood around it (level word, PAM module, ` [preauth]`). The
+//! steps accept plain values only: dotted addresses, numbers, words without spaces or punctuation. Before a wording gets its
+//! steps, it is compared with every wording that the search prefers to it. Those that some text accepted by the steps could be
+//! are tried first each time; when there are many of them, the wording stays with the search. So a shortcut says what
+//! [`Catalog::event`] would have said, or nothing.
+//!
+//! Bounded: at most [`MAX_SHORTCUTS`], and no more than [`MAX_STUDIED`] wordings are looked at.
+
+use crate::addr::v4_prefix;
+use crate::event::{Catalog, Event, Found, Row};
+use crate::line::Program;
+use crate::template::{Fields, Slot, Span, Template, Token};
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+/// How many shortcuts are kept.
+pub const MAX_SHORTCUTS: usize = 192;
+/// How many combinations of wording and wrapping are counted.
+pub const MAX_STUDIED: usize = 2048;
+/// A wording gets its steps when it was found so often: the proof costs as much as some searches.
+const WORTH_IT: u32 = 12;
+/// A wording that has to give way to more than so many others is left to the search.
+const MAX_RIVALS: usize = 8;
+const BUCKETS: usize = 64;
+
+/// Bytes of plain user names, host names and the like.
+const WORD: [bool; 256] = {
+    let mut set = [false; 256];
+    let mut b = 0usize;
+    while b < 256 {
+        let c = b as u8;
+        set[b] = c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-' | b'@' | b'+');
+        b += 1;
+    }
+    set
+};
+
+/// Bytes of key types and fingerprints; brackets begin what stands behind a message.
+const GRAPHIC: [bool; 256] = {
+    let mut set = [false; 256];
+    let mut b = 0x21usize;
+    while b < 0x7f {
+        set[b] = b as u8 != b'[' && b as u8 != b']';
+        b += 1;
+    }
+    set
+};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Step {
+    Literal(Box<[u8]>),
+    Ip(Slot),
+    /// A word that is an address more often than not.
+    Host {
+        optional: bool,
+    },
+    Port(Slot),
+    Number,
+    Word {
+        slot: Slot,
+        optional: bool,
+        graphic: bool,
+    },
+    /// The rest of the body.
+    Rest {
+        optional: bool,
+    },
+}
+
+#[derive(Debug)]
+struct Shortcut {
+    steps: Vec<Step>,
+    /// Wordings that win if they match, each with what it ends in.
+    rivals: Vec<(Box<[u8]>, Template)>,
+    /// Where the body's text begins for them.
+    offset: u32,
+    /// How many bytes of level word stand before the body.
+    before: u32,
+    /// How many bytes ` [preauth]` and the like take.
+    after: u32,
+    row: Row,
+    text: u8,
+    preauth: bool,
+    hostile: bool,
+    user_is_invalid: bool,
+}
+
+/// What was learned from the lines of one stream.
+#[derive(Debug)]
+pub struct Shortcuts {
+    buckets: Vec<Vec<Shortcut>>,
+    known: usize,
+    /// By wording, wrapping in front, wrapping behind: how often it was found.
+    studied: HashMap<(u32, u32, Box<[u8]>, u32), u32>,
+}
+
+impl Default for Shortcuts {
+    fn default() -> Shortcuts {
+        Shortcuts {
+            buckets: (0..BUCKETS).map(|_| Vec::new()).collect(),
+            known: 0,
+            studied: HashMap::new(),
+        }
+    }
+}
+
+/// By the first eight bytes.
+#[inline]
+fn bucket(message: &[u8]) -> usize {
+    message.first_chunk::<8>().map_or(0, |head| {
+        (u64::from_le_bytes(*head).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize
+    })
+}
+
+/// Equality without a call, for the short texts that it is about.
+#[inline(always)]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    if let (Some(a_end), Some(b_end)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        let (a, _) = a.as_chunks::<8>();
+        let (b, _) = b.as_chunks::<8>();
+        for (x, y) in a.iter().zip(b) {
+            if u64::from_ne_bytes(*x) != u64::from_ne_bytes(*y) {
+                return false;
+            }
+        }
+        return a_end == b_end;
+    }
+    if let (Some(a4), Some(b4)) = (a.first_chunk::<4>(), b.first_chunk::<4>()) {
+        return a4 == b4 && a.last_chunk::<4>() == b.last_chunk::<4>();
+    }
+    a.iter().zip(b).all(|(x, y)| x == y)
+}
+
+impl Shortcuts {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.known
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.known == 0
+    }
+
+    /// As [`Catalog::event`], remembering what it finds.
+    #[inline]
+    pub fn event<'a>(
+        &mut self,
+        catalog: &'static Catalog,
+        program: Program,
+        ident: &[u8],
+        message: &'a [u8],
+    ) -> Option<Event<'a>> {
+        // The same wording may be somebody else's in another program, or in `sshd(pam_unix)`.
+        if program != Program::Sshd {
+            return catalog.event(program, ident, message);
+        }
+        if ident.last() != Some(&b')') {
+            if let Some(bucket) = self.buckets.get(bucket(message)) {
+                for shortcut in bucket {
+                    if let Some(event) = shortcut.take(message) {
+                        return Some(event);
+                    }
+                }
+            }
+            return self.search(catalog, ident, message);
+        }
+        catalog.event(program, ident, message)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search<'a>(
+        &mut self,
+        catalog: &'static Catalog,
+        ident: &[u8],
+        message: &'a [u8],
+    ) -> Option<Event<'a>> {
+        let (event, found) = catalog.event_found(Program::Sshd, ident, message)?;
+        if self.known < MAX_SHORTCUTS {
+            self.study(&event, &found, message);
+        }
+        Some(event)
+    }
+
+    fn study(&mut self, event: &Event<'_>, found: &Found<'static>, message: &[u8]) {
+        let before = (event.body.as_ptr() as usize).wrapping_sub(message.as_ptr() as usize);
+        let Some(front) = message.get(..before + found.offset as usize) else {
+            return;
+        };
+        let Some(after) = message.len().checked_sub(before + event.body.len()) else {
+            return;
+        };
+        if found.trimmed || front.len() > 64 {
+            return;
+        }
+        let number = u32::from(event.row) << 8 | u32::from(event.text);
+        let key = (number, found.entry, Box::from(front), after as u32);
+        if self.studied.len() >= MAX_STUDIED && !self.studied.contains_key(&key) {
+            return;
+        }
+        let times = self.studied.entry(key).or_insert(0);
+        *times = times.saturating_add(1);
+        if *times != WORTH_IT {
+            return;
+        }
+        let behind = message.get(message.len() - after..).unwrap_or_default();
+        if let Some(shortcut) = prove(event, found, front, behind, before as u32)
+            && let Some(place) = self.buckets.get_mut(bucket(message))
+        {
+            place.push(shortcut);
+            self.known += 1;
+        }
+    }
+}
+
+impl Shortcut {
+    #[inline]
+    fn take<'a>(&self, message: &'a [u8]) -> Option<Event<'a>> {
+        let mut at = 0usize;
+        let mut fields = Fields::default();
+        let mut v4 = None;
+        let mut port = 0u32;
+        let end = message.len();
+        for step in &self.steps {
+            match step {
+                Step::Literal(text) => {
+                    let next = at + text.len();
+                    if !same(message.get(at..next)?, text) {
+                        return None;
+                    }
+                    at = next;
+                }
+                Step::Ip(slot) => {
+                    let (ip, len) = v4_prefix(message.get(at..)?)?;
+                    if *slot == Slot::Ip {
+                        fields.ip = self.span(at, at + len);
+                        v4 = Some(Ipv4Addr::from(ip));
+                    }
+                    at += len;
+                }
+                Step::Host { optional } => {
+                    let rest = message.get(at..)?;
+                    let mut len = 0;
+                    if let Some((ip, n)) = v4_prefix(rest) {
+                        len = n;
+                        v4 = Some(Ipv4Addr::from(ip));
+                    }
+                    let more = run(rest.get(len..)?, &WORD);
+                    if more > 0 {
+                        len += more;
+                        v4 = None;
+                    }
+                    if len == 0 && !optional {
+                        return None;
+                    }
+                    fields.host = self.span(at, at + len);
+                    at += len;
+                }
+                Step::Port(slot) => {
+                    let rest = message.get(at..)?;
+                    let mut len = 0;
+                    let mut n = 0u32;
+                    for b in rest.iter().take(6) {
+                        let digit = b.wrapping_sub(b'0');
+                        if digit > 9 {
+                            break;
+                        }
+                        n = n * 10 + u32::from(digit);
+                        len += 1;
+                    }
+                    if len == 0 || len > 5 || (len > 1 && rest.first() == Some(&b'0')) {
+                        return None;
+                    }
+                    if *slot == Slot::Port {
+                        fields.port = self.span(at, at + len);
+                        port = n;
+                    }
+                    at += len;
+                }
+                Step::Number => {
+                    let rest = message.get(at..)?;
+                    let len = rest
+                        .iter()
+                        .position(|b| !b.is_ascii_digit())
+                        .unwrap_or(rest.len());
+                    if len == 0 {
+                        return None;
+                    }
+                    at += len;
+                }
+                Step::Word {
+                    slot,
+                    optional,
+                    graphic,
+                } => {
+                    let set = if *graphic { &GRAPHIC } else { &WORD };
+                    let len = run(message.get(at..)?, set);
+                    if len == 0 && !optional {
+                        return None;
+                    }
+                    let span = self.span(at, at + len);
+                    match slot {
+                        Slot::User => {
+                            fields.user = span;
+                            fields.has_user = true;
+                        }
+                        Slot::Method => fields.method = span,
+                        Slot::KeyType => fields.key_type = span,
+                        Slot::Fingerprint => fields.fingerprint = span,
+                        _ => {}
+                    }
+                    at += len;
+                }
+                Step::Rest { optional } => {
+                    let stop = end.checked_sub(self.after as usize)?;
+                    if stop < at || (stop == at && !optional) {
+                        return None;
+                    }
+                    // Another wrapping than the one that was studied.
+                    if self.after == 0 && message.last() == Some(&b']') {
+                        return None;
+                    }
+                    fields.text = self.span(at, stop);
+                    at = stop;
+                }
+            }
+        }
+        if at != end {
+            return None;
+        }
+        let body = message.get(self.before as usize..end - self.after as usize)?;
+        if !self.rivals.is_empty() {
+            let text = body.get(self.offset as usize..)?;
+            let beaten = |(end, wording): &(Box<[u8]>, Template)| {
+                text.ends_with(end) && wording.matches(text).is_some()
+            };
+            if self.rivals.iter().any(beaten) {
+                return None;
+            }
+        }
+        Some(Event {
+            row: self.row,
+            text: self.text,
+            body,
+            fields,
+            preauth: self.preauth,
+            port: u16::try_from(port).unwrap_or(0),
+            v4,
+            hostile: self.hostile,
+            user_is_invalid: self.user_is_invalid,
+        })
+    }
+
+    #[inline(always)]
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span {
+            start: start as u32 - self.before,
+            end: end as u32 - self.before,
+        }
+    }
+}
+
+#[inline(always)]
+fn run(text: &[u8], set: &[bool; 256]) -> usize {
+    let mut len = 0;
+    for b in text {
+        if !set[usize::from(*b)] {
+            break;
+        }
+        len += 1;
+    }
+    len
+}
+
+/// The steps of a wording, if it is certain that they say what the search says.
+fn prove(
+    event: &Event<'_>,
+    found: &Found<'static>,
+    front: &[u8],
+    behind: &[u8],
+    before: u32,
+) -> Option<Shortcut> {
+    let template = found.matcher.template(found.entry)?;
+    let steps = steps(template, event, front, behind)?;
+    let mine = items(template, true);
+    let mut rivals = Vec::new();
+    found.matcher.preferred(found.entry, |other| {
+        // Nearly all begin otherwise.
+        if begin_alike(template, other) && meet(&mine, &items(other, false)) {
+            let end = match other.tokens().last() {
+                Some(Token::Literal(end)) => end.clone(),
+                _ => Box::default(),
+            };
+            rivals.push((end, other.clone()));
+        }
+        rivals.len() <= MAX_RIVALS
+    })?;
+    (rivals.len() <= MAX_RIVALS).then(|| Shortcut {
+        steps,
+        rivals,
+        offset: found.offset,
+        before,
+        after: behind.len() as u32,
+        row: event.row,
+        text: event.text,
+        preauth: event.preauth,
+        hostile: event.hostile,
+        user_is_invalid: event.user_is_invalid,
+    })
+}
+
+fn steps(
+    template: &Template,
+    event: &Event<'_>,
+    front: &[u8],
+    behind: &[u8],
+) -> Option<Vec<Step>> {
+    let tokens = template.tokens();
+    // What the wrapping is must not depend on what stands in the slots.
+    let Some(Token::Literal(first)) = tokens.first() else {
+        return None;
+    };
+    let head = [front, first].concat();
+    let pam_like = event.body.starts_with(b"pam_");
+    if (memchr::memchr(b' ', first).is_none() && !pam_like)
+        || memchr::memmem::find(&head, b".c:").is_some()
+    {
+        return None;
+    }
+    let in_module = front.ends_with(b"): ");
+    if pam_like != in_module || !(behind.is_empty() || event.preauth || behind == b" [postauth]") {
+        return None;
+    }
+    let mut steps = vec![Step::Literal(head.into())];
+    let mut taken = 0u16;
+    // Slots behind the user's name are found from the end: the text before them must not look like a part of them.
+    let mut backward = false;
+    for (i, token) in tokens.iter().enumerate().skip(1) {
+        let (slot, optional) = match token {
+            Token::Words(_) => return None,
+            Token::Literal(text) => {
+                steps.push(Step::Literal(text.clone()));
+                continue;
+            }
+            Token::Slot(slot, optional) => (*slot, *optional),
+        };
+        let Some(Token::Literal(left)) = tokens.get(i - 1) else {
+            return None;
+        };
+        let right: &[u8] = match tokens.get(i + 1) {
+            None => b" ",
+            Some(Token::Literal(l)) => l,
+            Some(_) => return None,
+        };
+        let (l, r) = (*left.last()?, *right.first()?);
+        // A field that a wording has twice is not plain.
+        let bit = 1u16 << (slot as u16).min(15);
+        let counts = !matches!(
+            slot,
+            Slot::LocalIp | Slot::LocalPort | Slot::Submethod | Slot::Word | Slot::Number
+        );
+        if counts && taken & bit != 0 {
+            return None;
+        }
+        taken |= bit;
+        let word = |graphic: bool| {
+            let set = if graphic { &GRAPHIC } else { &WORD };
+            let clear = !set[usize::from(r)] && !(backward && set[usize::from(l)]);
+            clear.then_some(Step::Word {
+                slot,
+                optional: optional && slot != Slot::User,
+                graphic,
+            })
+        };
+        let part_of_ip = |b: u8| b.is_ascii_alphanumeric() || b":.%_-".contains(&b);
+        steps.push(match slot {
+            Slot::Ip | Slot::LocalIp => {
+                let colon = r == b':' && right.get(1).is_some_and(|b| !part_of_ip(*b));
+                if (part_of_ip(r) && !colon) || part_of_ip(l) || (backward && colon) {
+                    return None;
+                }
+                Step::Ip(slot)
+            }
+            Slot::Port | Slot::LocalPort | Slot::Number => {
+                if r.is_ascii_digit() || l.is_ascii_digit() || l == b'-' {
+                    return None;
+                }
+                if slot == Slot::Number {
+                    Step::Number
+                } else {
+                    Step::Port(slot)
+                }
+            }
+            Slot::Host => {
+                word(false)?;
+                Step::Host { optional }
+            }
+            Slot::KeyType | Slot::Fingerprint => word(true)?,
+            Slot::Method | Slot::Submethod | Slot::Word => word(false)?,
+            Slot::User => {
+                if backward {
+                    return None;
+                }
+                backward = true;
+                let determined = [&b"nvalid user "[..], b"llegal user "].iter().all(|said| {
+                    i == 1 || left.len() >= said.len() || !said.ends_with(left)
+                });
+                if !determined {
+                    return None;
+                }
+                // What stands left of a name is found from the left.
+                if WORD[usize::from(r)] {
+                    return None;
+                }
+                Step::Word {
+                    slot,
+                    optional: false,
+                    graphic: false,
+                }
+            }
+            Slot::Text if i + 1 == tokens.len() && !backward => Step::Rest { optional },
+            Slot::Text | Slot::AddrPort => return None,
+        });
+    }
+    if !behind.is_empty() {
+        steps.push(Step::Literal(behind.into()));
+    }
+    // The end of the body and the wrapping behind it are one text.
+    Some(steps)
+}
+
+/// Whether the texts before the first slots go together.
+fn begin_alike(a: &Template, b: &Template) -> bool {
+    match (a.tokens().first(), b.tokens().first()) {
+        (Some(Token::Literal(a)), Some(Token::Literal(b))) => {
+            a.iter().zip(b.iter()).all(|(x, y)| x == y)
+        }
+        _ => true,
+    }
+}
+
+/// A set of bytes, once or any number of times.
+struct Item {
+    set: [u64; 4],
+    many: bool,
+}
+
+fn set_of(keep: impl Fn(u8) -> bool) -> [u64; 4] {
+    let mut set = [0u64; 4];
+    for b in 0..=255u8 {
+        if keep(b)
+            && let Some(word) = set.get_mut(usize::from(b >> 6))
+        {
+            *word |= 1 << (b & 63);
+        }
+    }
+    set
+}
+
+/// The texts of a wording: with plain values, or (for those it is compared with) at least everything that it matches.
+fn items(template: &Template, plain: bool) -> Vec<Item> {
+    let mut out = Vec::new();
+    for token in template.tokens() {
+        let (set, needed) = match token {
+            Token::Literal(text) => {
+                out.extend(text.iter().map(|b| Item {
+                    set: set_of(|c| c == *b),
+                    many: false,
+                }));
+                continue;
+            }
+            Token::Words(_) => (set_of(|_| true), false),
+            Token::Slot(slot, optional) => match slot {
+                Slot::Text | Slot::User if !plain => (set_of(|_| true), false),
+                Slot::Text => (set_of(|_| true), !optional),
+                Slot::Port | Slot::LocalPort | Slot::Number if plain => {
+                    (set_of(|b| b.is_ascii_digit()), true)
+                }
+                Slot::Port | Slot::LocalPort | Slot::Number => {
+                    (set_of(|b| b.is_ascii_digit() || b == b'-'), false)
+                }
+                _ if !plain => (set_of(|b| b != b' '), false),
+                Slot::Ip | Slot::LocalIp => (set_of(|b| b.is_ascii_digit() || b == b'.'), true),
+                Slot::KeyType | Slot::Fingerprint => {
+                    (set_of(|b| GRAPHIC[usize::from(b)]), !optional)
+                }
+                Slot::User => (set_of(|b| WORD[usize::from(b)]), true),
+                _ => (set_of(|b| WORD[usize::from(b)]), !optional),
+            },
+        };
+        if needed {
+            out.push(Item { set, many: false });
+        }
+        out.push(Item { set, many: true });
+    }
+    out
+}
+
+/// Whether some text is both.
+fn meet(a: &[Item], b: &[Item]) -> bool {
+    let width = b.len() + 1;
+    let mut seen = vec![false; (a.len() + 1) * width];
+    let mut todo = vec![(0usize, 0usize)];
+    while let Some((i, j)) = todo.pop() {
+        match seen.get_mut(i * width + j) {
+            Some(place) if !*place => *place = true,
+            _ => continue,
+        }
+        let (x, y) = match (a.get(i), b.get(j)) {
+            (None, None) => return true,
+            pair => pair,
+        };
+        if x.is_some_and(|x| x.many) {
+            todo.push((i + 1, j));
+        }
+        if y.is_some_and(|y| y.many) {
+            todo.push((i, j + 1));
+        }
+        if let (Some(x), Some(y)) = (x, y)
+            && x.set.iter().zip(y.set).any(|(p, q)| p & q != 0)
+        {
+            todo.push((i + usize::from(!x.many), j + usize::from(!y.many)));
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(text: &'static str) -> Template {
+        Template::compile(text).unwrap().remove(0)
+    }
+
+    #[test]
+    fn wordings_meet_where_one_text_is_both() {
+        let meets = |a, b| meet(&items(&template(a), true), &items(&template(b), false));
+        let failed = "Failed password for {user} from {ip} port {port} ssh2";
+        assert!(meets(failed, "Failed {method} for {user} from {ip} port {port} ssh2"));
+        assert!(!meets(failed, "Failed password for invalid user {user} from {ip} port {port} ssh2"));
+        assert!(!meets(failed, "Failed password for {user} from {ip} port {port}"));
+        assert!(meets("Received {n}: {text}", "Received 11: bye"));
+        // A user may be called so: then the wording stays with the search.
+        assert!(meets("User {user} left", "User root left"));
+    }
+
+    #[test]
+    fn short_texts_are_compared_whole() {
+        for n in 0..40usize {
+            let a: Vec<u8> = (0..n as u8).collect();
+            assert!(same(&a, &a.clone()));
+            for i in 0..n {
+                let mut b = a.clone();
+                b[i] ^= 1;
+                assert!(!same(&a, &b), "{n} {i}");
+            }
+        }
+    }
+}
