@@ -412,7 +412,12 @@ impl Analysis {
         }
         if record.row != UNKNOWN {
             let counts = record.is(flag::HOSTILE)
-                || match self.hostile.get(usize::from(record.row)).copied().unwrap_or(Hostile::No) {
+                || match self
+                    .hostile
+                    .get(usize::from(record.row))
+                    .copied()
+                    .unwrap_or(Hostile::No)
+                {
                     Hostile::InContext => session_hostile,
                     Hostile::Once => !session_hostile,
                     Hostile::No | Hostile::Yes | Hostile::Preauth => false,

@@ -265,9 +265,7 @@ impl Catalog {
             Program::Bare => self
                 .sshd_event(ident, body)
                 .or_else(|| found(&self.dropbear, body, 0)),
-            Program::Dropbear => {
-                found(&self.dropbear, body, 0).or_else(|| self.pam_event(body))
-            }
+            Program::Dropbear => found(&self.dropbear, body, 0).or_else(|| self.pam_event(body)),
             Program::Platform => found(&self.platform, body, 0),
             Program::Audit | Program::Other => None,
         }

@@ -4,8 +4,8 @@
 //! joins lines (sessions, detection) happens afterwards, in order, on the records alone. Names are interned per block:
 //! the second half looks each address up once a block, not once a line.
 
-use crate::event::{Event, Row, catalog};
 use crate::addr::parse_v4;
+use crate::event::{Event, Row, catalog};
 use crate::line::{Line, LineParser, Program, Years, unescape};
 use crate::shortcut::{Shortcuts, same};
 use crate::template::Span;
@@ -215,14 +215,14 @@ pub struct Scanner {
 
 /// What the caller of [`Scanner::lines`] is given for each line.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct Seen<'s, 'a> {
     /// From 0.
     pub number: u32,
-    pub line: Line<'a>,
-    pub event: Option<Event<'a>>,
+    pub line: &'s Line<'a>,
+    pub event: Option<&'s Event<'a>>,
 }
 
-impl Seen<'_> {
+impl Seen<'_, '_> {
     /// Whether the line is about SSH logins at all.
     pub fn is_ours(&self) -> bool {
         match self.line.program {
@@ -242,7 +242,7 @@ impl Scanner {
         block: &'b [u8],
         years: Years,
         zone: &Zone,
-        mut each: impl FnMut(&'b [u8], &Seen<'_>),
+        mut each: impl FnMut(&'b [u8], &Seen<'_, '_>),
     ) -> u64 {
         let mut parser = LineParser::new(zone, years);
         let catalog = catalog();
@@ -265,8 +265,8 @@ impl Scanner {
                 raw,
                 &Seen {
                     number,
-                    line,
-                    event,
+                    line: &line,
+                    event: event.as_ref(),
                 },
             );
             number += 1;
@@ -296,7 +296,7 @@ impl Scanner {
                 other += 1;
                 return;
             }
-            let line = &seen.line;
+            let line = seen.line;
             // Where the line's slices are: in the block, or moved to `extra` first.
             let moved = if line.rewritten {
                 let at = block_len + out.extra.len() as u32;
@@ -362,7 +362,7 @@ impl Scanner {
             if line.ident.ends_with(b"-session") || line.ident.ends_with(b"-auth") {
                 record.flags |= flag::SESSION_PROCESS;
             }
-            match &seen.event {
+            match seen.event {
                 None if line.repeats_last => {}
                 None => unknown += 1,
                 Some(event) => {

@@ -88,13 +88,22 @@ struct Shortcut {
     user_is_invalid: bool,
 }
 
+/// A reading of a wording, what stood in front of it, and how many bytes behind it.
+#[derive(PartialEq, Eq, Hash, Debug)]
+struct Studied {
+    number: u32,
+    entry: u32,
+    front: Box<[u8]>,
+    behind: u32,
+}
+
 /// What was learned from the lines of one stream.
 #[derive(Debug)]
 pub struct Shortcuts {
     buckets: Vec<Vec<Shortcut>>,
     known: usize,
-    /// By wording, wrapping in front, wrapping behind: how often it was found.
-    studied: HashMap<(u32, u32, Box<[u8]>, u32), u32>,
+    /// How often each was found.
+    studied: HashMap<Studied, u32>,
 }
 
 impl Default for Shortcuts {
@@ -200,7 +209,12 @@ impl Shortcuts {
             return;
         }
         let number = u32::from(event.row) << 8 | u32::from(event.text);
-        let key = (number, found.entry, Box::from(front), after as u32);
+        let key = Studied {
+            number,
+            entry: found.entry,
+            front: front.into(),
+            behind: after as u32,
+        };
         if self.studied.len() >= MAX_STUDIED && !self.studied.contains_key(&key) {
             return;
         }
@@ -401,7 +415,7 @@ fn prove(
         }
         rivals.len() <= MAX_RIVALS
     })?;
-    (rivals.len() <= MAX_RIVALS).then(|| Shortcut {
+    (rivals.len() <= MAX_RIVALS).then_some(Shortcut {
         steps,
         rivals,
         offset: found.offset,
@@ -415,12 +429,7 @@ fn prove(
     })
 }
 
-fn steps(
-    template: &Template,
-    event: &Event<'_>,
-    front: &[u8],
-    behind: &[u8],
-) -> Option<Vec<Step>> {
+fn steps(template: &Template, event: &Event<'_>, front: &[u8], behind: &[u8]) -> Option<Vec<Step>> {
     let tokens = template.tokens();
     // What the wrapping is must not depend on what stands in the slots.
     let Some(Token::Literal(first)) = tokens.first() else {
@@ -471,7 +480,8 @@ fn steps(
         taken |= bit;
         let word = |graphic: bool| {
             let set = if graphic { &GRAPHIC } else { &WORD };
-            let clear = !set[usize::from(r)] && !(backward && set[usize::from(l)]);
+            let part = |b: u8| set[usize::from(b)];
+            let clear = !(part(r) || backward && part(l));
             clear.then_some(Step::Word {
                 slot,
                 optional: optional && slot != Slot::User,
@@ -508,9 +518,9 @@ fn steps(
                     return None;
                 }
                 backward = true;
-                let determined = [&b"nvalid user "[..], b"llegal user "].iter().all(|said| {
-                    i == 1 || left.len() >= said.len() || !said.ends_with(left)
-                });
+                let determined = [&b"nvalid user "[..], b"llegal user "]
+                    .iter()
+                    .all(|said| i == 1 || left.len() >= said.len() || !said.ends_with(left));
                 if !determined {
                     return None;
                 }
@@ -643,9 +653,18 @@ mod tests {
     fn wordings_meet_where_one_text_is_both() {
         let meets = |a, b| meet(&items(&template(a), true), &items(&template(b), false));
         let failed = "Failed password for {user} from {ip} port {port} ssh2";
-        assert!(meets(failed, "Failed {method} for {user} from {ip} port {port} ssh2"));
-        assert!(!meets(failed, "Failed password for invalid user {user} from {ip} port {port} ssh2"));
-        assert!(!meets(failed, "Failed password for {user} from {ip} port {port}"));
+        assert!(meets(
+            failed,
+            "Failed {method} for {user} from {ip} port {port} ssh2"
+        ));
+        assert!(!meets(
+            failed,
+            "Failed password for invalid user {user} from {ip} port {port} ssh2"
+        ));
+        assert!(!meets(
+            failed,
+            "Failed password for {user} from {ip} port {port}"
+        ));
         assert!(meets("Received {n}: {text}", "Received 11: bye"));
         // A user may be called so: then the wording stays with the search.
         assert!(meets("User {user} left", "User root left"));

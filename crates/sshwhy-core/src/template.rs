@@ -1028,13 +1028,12 @@ impl Matcher {
                 continue;
             };
             // Most candidates end otherwise: told apart before anything is parsed.
-            if rest.ends_with(&entry.suffix) {
-                if let Some(found) = entry
+            if rest.ends_with(&entry.suffix)
+                && let Some(found) = entry
                     .template
                     .matches_beyond(body, entry.covered, at, *fields)
-                {
-                    return Some((*e, found));
-                }
+            {
+                return Some((*e, found));
             }
         }
         None

@@ -34,9 +34,9 @@ pub struct HostRange {
 
 #[derive(Debug, Default)]
 pub struct Versions {
-    /// By row and wording; filled at first use.
-    wordings: Vec<Vec<Range>>,
-    daemons: Vec<Option<&'static str>>,
+    /// By row: where its wordings begin in `ranges`, and whose they are; filled at first use.
+    rows: Vec<(u32, Option<&'static str>)>,
+    ranges: Vec<Range>,
     hosts: BTreeMap<(HostId, &'static str), Range>,
     last: Option<(HostId, Row, u8)>,
     /// The host and daemon of the last wording that counted, and what is left of their releases.
@@ -50,34 +50,24 @@ impl Versions {
             return;
         }
         self.last = Some((host, row, text));
-        if self.wordings.is_empty() {
+        if self.rows.is_empty() {
             for message in catalog().rows() {
-                self.wordings.push(
-                    message
-                        .texts
-                        .iter()
-                        .map(|t| Range {
-                            since: parse_release(t.since),
-                            until: parse_release(t.until),
-                        })
-                        .collect(),
-                );
-                self.daemons.push(match message.daemon {
+                let daemon = match message.daemon {
                     Daemon::Openssh => Some("OpenSSH"),
                     Daemon::Dropbear => Some("Dropbear"),
                     _ => None,
-                });
+                };
+                self.rows.push((self.ranges.len() as u32, daemon));
+                self.ranges.extend(message.texts.iter().map(|t| Range {
+                    since: parse_release(t.since),
+                    until: parse_release(t.until),
+                }));
             }
         }
-        let Some(Some(daemon)) = self.daemons.get(usize::from(row)).copied() else {
+        let Some((first, Some(daemon))) = self.rows.get(usize::from(row)).copied() else {
             return;
         };
-        let Some(range) = self
-            .wordings
-            .get(usize::from(row))
-            .and_then(|w| w.get(usize::from(text)))
-            .copied()
-        else {
+        let Some(range) = self.ranges.get(first as usize + usize::from(text)).copied() else {
             return;
         };
         if range == Range::default() {

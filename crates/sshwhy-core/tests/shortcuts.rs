@@ -18,9 +18,39 @@ impl Dice {
 }
 
 const WORDS: &[&str] = &[
-    "root", "invalid", "user", "admin-2", "a.b", "x@y", "", " ", "UNKNOWN", "password", "from", "none", "error:", "root]",
-    "[preauth]", "x from 203.0.113.5 port 22 ssh2", "192.0.2.7", "192.0.2.300", "01.2.3.4", "2001:db8::9", "fe80::1%eth0",
-    "50122", "0", "065", "-1", "70000", "123456", "host.example", "a:b", "SHA256:abc", "(x):", "pam_unix(sshd:auth):", "11:",
+    "root",
+    "invalid",
+    "user",
+    "admin-2",
+    "a.b",
+    "x@y",
+    "",
+    " ",
+    "UNKNOWN",
+    "password",
+    "from",
+    "none",
+    "error:",
+    "root]",
+    "[preauth]",
+    "x from 203.0.113.5 port 22 ssh2",
+    "192.0.2.7",
+    "192.0.2.300",
+    "01.2.3.4",
+    "2001:db8::9",
+    "fe80::1%eth0",
+    "50122",
+    "0",
+    "065",
+    "-1",
+    "70000",
+    "123456",
+    "host.example",
+    "a:b",
+    "SHA256:abc",
+    "(x):",
+    "pam_unix(sshd:auth):",
+    "11:",
 ];
 
 /// The message with one word, or what looks like an address or a number in it, replaced.
@@ -75,12 +105,21 @@ fn shortcuts_agree_with_the_search() {
                     })
                 };
                 if show(&slow) != show(&fast) {
-                    wrong.push(format!("{text}\n  slow {:?}\n  fast {:?}", show(&slow), show(&fast)));
+                    wrong.push(format!(
+                        "{text}\n  slow {:?}\n  fast {:?}",
+                        show(&slow),
+                        show(&fast)
+                    ));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(taken > 100, "only {taken} wordings have a shortcut");
 }
 
@@ -100,7 +139,11 @@ fn what_logs_are_full_of_has_a_shortcut() {
     ] {
         let mut shortcuts = Shortcuts::default();
         for _ in 0..20 {
-            assert!(shortcuts.event(catalog(), Program::Sshd, b"sshd", text.as_bytes()).is_some());
+            assert!(
+                shortcuts
+                    .event(catalog(), Program::Sshd, b"sshd", text.as_bytes())
+                    .is_some()
+            );
         }
         assert_eq!(shortcuts.len(), 1, "{text}");
     }

@@ -32,25 +32,36 @@ fn log(lines: usize) -> String {
             let mut said = match dice.roll(5) {
                 0 => vec![
                     format!("Accepted password for u{user} from {addr} port {port} ssh2"),
-                    format!("pam_unix(sshd:session): session opened for user u{user}(uid=1000) by (uid=0)"),
+                    format!(
+                        "pam_unix(sshd:session): session opened for user u{user}(uid=1000) by (uid=0)"
+                    ),
                     format!("Disconnected from user u{user} {addr} port {port}"),
                     format!("pam_unix(sshd:session): session closed for user u{user}"),
                 ],
                 1 => vec![
                     format!("Invalid user x{user} from {addr} port {port}"),
-                    format!("Failed password for invalid user x{user} from {addr} port {port} ssh2"),
-                    format!("Connection closed by invalid user x{user} {addr} port {port} [preauth]"),
+                    format!(
+                        "Failed password for invalid user x{user} from {addr} port {port} ssh2"
+                    ),
+                    format!(
+                        "Connection closed by invalid user x{user} {addr} port {port} [preauth]"
+                    ),
                 ],
                 2 => vec![
-                    "error: kex_exchange_identification: Connection closed by remote host".to_owned(),
+                    "error: kex_exchange_identification: Connection closed by remote host"
+                        .to_owned(),
                     format!("Connection closed by {addr} port {port}"),
                 ],
                 3 => vec![format!("a message that nobody knows {user}")],
                 _ => vec![
                     format!("Failed password for u{user} from {addr} port {port} ssh2"),
-                    format!("message repeated 2 times: [ Failed password for u{user} from {addr} port {port} ssh2]"),
+                    format!(
+                        "message repeated 2 times: [ Failed password for u{user} from {addr} port {port} ssh2]"
+                    ),
                     format!("Received disconnect from {addr} port {port}:11: Bye Bye [preauth]"),
-                    format!("Disconnected from authenticating user u{user} {addr} port {port} [preauth]"),
+                    format!(
+                        "Disconnected from authenticating user u{user} {addr} port {port} [preauth]"
+                    ),
                 ],
             };
             said.reverse();
@@ -61,7 +72,13 @@ fn log(lines: usize) -> String {
         let text = said.pop().unwrap();
         let (h, m, s) = (second / 3600 % 24, second / 60 % 60, second % 60);
         let program = if number % 50 == 0 { "CRON" } else { "sshd" };
-        writeln!(out, "Nov {:2} {h:02}:{m:02}:{s:02} web{} {program}[{pid}]: {text}", 1 + second / 86_400, number % 2).unwrap();
+        writeln!(
+            out,
+            "Nov {:2} {h:02}:{m:02}:{s:02} web{} {program}[{pid}]: {text}",
+            1 + second / 86_400,
+            number % 2
+        )
+        .unwrap();
         if said.is_empty() {
             open.swap_remove(at);
         }
@@ -77,7 +94,11 @@ fn run(args: &[&str], log: &PathBuf, threads: &str) -> Vec<u8> {
         .arg(log)
         .output()
         .unwrap();
-    assert!(!out.stdout.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        !out.stdout.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     out.stdout
 }
 
@@ -86,12 +107,19 @@ fn any_number_of_threads_says_the_same() {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let path = dir.join("parallel.log");
     let text = log(60_000);
-    assert!(text.len() > 4 << 20, "{} bytes are too few blocks", text.len());
+    assert!(
+        text.len() > 4 << 20,
+        "{} bytes are too few blocks",
+        text.len()
+    );
     std::fs::write(&path, text).unwrap();
     for args in [&["report", "--format", "json"][..], &["events"]] {
         let one = run(args, &path, "1");
         for threads in ["2", "5"] {
-            assert!(one == run(args, &path, threads), "{args:?} with {threads} threads differs");
+            assert!(
+                one == run(args, &path, threads),
+                "{args:?} with {threads} threads differs"
+            );
         }
     }
 }

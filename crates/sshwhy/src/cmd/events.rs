@@ -81,7 +81,7 @@ impl Printer for Lines {
             block.parcel.years,
             block.zone,
             |_, seen| {
-                let line = &seen.line;
+                let line = seen.line;
                 let mut e = EventLine {
                     line: first + u64::from(seen.number) + 1,
                     time: line.time,
@@ -113,7 +113,7 @@ impl Printer for Lines {
                             .then(|| block.names.users.get(&resolved.user).map_or("", |u| u));
                         e.addr = block.names.addrs.get(&resolved.addr).map(String::as_str);
                         e.port = (resolved.port != 0).then_some(resolved.port);
-                        if let Some(event) = &seen.event {
+                        if let Some(event) = seen.event {
                             e.method = event.method();
                             e.key = event.fingerprint();
                         }
