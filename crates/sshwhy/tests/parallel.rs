@@ -1,6 +1,8 @@
 //! What comes out does not depend on how many threads there are: `report` and `events` on a log of some megabytes, in which
 //! sessions overlap, cross the blocks that are scanned apart, and share pids.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
