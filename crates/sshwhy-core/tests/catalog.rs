@@ -4,6 +4,8 @@
 //! The slow matcher knows nothing of tries, ends and anchors: it spells a wording's alternatives out and tries every way to lay
 //! slots over the text.
 
+#![allow(clippy::unwrap_used)]
+
 use sshwhy_core::catalog::messages::{self, Daemon, Message};
 use sshwhy_core::event::{catalog, strip};
 use sshwhy_core::line::Program;
