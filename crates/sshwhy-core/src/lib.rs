@@ -10,6 +10,7 @@
 
 pub mod addr;
 pub mod analysis;
+pub mod audit;
 pub mod catalog;
 pub mod config;
 pub mod detect;
