@@ -28,6 +28,7 @@ pub mod server;
 pub mod session;
 pub mod template;
 pub mod time;
+pub mod trace;
 pub mod transcode;
 pub mod transcript;
 pub mod version;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod cmd;
+mod evidence;
 mod exit;
 mod feed;
 mod pipeline;
@@ -18,6 +19,7 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Report(args) => cmd::report::run(args),
         Verb::Events(args) => cmd::events::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
+        Verb::Trace(args) => cmd::trace::run(args),
     }
 }
 

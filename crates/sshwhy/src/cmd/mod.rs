@@ -4,3 +4,4 @@ pub mod events;
 pub mod explain;
 pub mod reading;
 pub mod report;
+pub mod trace;
