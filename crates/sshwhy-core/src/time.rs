@@ -134,6 +134,7 @@ impl Time {
         };
         let secs = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
         Some(Time(secs * SECOND + micros))
+    }
 
     /// Leading `2026-03-28T16:00:15Z`, `2026-03-28 16:00:15.123456789+08:00` (RFC 3339): the instant and the bytes used.
     pub fn parse_rfc3339(text: &[u8]) -> Option<(Time, usize)> {

@@ -128,7 +128,7 @@ pub fn question(
     }
 }
 
-/// Puts everything together. `file` names the target's log of an act, for evidence.
+/// Puts everything together. `place` says where in the target's log an act stands, for evidence.
 pub fn tell(
     source: &Source,
     pattern: Pattern,
@@ -136,7 +136,6 @@ pub fn tell(
     q: &Question,
     e: &Evidence,
     zone: &Zone,
-    read: Read,
     place: impl Fn(&super::Act) -> String,
 ) -> Trace {
     let ranking = rank(q, e);
@@ -176,7 +175,7 @@ pub fn tell(
         next: Vec::new(),
         suspects: ranking.suspects,
         pattern,
-        read,
+        read: Read::default(),
     };
     trace.next = next_steps(&trace, q, e);
     trace.findings = findings(&trace, source, &place);
@@ -485,7 +484,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
     };
     let mut pattern = match t.verdict {
         Verdict::Intrusion => base(
-            "SW7001",
+            "SW1901",
             "trace-intrusion",
             Severity::Critical,
             0.9,
@@ -495,7 +494,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
             ),
         ),
         Verdict::MisconfiguredAutomation => base(
-            "SW7002",
+            "SW1902",
             "trace-automation",
             Severity::Medium,
             0.9,
@@ -512,7 +511,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
             ),
         ),
         Verdict::Unknown => base(
-            "SW7003",
+            "SW1903",
             "trace-unclear",
             Severity::Low,
             0.5,
@@ -528,7 +527,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
     for s in t.suspects.iter().filter(|s| s.confidence > 0.5).take(5) {
         named = true;
         let mut f = base(
-            "SW7010",
+            "SW1910",
             "trace-culprit",
             Severity::High,
             s.confidence,
@@ -547,7 +546,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
     }
     if !named {
         let mut f = base(
-            "SW7011",
+            "SW1911",
             "trace-nobody",
             Severity::Medium,
             0.7,

@@ -122,9 +122,12 @@ pub fn run(args: Args) -> Result<Exit, String> {
                 notes: read.notes,
                 ..more
             };
-            story::tell(
-                chosen, pattern, &sources, &question, &evidence, &zone, read, place,
-            )
+            Trace {
+                read,
+                ..story::tell(
+                    chosen, pattern, &sources, &question, &evidence, &zone, place,
+                )
+            }
         }
     };
     let partial = !trace.read.skipped.is_empty();

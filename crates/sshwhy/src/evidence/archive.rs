@@ -120,7 +120,6 @@ fn lock(tape: &Shared) -> std::sync::MutexGuard<'_, Tape> {
 /// A regular file in the archive.
 pub struct Entry {
     pub name: String,
-    pub size: u64,
     tape: Shared,
 }
 
@@ -204,9 +203,8 @@ impl Archive {
             return None;
         }
         match self.advance() {
-            Ok(Some((name, size))) => Some(Ok(Entry {
+            Ok(Some(name)) => Some(Ok(Entry {
                 name,
-                size,
                 tape: Arc::clone(&self.tape),
             })),
             Ok(None) => {
@@ -220,7 +218,7 @@ impl Archive {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<(String, u64)>, String> {
+    fn advance(&mut self) -> Result<Option<String>, String> {
         let mut tape = lock(&self.tape);
         if let Some(e) = tape.error.take() {
             return Err(e);
@@ -296,7 +294,7 @@ impl Archive {
                         Some(name) => {
                             tape.entry = size;
                             tape.padding = padded(size);
-                            return Ok(Some((name, size)));
+                            return Ok(Some(name));
                         }
                         None => {
                             self.refused += 1;

@@ -361,6 +361,7 @@ fn open(log: &Log) -> Blocks {
         set: 0,
         mtime: None,
         size: None,
+        shared: false,
     };
     Blocks::open(&input, 0)
 }
