@@ -18,6 +18,7 @@ use crate::report::{
 use crate::scan::{NO_TIME, NONE, Record, Scanned, UNKNOWN, flag};
 use crate::session::{LineRef, Role, Session, Sessions};
 use crate::time::{HOUR, MINUTE, SECOND, Time, Zone};
+use crate::trace::{Acts, Source};
 use crate::version::Versions;
 use std::collections::{BTreeMap, HashMap};
 
@@ -121,6 +122,8 @@ pub struct Analysis {
     /// The hour that is being read a second time.
     second_hour: Option<i64>,
     done: Vec<Session>,
+    /// Every login one by one, for callers that asked for it.
+    acts: Option<Acts>,
     suppressed: u64,
     previous: Option<(Record, AddrId, UserId, u32, Role)>,
     /// Scratch: local to global numbers of the block at hand.
@@ -170,6 +173,7 @@ impl Analysis {
             last_time: NO_TIME,
             second_hour: None,
             done: Vec::new(),
+            acts: None,
             suppressed: 0,
             previous: None,
             maps: Default::default(),
@@ -179,6 +183,27 @@ impl Analysis {
 
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// Keeps every login one by one from now on (bounded, see [`crate::trace::acts`]).
+    pub fn keep_acts(&mut self) {
+        self.acts = Some(Acts::default());
+    }
+
+    /// Ends all open sessions and hands out the logins by source, and how many were not kept.
+    pub fn take_sources(&mut self) -> (Vec<Source>, u64) {
+        self.close_sessions();
+        let acts = self.acts.take().unwrap_or_default();
+        let dropped = acts.dropped;
+        (acts.sources(&self.names), dropped)
+    }
+
+    fn close_sessions(&mut self) {
+        let mut done = std::mem::take(&mut self.done);
+        self.sessions.drain(&mut done);
+        for s in done.drain(..) {
+            self.ended(&s);
+        }
     }
 
     /// Announces an input; returns its number. Lines that follow belong to it.
@@ -550,6 +575,9 @@ impl Analysis {
             return;
         }
         self.detectors.ended(s, &self.names);
+        if let Some(acts) = &mut self.acts {
+            acts.ended(s, &self.names);
+        }
         self.totals.connections += 1;
         let failed = u64::from(s.attempts_failed());
         self.totals.failures += failed;
@@ -598,11 +626,7 @@ impl Analysis {
 
     /// Ends the run. `bytes` and `skipped` are what the program knows better (sizes before decompression are not counted).
     pub fn finish(mut self, skipped: Vec<Skipped>, mut notes: Vec<String>) -> Report {
-        let mut done = std::mem::take(&mut self.done);
-        self.sessions.drain(&mut done);
-        for s in done.drain(..) {
-            self.ended(&s);
-        }
+        self.close_sessions();
         self.flush_hour();
         let context = Context {
             names: &self.names,

@@ -10,6 +10,7 @@
 
 pub mod addr;
 pub mod analysis;
+pub mod audit;
 pub mod catalog;
 pub mod config;
 pub mod detect;
@@ -28,6 +29,7 @@ pub mod session;
 pub mod shortcut;
 pub mod template;
 pub mod time;
+pub mod trace;
 pub mod transcode;
 pub mod transcript;
 pub mod version;

@@ -135,6 +135,70 @@ impl Time {
         let secs = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second);
         Some(Time(secs * SECOND + micros))
     }
+
+    /// Leading `2026-03-28T16:00:15Z`, `2026-03-28 16:00:15.123456789+08:00` (RFC 3339): the instant and the bytes used.
+    pub fn parse_rfc3339(text: &[u8]) -> Option<(Time, usize)> {
+        let head = text.get(..19)?;
+        let digits = |at: usize, len: usize| -> Option<i32> {
+            head.get(at..at + len)?.iter().try_fold(0i32, |n, b| {
+                b.is_ascii_digit().then(|| n * 10 + i32::from(b - b'0'))
+            })
+        };
+        let mark = |at: usize, any: &[u8]| head.get(at).is_some_and(|b| any.contains(b));
+        let marks =
+            mark(4, b"-") && mark(7, b"-") && mark(10, b"Tt ") && mark(13, b":") && mark(16, b":");
+        let (month, day, hour) = (digits(5, 2)?, digits(8, 2)?, digits(11, 2)?);
+        let (minute, second) = (digits(14, 2)?, digits(17, 2)?);
+        if !marks
+            || !(1..=12).contains(&month)
+            || !(1..=31).contains(&day)
+            || hour > 23
+            || minute > 59
+            || second > 60
+        {
+            return None;
+        }
+        let mut at = 19;
+        let mut micro = 0i64;
+        if text.get(at) == Some(&b'.') {
+            let fraction = text.get(at + 1..)?;
+            let len = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
+            if len == 0 {
+                return None;
+            }
+            for i in 0..6 {
+                let digit = if i < len { *fraction.get(i)? - b'0' } else { 0 };
+                micro = micro * 10 + i64::from(digit);
+            }
+            at += 1 + len;
+        }
+        let offset = match text.get(at)? {
+            b'Z' | b'z' => {
+                at += 1;
+                0
+            }
+            sign @ (b'+' | b'-') => {
+                let zone = text.get(at + 1..at + 6)?;
+                let pair = |at: usize| -> Option<i64> {
+                    zone.get(at..at + 2)?.iter().try_fold(0i64, |n, b| {
+                        b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0'))
+                    })
+                };
+                if zone.get(2) != Some(&b':') {
+                    return None;
+                }
+                at += 6;
+                let minutes = pair(0)? * 60 + pair(3)?;
+                if *sign == b'-' { -minutes } else { minutes }
+            }
+            _ => return None,
+        };
+        let days = days_from_civil(digits(0, 4)?, month as u8, day as u8);
+        let secs =
+            days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second)
+                - offset * 60;
+        Some((Time(secs * SECOND + micro), at))
+    }
 }
 
 impl fmt::Display for Time {
@@ -336,6 +400,43 @@ mod tests {
             Time(1_774_713_615_000_042).to_string(),
             "2026-03-28T16:00:15.000042Z"
         );
+    }
+
+    #[test]
+    fn rfc3339_reads_what_it_prints_and_what_runtimes_print() {
+        for (text, want, used) in [
+            ("2026-03-28T16:00:15Z rest", "2026-03-28T16:00:15Z", 20),
+            (
+                "2026-03-28T16:00:15.000042Z",
+                "2026-03-28T16:00:15.000042Z",
+                27,
+            ),
+            (
+                "2026-03-29T00:00:15.000042999+08:00 x",
+                "2026-03-28T16:00:15.000042Z",
+                35,
+            ),
+            (
+                "2026-03-28 16:00:15.5-00:30",
+                "2026-03-28T16:30:15.500000Z",
+                27,
+            ),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", 20),
+        ] {
+            let (t, n) = Time::parse_rfc3339(text.as_bytes()).unwrap();
+            assert_eq!((t.to_string().as_str(), n), (want, used), "{text}");
+        }
+        for bad in [
+            "2026-03-28T16:00:15",
+            "2026-13-28T16:00:15Z",
+            "2026-03-28T24:00:15Z",
+            "2026-03-28T16:00:15.Z",
+            "2026-03-28T16:00:15+0800",
+            "2026-03-28x16:00:15Z",
+            "",
+        ] {
+            assert_eq!(Time::parse_rfc3339(bad.as_bytes()), None, "{bad}");
+        }
     }
 
     #[test]

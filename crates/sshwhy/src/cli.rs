@@ -22,6 +22,8 @@ pub enum Verb {
     Events(Events),
     /// What does this message mean? Any message of ssh, sshd or another client, or an id of ours.
     Explain(Explain),
+    /// What on that host did it? Finds the odd logins in a target's log, and who on the source node made them.
+    Trace(Trace),
     /// Why can't they get in? Looks at this machine's sshd, accounts, keys, PAM, firewall and log.
     Doctor(Doctor),
     /// What will this sshd_config do? Checks it, evaluates it for one connection, compares, simulates, hardens.
@@ -273,4 +275,51 @@ pub struct Explain {
 pub enum ExplainFormat {
     Text,
     Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Trace {
+    /// Log of the host that is logged in to; may be given again (rotated copies are taken as one log)
+    #[arg(long, value_name = "FILE", required = true)]
+    pub log: Vec<OsString>,
+    /// What was collected on the source node: a folder, or the archive of `trace collect`; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub evidence: Vec<PathBuf>,
+    /// Zone of times that say none, and of the times shown: +08:00, Europe/Berlin, UTC, local
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    /// Year of the first line, where the log writes no years
+    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i32).range(1970..2200))]
+    pub year: Option<i32>,
+    /// Only from then on: 2026-03-28, "2026-03-28 16:00", 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only until then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Address that the logins come from [default: the oddest one]
+    #[arg(long, value_name = "ADDR")]
+    pub source: Option<String>,
+    /// Address of the host that is logged in to, where it is known; may be given again
+    #[arg(long, value_name = "ADDR")]
+    pub target: Vec<String>,
+    /// Port of its sshd
+    #[arg(long, value_name = "PORT", default_value_t = 22)]
+    pub port: u16,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TraceFormat,
+    /// Where to write instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Threads to read with [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TraceFormat {
+    Text,
+    Json,
+    Html,
+    Md,
 }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod cmd;
+mod evidence;
 mod exit;
 mod feed;
 mod host;
@@ -21,6 +22,7 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Explain(args) => cmd::explain::run(args),
         Verb::Doctor(args) => cmd::doctor::run(args),
         Verb::Config(args) => cmd::config::run(args),
+        Verb::Trace(args) => cmd::trace::run(args),
     }
 }
 

@@ -6,3 +6,4 @@ pub mod events;
 pub mod explain;
 pub mod reading;
 pub mod report;
+pub mod trace;

@@ -16,6 +16,7 @@ mod unpack;
 
 pub use expand::{expand, own};
 pub use read::{Block, Blocks};
+pub use unpack::{Stream, unpacked};
 
 use sshwhy_core::report::Skipped;
 use std::path::PathBuf;

@@ -52,6 +52,17 @@ pub fn unpack(mut stream: Stream) -> Unpacked {
     }
 }
 
+/// The bytes of `stream`, unpacked as long as it is packed; what is not packed passes as it is.
+pub fn unpacked(stream: Stream) -> Stream {
+    let Unpacked {
+        head, rest, error, ..
+    } = unpack(stream);
+    match error {
+        None => Box::new(Cursor::new(head).chain(rest)),
+        Some(e) => Box::new(Cursor::new(head).chain(Failed(Some(e)))),
+    }
+}
+
 fn read_head(stream: &mut Stream) -> (Vec<u8>, Option<io::Error>) {
     let mut head = vec![0; HEAD];
     let mut filled = 0;

@@ -1,0 +1,183 @@
+//! What was collected on the source node, reduced to what the ranking needs. Bounded by what was put in: each log keeps its best
+//! series only.
+
+use super::container::Container;
+use super::digest::{Digested, Series};
+use super::matching::{Match, Matcher};
+use crate::audit::Facts;
+use crate::time::Time;
+use std::net::IpAddr;
+
+/// When a file on the node was changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileTime {
+    pub path: String,
+    pub mtime: Time,
+    /// Of the inode: cannot be set by hand.
+    pub ctime: Option<Time>,
+    pub birth: Option<Time>,
+    pub size: u64,
+}
+
+/// A process that ran when the node was looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Running {
+    pub pid: u32,
+    pub ppid: u32,
+    pub started: Option<Time>,
+    pub argv: Vec<String>,
+    pub exe: String,
+    /// The container's id, from its cgroup.
+    pub container: Option<String>,
+}
+
+/// A line of a crontab, a timer's unit or the like, as it was on the node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schedule {
+    /// `/etc/cron.d/sync:3`
+    pub place: String,
+    pub text: String,
+}
+
+/// What a series of log lines has in common.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Topic {
+    /// Lines of one kind.
+    Kind,
+    /// Lines that mention this address.
+    Addr(IpAddr),
+    /// Lines that name the target.
+    Target,
+}
+
+/// A series that follows the logins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub topic: Topic,
+    pub sample: String,
+    /// Lines of the series in the time looked at.
+    pub lines: u64,
+    pub fit: Match,
+    /// Chance of such a match anywhere in this log, as a natural logarithm.
+    pub ln_chance: f64,
+    /// Time of the first line.
+    pub first: Time,
+}
+
+/// Who wrote a log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Owner {
+    /// Id of a container.
+    Container(String),
+    /// The node itself: syslog, the journal. Each kind of line may be another program's.
+    Node,
+}
+
+/// What is kept of one log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogFacts {
+    pub name: String,
+    pub owner: Owner,
+    pub first: Option<Time>,
+    pub last: Option<Time>,
+    pub lines: u64,
+    /// Lines within the time looked at.
+    pub lines_within: u64,
+    /// Lines that name the target, and one of them.
+    pub names_target: u64,
+    pub names_sample: String,
+    /// Best first.
+    pub found: Vec<Found>,
+    /// Addresses mentioned, with the number of lines, most first.
+    pub addrs: Vec<(IpAddr, u64)>,
+}
+
+/// Series kept of one log, and of the node's own.
+const FOUND: usize = 4;
+const FOUND_OF_NODE: usize = 64;
+
+impl LogFacts {
+    /// Compares every series of a log with the logins (`events`: UTC microseconds, sorted).
+    pub fn study(
+        name: &str,
+        owner: Owner,
+        log: Digested,
+        events: &[i64],
+        matcher: &mut Matcher,
+    ) -> LogFacts {
+        let mut found: Vec<Found> = Vec::new();
+        let mut tried = 0u32;
+        let mut look = |topic: Topic, series: &Series| {
+            if series.times.len() < 2 {
+                return;
+            }
+            tried += 1;
+            if let Some(fit) = matcher.best(events, &series.times)
+                && fit.ln_chance < -1.0
+            {
+                found.push(Found {
+                    topic,
+                    sample: series.sample.clone(),
+                    lines: series.lines,
+                    ln_chance: fit.ln_chance,
+                    first: Time(series.times.first().copied().unwrap_or(0)),
+                    fit,
+                });
+            }
+        };
+        look(Topic::Target, &log.names);
+        for (ip, series) in &log.addrs {
+            look(Topic::Addr(*ip), series);
+        }
+        for series in &log.kinds {
+            look(Topic::Kind, series);
+        }
+        if owner != Owner::Node {
+            for series in &log.heads {
+                look(Topic::Kind, series);
+            }
+        }
+        for f in &mut found {
+            f.ln_chance = (f.ln_chance + f64::from(tried.max(1)).ln()).min(0.0);
+        }
+        found.sort_by(|a, b| a.ln_chance.total_cmp(&b.ln_chance));
+        found.truncate(match owner {
+            Owner::Node => FOUND_OF_NODE,
+            Owner::Container(_) => FOUND,
+        });
+        LogFacts {
+            name: name.to_owned(),
+            owner,
+            first: log.first,
+            last: log.last,
+            lines: log.lines,
+            lines_within: log.lines_within,
+            names_target: log.names.lines,
+            names_sample: log.names.sample,
+            found,
+            addrs: log
+                .addrs
+                .iter()
+                .take(64)
+                .map(|(ip, s)| (*ip, s.lines))
+                .collect(),
+        }
+    }
+}
+
+/// Everything from the node.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    pub containers: Vec<Container>,
+    pub logs: Vec<LogFacts>,
+    pub audit: Option<Facts>,
+    /// Name of the audit log, for evidence.
+    pub audit_name: String,
+    pub files: Vec<FileTime>,
+    pub running: Vec<Running>,
+    pub schedules: Vec<Schedule>,
+    /// The node's own addresses.
+    pub addrs: Vec<IpAddr>,
+    /// Seconds that the node's clock was ahead of true time when it was collected, where it knew.
+    pub clock_ahead: Option<f64>,
+}

@@ -1,0 +1,687 @@
+//! Whether a series of times follows the target's logins at a constant distance, and how surprising that would be by chance.
+//!
+//! The distance is unknown: clocks are wrong by seconds or minutes, zones by hours, and a program logs before or after it connects.
+//! So every pair of a login and a line votes for its distance, and the distances with most votes are looked at closely: fitted
+//! (with a drift, where the clock drifts), and counted one to one. By chance a login meets a line of the same log as often as
+//! such lines are dense around it; a series that meets the logins as well when it is shifted by a day, or that has many distances
+//! nearly as good, is a timetable, and says nothing. The chance is a Chernoff bound on the Poisson tail, multiplied by the
+//! number of distances tried.
+
+use crate::time::{DAY, HOUR, MINUTE, SECOND};
+
+/// Distances looked at: zones go from -12 to +14 hours.
+const FAR: i64 = 15 * HOUR;
+/// Distances that clocks without a zone problem have.
+const NEAR: i64 = 10 * MINUTE;
+/// Logins that vote; all of them are counted afterwards.
+const VOTERS: usize = 256;
+/// Lines beyond this many are too dense for far distances.
+const FAR_LINES: usize = 20_000;
+/// Least and greatest tolerance of a match.
+const TIGHT: i64 = 600_000;
+const LOOSE: i64 = 30 * SECOND;
+/// A drift beyond this many seconds a day is no clock.
+const MAX_DRIFT: f64 = 30.0;
+/// Around a login, lines are counted this far to know how dense they are.
+const NEIGHBOURHOOD: i64 = 15 * MINUTE;
+
+/// A series that follows the logins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// Time of the line minus time of the login, in microseconds, at `pivot`.
+    pub offset: i64,
+    /// Microseconds that it grows a day.
+    pub drift: f64,
+    pub pivot: i64,
+    /// A pair is a match when it is not farther off than this.
+    pub tolerance: i64,
+    /// Logins (by index) that have a line of their own.
+    pub matched: Vec<u32>,
+    /// Logins that the series could have shown: inside of its first and last line.
+    pub covered: usize,
+    /// Lines between the first and the last login covered.
+    pub lines: usize,
+    /// Matches that chance would make.
+    pub expected: f64,
+    /// Natural logarithm of the chance of so many matches at any distance; 0: no surprise at all.
+    pub ln_chance: f64,
+}
+
+impl Match {
+    /// Share of the logins covered that it explains.
+    pub fn share(&self) -> f64 {
+        if self.covered == 0 {
+            0.0
+        } else {
+            self.matched.len() as f64 / self.covered as f64
+        }
+    }
+
+    fn shift(&self, event: i64) -> i64 {
+        self.offset + (self.drift * (event - self.pivot) as f64 / DAY as f64) as i64
+    }
+}
+
+/// Memory that is used again from series to series.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    votes: Vec<u32>,
+}
+
+/// Lines of `lines` within `reach` around each event's shifted time are counted by two running ends.
+struct Running<'a> {
+    lines: &'a [i64],
+    from: usize,
+    until: usize,
+}
+
+impl<'a> Running<'a> {
+    fn new(lines: &'a [i64]) -> Running<'a> {
+        Running {
+            lines,
+            from: 0,
+            until: 0,
+        }
+    }
+
+    /// Lines in `lo..=hi`; both must not go back from call to call.
+    fn between(&mut self, lo: i64, hi: i64) -> &'a [i64] {
+        while self.lines.get(self.from).is_some_and(|l| *l < lo) {
+            self.from += 1;
+        }
+        self.until = self.until.max(self.from);
+        while self.lines.get(self.until).is_some_and(|l| *l <= hi) {
+            self.until += 1;
+        }
+        self.lines.get(self.from..self.until).unwrap_or_default()
+    }
+}
+
+impl Matcher {
+    /// The best match of `lines` with `events`, both sorted, in microseconds; `None` where there is nothing to compare.
+    pub fn best(&mut self, events: &[i64], lines: &[i64]) -> Option<Match> {
+        let (first, last) = (*lines.first()?, *lines.last()?);
+        let from = events.partition_point(|e| *e < first - FAR);
+        let until = events.partition_point(|e| *e <= last + FAR);
+        let events_in_reach = events.get(from..until)?;
+        if events_in_reach.len() < 2 || lines.len() < 2 {
+            return None;
+        }
+        let stride = events_in_reach.len().div_ceil(VOTERS);
+        let voters: Vec<i64> = events_in_reach.iter().copied().step_by(stride).collect();
+        let mut best: Option<Match> = None;
+        for reach in [NEAR, FAR] {
+            if reach == FAR && lines.len() > FAR_LINES {
+                break;
+            }
+            for peak in self.peaks(&voters, lines, reach) {
+                if let Some(m) = fit(events, lines, peak)
+                    && best.as_ref().is_none_or(|b| m.ln_chance < b.ln_chance)
+                {
+                    best = Some(m);
+                }
+            }
+            // Something this unlikely needs no farther search.
+            if best
+                .as_ref()
+                .is_some_and(|b| b.ln_chance < -40.0 && b.share() > 0.5)
+            {
+                break;
+            }
+        }
+        if best.as_ref().is_none_or(|b| b.ln_chance > -20.0)
+            && lines.len() <= events.len().saturating_mul(20)
+            && let Some(m) = self.drifting(events, &voters, lines)
+            && best.as_ref().is_none_or(|b| m.ln_chance < b.ln_chance)
+        {
+            best = Some(m);
+        }
+        best
+    }
+
+    /// Distances with most votes, at three widths of a vote, each with the share of votes of the best one elsewhere.
+    fn peaks(&mut self, voters: &[i64], lines: &[i64], reach: i64) -> Vec<Peak> {
+        let bins = (2 * reach / SECOND + 1) as usize;
+        self.votes.clear();
+        self.votes.resize(bins, 0);
+        let mut running = Running::new(lines);
+        for event in voters {
+            let mut last = usize::MAX;
+            for line in running.between(event - reach, event + reach) {
+                let bin = ((line - event + reach) / SECOND) as usize;
+                // A burst of lines is one vote.
+                if bin != last
+                    && let Some(v) = self.votes.get_mut(bin)
+                {
+                    *v += 1;
+                    last = bin;
+                }
+            }
+        }
+        let mut out = Vec::new();
+        for width in [3usize, 15, 61] {
+            let smooth = smoothed(&self.votes, width);
+            let apart = (width * 2).max(10);
+            let mut found: Vec<(u32, usize)> = Vec::new();
+            for _ in 0..3 {
+                let next = smooth
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| found.iter().all(|(_, f)| i.abs_diff(*f) > apart))
+                    .map(|(i, v)| (*v, i))
+                    // Of equals the one nearest to no distance at all.
+                    .max_by_key(|(v, i)| (*v, std::cmp::Reverse(i.abs_diff(bins / 2))));
+                match next {
+                    Some((v, i)) if v >= 2 => found.push((v, i)),
+                    _ => break,
+                }
+            }
+            let Some(&(most, at)) = found.first() else {
+                continue;
+            };
+            // How much of the half hour around the best distance is nearly as good: a timetable's phase is worth that much.
+            let half = (30 * MINUTE / SECOND) as usize;
+            let around = smooth
+                .get(at.saturating_sub(half)..(at + half).min(bins))
+                .unwrap_or_default();
+            let good = around.iter().filter(|v| **v * 5 >= most * 4).count();
+            for (i, (v, at)) in found.iter().enumerate() {
+                let rival = found
+                    .iter()
+                    .enumerate()
+                    .filter(|(j, _)| *j != i)
+                    .map(|(_, (r, _))| f64::from(*r) / f64::from((*v).max(1)))
+                    .fold(0.0, f64::max);
+                out.push(Peak {
+                    offset: *at as i64 * SECOND - reach + SECOND / 2,
+                    width: width as i64 * SECOND,
+                    rival: rival.min(1.0),
+                    good: good as f64 / around.len().max(1) as f64,
+                });
+            }
+        }
+        out
+    }
+
+    /// Where the clock drifts, votes of different days lie apart: they are turned back by each drift that a bad clock may have.
+    fn drifting(&mut self, events: &[i64], voters: &[i64], lines: &[i64]) -> Option<Match> {
+        let span = voters.last()? - voters.first()?;
+        if span < DAY {
+            return None;
+        }
+        let pivot = voters.first()? + span / 2;
+        let days = span as f64 / DAY as f64;
+        let widest = NEAR + (MAX_DRIFT * days / 2.0) as i64 * SECOND;
+        let mut pairs: Vec<(f64, i64)> = Vec::new();
+        let mut running = Running::new(lines);
+        for event in voters {
+            for line in running.between(event - widest, event + widest) {
+                pairs.push(((event - pivot) as f64 / DAY as f64, line - event));
+                if pairs.len() > 60_000 {
+                    return None;
+                }
+            }
+        }
+        // Steps so small that both ends of the span move by less than the width of a vote.
+        let step = (3.0 / days).max(0.05);
+        let steps = (MAX_DRIFT / step) as i64;
+        let bins = (2 * NEAR / SECOND + 1) as usize;
+        let (mut most, mut at, mut rival) = (0u32, None, 0u32);
+        for k in -steps..=steps {
+            let drift = k as f64 * step;
+            self.votes.clear();
+            self.votes.resize(bins, 0);
+            for (day, distance) in &pairs {
+                let turned = distance - (drift * day * SECOND as f64) as i64 + NEAR;
+                if let Ok(bin) = usize::try_from(turned / SECOND)
+                    && let Some(v) = self.votes.get_mut(bin)
+                {
+                    *v += 1;
+                }
+            }
+            for (i, v) in smoothed(&self.votes, 3).iter().enumerate() {
+                if *v > most {
+                    if at.is_some_and(|(j, b)| i.abs_diff(j) > 30 || k.abs_diff(b) > 3) {
+                        rival = most;
+                    }
+                    most = *v;
+                    at = Some((i, k));
+                }
+            }
+        }
+        let (bin, k) = at?;
+        let peak = Peak {
+            offset: bin as i64 * SECOND - NEAR + SECOND / 2,
+            width: 3 * SECOND,
+            rival: f64::from(rival) / f64::from(most.max(1)),
+            good: 0.0,
+        };
+        let mut m = fit_from(events, lines, peak, k as f64 * step * SECOND as f64, pivot)?;
+        m.ln_chance = (m.ln_chance + ((2 * steps + 1) as f64).ln()).min(0.0);
+        Some(m)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Peak {
+    offset: i64,
+    width: i64,
+    /// The best other distance's share of this one's votes.
+    rival: f64,
+    /// Share of the distances around that are nearly as good.
+    good: f64,
+}
+
+fn smoothed(votes: &[u32], width: usize) -> Vec<u32> {
+    let half = width / 2;
+    let mut out = vec![0u32; votes.len()];
+    let mut sum = 0u32;
+    for i in 0..votes.len() + half {
+        sum += votes.get(i).copied().unwrap_or(0);
+        if let Some(gone) = i.checked_sub(width) {
+            sum -= votes.get(gone).copied().unwrap_or(0);
+        }
+        if let Some(place) = i.checked_sub(half).and_then(|at| out.get_mut(at)) {
+            *place = sum;
+        }
+    }
+    out
+}
+
+fn fit(events: &[i64], lines: &[i64], peak: Peak) -> Option<Match> {
+    let pivot = *events.first()?;
+    fit_from(events, lines, peak, 0.0, pivot)
+}
+
+/// Pairs (login index, distance from where the line should be) within `reach`, one to one.
+fn pairs(events: &[i64], lines: &[i64], m: &Match, reach: i64) -> Vec<(u32, i64)> {
+    let mut out = Vec::new();
+    let mut next = 0;
+    for (i, event) in events.iter().enumerate() {
+        let want = event + m.shift(*event);
+        while lines.get(next).is_some_and(|l| *l < want - reach) {
+            next += 1;
+        }
+        // The nearest of those within reach, so that a line more in between does not shift all that follow.
+        let mut best: Option<(usize, i64)> = None;
+        let mut at = next;
+        while let Some(line) = lines.get(at)
+            && *line <= want + reach
+        {
+            let off = line - want;
+            if best.is_none_or(|(_, b)| off.abs() < b.abs()) {
+                best = Some((at, off));
+            } else {
+                break;
+            }
+            at += 1;
+        }
+        if let Some((at, off)) = best {
+            out.push((i as u32, off));
+            next = at + 1;
+        }
+    }
+    out
+}
+
+fn median(values: &mut [i64]) -> i64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
+}
+
+fn fit_from(events: &[i64], lines: &[i64], peak: Peak, drift: f64, pivot: i64) -> Option<Match> {
+    let mut m = Match {
+        offset: peak.offset,
+        drift,
+        pivot,
+        tolerance: peak.width / 2 + SECOND,
+        matched: Vec::new(),
+        covered: 0,
+        lines: 0,
+        expected: 0.0,
+        ln_chance: 0.0,
+    };
+    for round in 0..4 {
+        let near = pairs(events, lines, &m, m.tolerance);
+        if near.len() < 2 {
+            return None;
+        }
+        m.offset += median(&mut near.iter().map(|(_, off)| *off).collect::<Vec<_>>());
+        let near = pairs(events, lines, &m, m.tolerance);
+        if round > 0 {
+            m.turn(events, &near);
+        }
+        let near = pairs(events, lines, &m, m.tolerance);
+        let mad = median(&mut near.iter().map(|(_, off)| off.abs()).collect::<Vec<_>>());
+        let tolerance = (mad * 3).clamp(TIGHT, LOOSE);
+        if tolerance >= m.tolerance {
+            break;
+        }
+        m.tolerance = tolerance;
+    }
+    m.matched = pairs(events, lines, &m, m.tolerance)
+        .into_iter()
+        .map(|(i, _)| i)
+        .collect();
+    let (first, last) = (*lines.first()?, *lines.last()?);
+    let slack = m.tolerance + SECOND;
+    let covered: Vec<u32> = (0..events.len() as u32)
+        .filter(|i| {
+            events.get(*i as usize).is_some_and(|e| {
+                let at = e + m.shift(*e);
+                at >= first - slack && at <= last + slack
+            })
+        })
+        .collect();
+    m.covered = covered.len();
+    let at = |i: &u32| events.get(*i as usize).map_or(0, |e| e + m.shift(*e));
+    let (lo, hi) = (at(covered.first()?), at(covered.last()?));
+    m.lines =
+        lines.partition_point(|l| *l <= hi + slack) - lines.partition_point(|l| *l < lo - slack);
+    m.judge(events, lines, &covered, peak);
+    Some(m)
+}
+
+impl Match {
+    /// Fits the drift to pairs that span days.
+    fn turn(&mut self, events: &[i64], near: &[(u32, i64)]) {
+        let days = |i: u32| {
+            events
+                .get(i as usize)
+                .map_or(0.0, |e| (e - self.pivot) as f64 / DAY as f64)
+        };
+        let n = near.len() as f64;
+        let (Some((a, _)), Some((b, _))) = (near.first(), near.last()) else {
+            return;
+        };
+        if near.len() < 8 || days(*b) - days(*a) < 2.0 {
+            return;
+        }
+        let mean_x = near.iter().map(|(i, _)| days(*i)).sum::<f64>() / n;
+        let mean_y = near.iter().map(|(_, off)| *off as f64).sum::<f64>() / n;
+        let (mut xy, mut xx) = (0.0, 0.0);
+        for (i, off) in near {
+            let x = days(*i) - mean_x;
+            xy += x * (*off as f64 - mean_y);
+            xx += x * x;
+        }
+        if xx < 1e-6 {
+            return;
+        }
+        let slope = xy / xx;
+        // Less than half a second over the whole span is the second that the log is cut to.
+        if (slope * (days(*b) - days(*a))).abs() > 500_000.0 {
+            self.drift += slope;
+            self.offset += (mean_y - slope * mean_x) as i64;
+        }
+    }
+
+    fn judge(&mut self, events: &[i64], lines: &[i64], covered: &[u32], peak: Peak) {
+        // Logins in quick succession are one: what follows one of them follows all.
+        let gap = (2 * self.tolerance).max(2 * SECOND);
+        let mut heads: Vec<u32> = Vec::new();
+        let mut last = i64::MIN / 2;
+        for i in covered {
+            let e = events.get(*i as usize).copied().unwrap_or(0);
+            if e - last > gap {
+                heads.push(*i);
+                last = e;
+            }
+        }
+        let hit = |i: &u32| self.matched.binary_search(i).is_ok();
+        let k = heads.iter().filter(|i| hit(i)).count() as f64;
+        let mut wide = Running::new(lines);
+        let mut narrow = Running::new(lines);
+        let mut expected = 0.0;
+        for i in &heads {
+            let e = events.get(*i as usize).copied().unwrap_or(0);
+            let at = e + self.shift(e);
+            let around = wide.between(at - NEIGHBOURHOOD, at + NEIGHBOURHOOD).len();
+            let own = narrow.between(at - gap, at + gap).len();
+            let rate = (around.saturating_sub(own) as f64 + 0.1)
+                / ((2 * NEIGHBOURHOOD - 2 * gap).max(SECOND) as f64);
+            expected += 1.0 - (-rate * 2.0 * self.tolerance as f64).exp();
+        }
+        // Shifted by days it should match no better than by chance; a timetable does.
+        for days in [-3i64, -2, -1, 1, 2, 3] {
+            let (mut met, mut could) = (0.0, 0.0);
+            let mut running = Running::new(lines);
+            let (first, last) = (
+                lines.first().copied().unwrap_or(0),
+                lines.last().copied().unwrap_or(0),
+            );
+            for i in &heads {
+                let e = events.get(*i as usize).copied().unwrap_or(0);
+                let at = e + self.shift(e) + days * DAY;
+                if at < first || at > last {
+                    continue;
+                }
+                could += 1.0;
+                if !running
+                    .between(at - self.tolerance, at + self.tolerance)
+                    .is_empty()
+                {
+                    met += 1.0;
+                }
+            }
+            if could >= 3.0 && could * 4.0 >= heads.len() as f64 {
+                expected = f64::max(expected, met / could * heads.len() as f64);
+            }
+        }
+        if peak.rival >= 0.6 {
+            expected = expected.max(k * peak.rival);
+        }
+        self.expected = expected;
+        let tried = distances_tried(self.offset, self.tolerance);
+        self.ln_chance = (ln_tail(k, expected) + tried).min(0.0);
+        // A timetable in phase with the logins: worth as much as its phase is rare, and whole minutes are everybody's phase.
+        if peak.rival >= 0.6 && self.offset.abs() < 3 * SECOND && k >= 3.0 {
+            let round = covered
+                .iter()
+                .filter_map(|i| events.get(*i as usize))
+                .filter(|e| {
+                    let s = e.rem_euclid(MINUTE) / SECOND;
+                    s <= 4 || s >= 57
+                })
+                .count();
+            let cap = if round * 2 > covered.len() { 1.0 } else { 4.0 };
+            let phase = -(peak.good.max(1e-3)).ln();
+            self.ln_chance = self.ln_chance.min(-phase.clamp(0.0, cap));
+        }
+    }
+}
+
+/// Logarithm of the number of distances that would have been taken for as plausible: none is best, minutes are common, and beyond
+/// that zones (quarters of an hour) before anything else.
+fn distances_tried(offset: i64, tolerance: i64) -> f64 {
+    let span = |reach: i64| ((2 * reach) as f64 / (2 * tolerance) as f64).max(1.0).ln();
+    if offset.abs() <= 3 * SECOND {
+        span(3 * SECOND) + 0.7
+    } else if offset.abs() <= NEAR {
+        span(NEAR) + 1.1
+    } else {
+        span(FAR) + 1.4
+    }
+}
+
+/// Upper bound of ln P(X ≥ k) for a Poisson variable with this mean (Chernoff).
+pub fn ln_tail(k: f64, mean: f64) -> f64 {
+    if k <= mean || k <= 0.0 {
+        return 0.0;
+    }
+    let mean = mean.max(1e-9);
+    -(k * (k / mean).ln() - k + mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator of its own, so that tests do not depend on anybody's.
+    pub struct Dice(pub u64);
+
+    impl Dice {
+        pub fn below(&mut self, n: i64) -> i64 {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            ((self.0 >> 33) as i64).rem_euclid(n.max(1))
+        }
+    }
+
+    /// Logins at random in four hours of each night, cut to whole seconds as the log does (and taken at its middle).
+    fn logins(dice: &mut Dice, nights: i64, per_night: i64) -> (Vec<i64>, Vec<i64>) {
+        let mut exact: Vec<i64> = (0..nights)
+            .flat_map(|n| (0..per_night).map(move |_| n))
+            .map(|n| n * DAY + dice.below(4 * HOUR))
+            .collect();
+        exact.sort_unstable();
+        let logged = exact
+            .iter()
+            .map(|t| t.div_euclid(SECOND) * SECOND + SECOND / 2)
+            .collect();
+        (exact, logged)
+    }
+
+    fn best(events: &[i64], lines: &mut [i64]) -> Option<Match> {
+        lines.sort_unstable();
+        Matcher::default().best(events, lines)
+    }
+
+    #[test]
+    fn offsets_of_clocks_and_zones_are_found() {
+        for offset in [
+            -600_000,
+            87 * SECOND,
+            -140 * SECOND,
+            8 * HOUR,
+            -5 * HOUR - 30 * MINUTE + 3 * SECOND,
+        ] {
+            let mut dice = Dice(offset as u64 | 1);
+            let (exact, logged) = logins(&mut dice, 10, 15);
+            let mut lines: Vec<i64> = exact
+                .iter()
+                .map(|t| t + offset + dice.below(200_000))
+                .collect();
+            for _ in 0..200 {
+                lines.push(dice.below(10 * DAY));
+            }
+            let m = best(&logged, &mut lines).unwrap();
+            assert!((m.offset - offset).abs() < SECOND, "{offset}: {}", m.offset);
+            assert!(m.share() > 0.95, "{}", m.share());
+            assert!(m.ln_chance < -100.0, "{}", m.ln_chance);
+        }
+    }
+
+    #[test]
+    fn lines_of_the_same_window_at_other_times_are_no_match() {
+        let mut least = 0.0f64;
+        for seed in 0..60 {
+            let mut dice = Dice(seed * 77 + 5);
+            let (_, logged) = logins(&mut dice, 12, 17);
+            let mut lines: Vec<i64> = (0..12 * 18)
+                .map(|i| (i % 12) * DAY + dice.below(4 * HOUR))
+                .collect();
+            if let Some(m) = best(&logged, &mut lines) {
+                least = least.min(m.ln_chance);
+            }
+        }
+        assert!(least > -9.0, "{least}");
+    }
+
+    #[test]
+    fn timetables_say_nothing_about_each_other() {
+        // Logins every ten minutes; a log that says something every ten minutes, at another phase, and one every minute.
+        let logged: Vec<i64> = (0..12)
+            .flat_map(|n| (0..24).map(move |k| n * DAY + k * 10 * MINUTE + 7 * SECOND))
+            .collect();
+        for (step, phase) in [
+            (10 * MINUTE, 95 * SECOND),
+            (MINUTE, 0),
+            (10 * MINUTE, 7 * SECOND),
+        ] {
+            let mut lines: Vec<i64> = (0..12 * DAY / step).map(|i| i * step + phase).collect();
+            let m = best(&logged, &mut lines);
+            let ln = m.map_or(0.0, |m| m.ln_chance);
+            assert!(ln > -5.0, "{step} {phase}: {ln}");
+        }
+        // Once a night, to the second, both: the day's shift gives it away.
+        let logged: Vec<i64> = (0..30).map(|n| n * DAY + 3 * SECOND).collect();
+        let mut lines: Vec<i64> = (0..30).map(|n| n * DAY + 4 * SECOND).collect();
+        let ln = best(&logged, &mut lines).map_or(0.0, |m| m.ln_chance);
+        assert!(ln > -3.0, "{ln}");
+    }
+
+    #[test]
+    fn a_drifting_clock_is_followed() {
+        for per_day in [1.0, -4.5, 12.0] {
+            let mut dice = Dice(99);
+            let (exact, logged) = logins(&mut dice, 12, 15);
+            let mut lines: Vec<i64> = exact
+                .iter()
+                .map(|t| {
+                    t + 40 * SECOND + (per_day * *t as f64 / DAY as f64 * SECOND as f64) as i64
+                })
+                .collect();
+            let m = best(&logged, &mut lines).unwrap();
+            assert!(
+                (m.drift / SECOND as f64 - per_day).abs() < 0.2,
+                "{per_day}: {}",
+                m.drift
+            );
+            assert!(m.share() > 0.9, "{per_day}: {}", m.share());
+            assert!(m.ln_chance < -100.0);
+        }
+    }
+
+    #[test]
+    fn half_of_the_logins_and_a_log_that_was_rotated_still_match() {
+        let mut dice = Dice(7);
+        let (exact, logged) = logins(&mut dice, 12, 15);
+        let mut lines: Vec<i64> = exact.iter().step_by(2).map(|t| t - 300_000).collect();
+        let m = best(&logged, &mut lines).unwrap();
+        assert!(
+            m.ln_chance < -50.0 && (0.4..0.7).contains(&m.share()),
+            "{m:?}"
+        );
+        let mut lines: Vec<i64> = exact
+            .iter()
+            .filter(|t| **t > 9 * DAY)
+            .map(|t| t - 300_000)
+            .collect();
+        let m = best(&logged, &mut lines).unwrap();
+        assert!(m.covered < 60 && m.share() > 0.95 && m.ln_chance < -50.0);
+    }
+
+    #[test]
+    fn a_storm_matches_no_other_burst() {
+        let logged: Vec<i64> = (0..300).map(|i| i * 1_300_000).collect();
+        let mut dice = Dice(3);
+        let mut lines: Vec<i64> = (0..400)
+            .map(|_| 2 * HOUR + dice.below(6 * MINUTE))
+            .collect();
+        let ln = best(&logged, &mut lines).map_or(0.0, |m| m.ln_chance);
+        assert!(ln > -9.0, "{ln}");
+    }
+
+    #[test]
+    fn too_little_is_nothing() {
+        assert_eq!(Matcher::default().best(&[], &[1, 2, 3]), None);
+        assert_eq!(Matcher::default().best(&[5], &[1, 2, 3]), None);
+        assert_eq!(Matcher::default().best(&[5, 6], &[]), None);
+        assert_eq!(
+            Matcher::default().best(&[0, 1], &[100 * DAY, 101 * DAY]),
+            None
+        );
+    }
+
+    #[test]
+    fn the_bound_holds() {
+        assert_eq!(ln_tail(3.0, 5.0), 0.0);
+        assert!(ln_tail(10.0, 1.0) < -13.0);
+        // P(X >= 1 | 0.01) is 0.00995
+        let b = ln_tail(1.0, 0.01);
+        assert!(b > -4.6 && b < -3.5, "{b}");
+    }
+}

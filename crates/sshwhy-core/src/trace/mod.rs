@@ -1,0 +1,22 @@
+//! What on a host made the odd logins that another host logged.
+//!
+//! ```text
+//! target's log → Source (acts) → Pattern ─┐
+//! containers, their logs → Digested → Match ├→ rank → Trace (verdict, suspects, timeline, what to do next)
+//! audit records → Facts → Tree ─────────────┘
+//! ```
+
+pub mod acts;
+pub mod container;
+pub mod digest;
+pub mod evidence;
+pub mod matching;
+pub mod pattern;
+pub mod rank;
+pub mod story;
+
+pub use acts::{Act, Acts, Source};
+pub use evidence::Evidence;
+pub use pattern::{Pattern, Verdict};
+pub use rank::{Question, Ranking, Suspect, SuspectKind};
+pub use story::Trace;

@@ -1,0 +1,567 @@
+//! The whole answer: verdict with reasons, suspects, one timeline of all sources, and what to do next.
+
+use super::acts::{self, Source};
+use super::evidence::Evidence;
+use super::pattern::{Pattern, Verdict};
+use super::rank::{Question, Ranking, Suspect, SuspectKind, odd_place, rank, starts_things};
+use crate::finding::{Evidence as Proof, Finding, Kind, Severity, Step, Subjects};
+use crate::render::escape::shell_word;
+use crate::time::{DAY, HOUR, MINUTE, SECOND, Time, Zone, human_span};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// One moment of the timeline.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Moment {
+    /// UTC. Times of the source node are as its clock told them.
+    pub at: Time,
+    /// `target`, `container`, `log`, `audit`, `file`.
+    pub what: &'static str,
+    /// Where it stands.
+    pub source: String,
+    pub text: String,
+}
+
+/// What was read and what was not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Read {
+    pub log_lines: u64,
+    pub containers: usize,
+    pub container_logs: usize,
+    pub container_log_lines: u64,
+    pub audit_records: u64,
+    pub files: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_first: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_last: Option<Time>,
+    pub skipped: Vec<crate::report::Skipped>,
+    pub notes: Vec<String>,
+}
+
+/// Another source of logins that looked odd.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Other {
+    pub source: String,
+    pub logins: u64,
+    pub failures: u64,
+    pub successes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<Time>,
+}
+
+/// The answer of `trace`. Its JSON form is a contract.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Trace {
+    pub verdict: Verdict,
+    /// Why, one sentence each.
+    pub reasons: Vec<String>,
+    /// Address that the logins come from; `null` where the log shows none.
+    pub source: Option<String>,
+    pub first_event: Option<Time>,
+    pub last_event: Option<Time>,
+    /// Hours of the day in `zone` between which it happens; empty where it is spread over the day.
+    pub window: Vec<String>,
+    pub zone: String,
+    /// The target's address, where it is known or was found out.
+    pub target: Option<String>,
+    pub target_names: Vec<String>,
+    pub suspects: Vec<Suspect>,
+    pub findings: Vec<Finding>,
+    pub pattern: Pattern,
+    pub others: Vec<Other>,
+    /// Containers and programs that were weighed.
+    pub weighed: usize,
+    /// Logins that no suspect explains.
+    pub unexplained: u64,
+    pub timeline: Vec<Moment>,
+    pub next: Vec<Step>,
+    pub read: Read,
+}
+
+/// How many other sources are listed.
+const OTHERS: usize = 8;
+const MOMENTS: usize = 300;
+
+/// Which source is asked about: the one named, or the oddest.
+pub fn choose<'s>(
+    sources: &'s [Source],
+    named: Option<&str>,
+    log: Option<(Time, Time)>,
+    zone: &Zone,
+) -> Option<(&'s Source, Pattern)> {
+    if let Some(name) = named {
+        return sources
+            .iter()
+            .find(|s| s.addr == name)
+            .map(|s| (s, Pattern::of(s, zone)));
+    }
+    sources
+        .iter()
+        .map(|s| {
+            let p = Pattern::of(s, zone);
+            (p.oddness(s.public, log), s, p)
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.addr.cmp(&a.1.addr)))
+        .map(|(_, s, p)| (s, p))
+}
+
+/// The question that a source poses.
+pub fn question(
+    source: &Source,
+    target_addrs: Vec<IpAddr>,
+    port: u16,
+    log: Option<(Time, Time)>,
+) -> Question {
+    let resolution = acts::resolution(&source.acts);
+    let middle = if resolution == SECOND { SECOND / 2 } else { 0 };
+    let mut events: Vec<i64> = source.acts.iter().map(|a| a.at.0 + middle).collect();
+    events.sort_unstable();
+    Question {
+        events,
+        source: source.addr.clone(),
+        target_addrs,
+        target_names: source.hosts.clone(),
+        port,
+        log,
+        resolution,
+    }
+}
+
+/// Puts everything together. `place` says where in the target's log an act stands, for evidence.
+pub fn tell(
+    source: &Source,
+    pattern: Pattern,
+    sources: &[Source],
+    q: &Question,
+    e: &Evidence,
+    zone: &Zone,
+    place: impl Fn(&super::Act) -> String,
+) -> Trace {
+    let ranking = rank(q, e);
+    let (mut verdict, mut reasons) = pattern.verdict();
+    let convicted: Vec<&Suspect> = ranking
+        .suspects
+        .iter()
+        .filter(|s| s.confidence > 0.5)
+        .collect();
+    if let Some(s) = convicted.iter().find(|s| s.suspicious) {
+        reasons.push(format!(
+            "{} connects with a program that lies where no program belongs",
+            s.name
+        ));
+        verdict = Verdict::Intrusion;
+    }
+    let mut trace = Trace {
+        verdict,
+        reasons,
+        source: Some(source.addr.clone()),
+        first_event: pattern.first,
+        last_event: pattern.last,
+        window: pattern.window.clone(),
+        zone: zone.name.clone(),
+        target: q
+            .target_addrs
+            .first()
+            .copied()
+            .or(ranking.target)
+            .map(|t| t.to_string()),
+        target_names: q.target_names.clone(),
+        findings: Vec::new(),
+        others: others(source, sources),
+        weighed: ranking.weighed,
+        unexplained: ranking.unexplained,
+        timeline: timeline(source, &pattern, q, e, &ranking, &place),
+        next: Vec::new(),
+        suspects: ranking.suspects,
+        pattern,
+        read: Read::default(),
+    };
+    trace.next = next_steps(&trace, q, e);
+    trace.findings = findings(&trace, source, &place);
+    trace
+}
+
+fn others(source: &Source, sources: &[Source]) -> Vec<Other> {
+    sources
+        .iter()
+        .filter(|s| s.addr != source.addr && s.failures() > 0 && s.successes() > 0)
+        .take(OTHERS)
+        .map(|s| Other {
+            source: s.addr.clone(),
+            logins: s.acts.len() as u64,
+            failures: s.failures(),
+            successes: s.successes(),
+            first: s.acts.first().map(|a| a.at),
+        })
+        .collect()
+}
+
+fn timeline(
+    source: &Source,
+    pattern: &Pattern,
+    q: &Question,
+    e: &Evidence,
+    ranking: &Ranking,
+    place: &impl Fn(&super::Act) -> String,
+) -> Vec<Moment> {
+    let mut out: Vec<Moment> = Vec::new();
+    let mut add = |at: Option<Time>, what: &'static str, source: &str, text: String| {
+        if let Some(at) = at
+            && out.len() < MOMENTS
+        {
+            out.push(Moment {
+                at,
+                what,
+                source: source.to_owned(),
+                text,
+            });
+        }
+    };
+    let acts = &source.acts;
+    if let Some((from, until)) = q.log {
+        add(
+            Some(from),
+            "target",
+            "",
+            "the target's log begins".to_owned(),
+        );
+        add(
+            Some(until),
+            "target",
+            "",
+            "the target's log ends".to_owned(),
+        );
+    }
+    if let Some(a) = acts.first() {
+        add(
+            Some(a.at),
+            "target",
+            &place(a),
+            format!("first login from {}", source.addr),
+        );
+    }
+    if let Some(a) = acts.iter().find(|a| a.ok) {
+        add(Some(a.at), "target", &place(a), "first success".to_owned());
+    }
+    if let Some(a) = acts.last().filter(|_| acts.len() > 1) {
+        add(
+            Some(a.at),
+            "target",
+            &place(a),
+            format!("last login from {}", source.addr),
+        );
+    }
+    for night in pattern.nights.iter().take(120) {
+        if night.failures + night.successes == 0 {
+            continue;
+        }
+        let first = acts
+            .iter()
+            .find(|a| a.at >= night.start && a.at.0 < night.start.0 + DAY + HOUR);
+        add(
+            first.map(|a| a.at),
+            "target",
+            "",
+            format!(
+                "night of {}: {} failures, {} successes",
+                night.date, night.failures, night.successes
+            ),
+        );
+    }
+    for s in ranking.suspects.iter().take(4) {
+        let who = &s.name;
+        if s.kind == SuspectKind::Container {
+            add(s.created, "container", who, format!("{who} was created"));
+            let code = s
+                .exit_code
+                .map_or(String::new(), |c| format!(" with code {c}"));
+            add(s.finished, "container", who, format!("{who} exited{code}"));
+        }
+        for p in s.evidence.iter().filter(|p| p.source != "containers") {
+            let what = if p.source == e.audit_name {
+                "audit"
+            } else if p.source == "files" {
+                "file"
+            } else {
+                "log"
+            };
+            add(p.at, what, &p.source, format!("{who}: {}", p.text));
+        }
+    }
+    if let Some((from, until)) = e.audit.as_ref().and_then(|a| a.span) {
+        add(
+            Some(from),
+            "audit",
+            &e.audit_name,
+            "the audit log begins".to_owned(),
+        );
+        add(
+            Some(until),
+            "audit",
+            &e.audit_name,
+            "the audit log ends".to_owned(),
+        );
+    }
+    if let (Some(first), Some(last)) = (q.events.first(), q.events.last()) {
+        let notable = |f: &&super::evidence::FileTime| {
+            f.mtime.0 > first - 2 * DAY
+                && f.mtime.0 < last + DAY
+                && (starts_things(&f.path) || odd_place(&f.path) || f.path.contains("/tmp/."))
+        };
+        for f in e.files.iter().filter(notable).take(60) {
+            add(
+                Some(f.mtime),
+                "file",
+                "files",
+                format!("{} was written", f.path),
+            );
+        }
+    }
+    out.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.text.cmp(&b.text)));
+    out.dedup();
+    out
+}
+
+fn step(action: &str, command: Option<String>, place: &'static str, risk: &'static str) -> Step {
+    Step {
+        action: action.to_owned(),
+        command,
+        place,
+        risk,
+        undo: None,
+    }
+}
+
+fn next_steps(t: &Trace, q: &Question, e: &Evidence) -> Vec<Step> {
+    let mut out = Vec::new();
+    let window = match t.window.as_slice() {
+        [from, until] => format!(" --window {from}-{until}"),
+        _ => String::new(),
+    };
+    let to = t
+        .target
+        .as_deref()
+        .and_then(shell_word)
+        .map_or(String::new(), |t| format!(" --target {t}"));
+    let certain: Vec<&Suspect> = t.suspects.iter().filter(|s| s.confidence > 0.5).collect();
+    if certain.is_empty() {
+        let since = q
+            .events
+            .first()
+            .map_or(String::new(), |t| format!(" --since {}", Time(t - DAY)));
+        if e.containers.is_empty() {
+            out.push(step(
+                "Collect what the source node knows: no containers are in the evidence.",
+                Some(format!(
+                    "sshwhy trace collect{since} --output evidence.tar.zst"
+                )),
+                "client",
+                "none",
+            ));
+        }
+        out.push(step(
+            "Record who connects in the coming night: nobody in the evidence fits the logins.",
+            Some(format!("sshwhy trace arm --port {}{to}{window}", q.port)),
+            "client",
+            "a few records for each connect; removed by sshwhy trace disarm",
+        ));
+        if e.audit.is_none() {
+            out.push(step(
+                "Ask the runtime and the cluster for containers that were removed since: events, and the logs that were shipped elsewhere.",
+                Some("kubectl get events --all-namespaces --sort-by=.lastTimestamp".to_owned()),
+                "client",
+                "none",
+            ));
+        }
+    }
+    for s in certain.iter().take(3) {
+        match (s.kind, s.container.as_deref().and_then(shell_word)) {
+            (SuspectKind::Container, Some(id)) => {
+                out.push(step(
+                    "Keep the container and its log before anything else: removing it removes the evidence.",
+                    Some(format!("docker inspect {id}; docker logs --timestamps {id}; docker export {id} > container.tar")),
+                    "client",
+                    "none",
+                ));
+            }
+            _ => {
+                if let Some(word) = shell_word(&s.name).filter(|n| !n.is_empty()) {
+                    out.push(step(
+                        "Find what starts it.",
+                        Some(format!(
+                            "grep -rns -e {word} /etc/cron* /var/spool/cron /etc/systemd/system; systemctl list-timers --all"
+                        )),
+                        "client",
+                        "none",
+                    ));
+                }
+            }
+        }
+    }
+    match t.verdict {
+        Verdict::Intrusion => {
+            out.push(step(
+                "Take the source node off the network without switching it off, and keep its memory and disks.",
+                None,
+                "client",
+                "everything that runs on the node loses its network",
+            ));
+            for user in t.pattern.users.iter().take(3) {
+                if let Some(user) = shell_word(user) {
+                    out.push(step(
+                        "Lock the account that was entered, and look at what it did.",
+                        Some(format!("passwd -l {user}; last {user}; find / -xdev -user {user} -newermt '{}'", t.first_event.map_or(String::new(), |t| t.to_string()))),
+                        "server",
+                        "nobody logs in with this password; keys still work",
+                    ));
+                }
+            }
+        }
+        Verdict::MisconfiguredAutomation => out.push(step(
+            "Ask the owner of the job for its inventory and credentials: it logs in where it should not, or with what is no longer valid.",
+            None,
+            "client",
+            "none",
+        )),
+        Verdict::Unknown => {}
+    }
+    out
+}
+
+/// One finding for the pattern, and one for who made it (or that nobody fits).
+fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) -> Vec<Finding> {
+    let mut evidence: Vec<Proof> = Vec::new();
+    for act in source
+        .acts
+        .iter()
+        .take(3)
+        .chain(source.acts.iter().rev().take(1))
+    {
+        evidence.push(Proof {
+            source: place(act),
+            at: Some(act.at),
+            text: format!(
+                "{} from {}",
+                if act.ok {
+                    "accepted login"
+                } else {
+                    "failed login"
+                },
+                source.addr
+            ),
+        });
+    }
+    evidence.dedup();
+    let subjects = |containers: Vec<String>| Subjects {
+        addrs: vec![source.addr.clone()],
+        users: t.pattern.users.clone(),
+        hosts: t.target_names.clone(),
+        files: Vec::new(),
+        containers,
+    };
+    let base = |id, slug, severity, confidence, headline: String| Finding {
+        id,
+        slug,
+        cause: None,
+        kind: Kind::Detection,
+        severity,
+        confidence,
+        hostile: t.verdict == Verdict::Intrusion,
+        headline,
+        subjects: subjects(Vec::new()),
+        first: t.first_event,
+        last: t.last_event,
+        count: t.pattern.logins,
+        evidence: Vec::new(),
+        notes: t.reasons.clone(),
+        remedy: Vec::new(),
+        refs: Vec::new(),
+    };
+    let span = match (t.first_event, t.last_event) {
+        (Some(a), Some(b)) => human_span((b.0 - a.0).max(MINUTE)),
+        _ => String::new(),
+    };
+    let mut pattern = match t.verdict {
+        Verdict::Intrusion => base(
+            "SW1901",
+            "trace-intrusion",
+            Severity::Critical,
+            0.9,
+            format!(
+                "{} broke in: {} failed logins within {span}, then a success",
+                source.addr, t.pattern.failures
+            ),
+        ),
+        Verdict::MisconfiguredAutomation => base(
+            "SW1902",
+            "trace-automation",
+            Severity::Medium,
+            0.9,
+            format!(
+                "{} logs in by itself on {} days{}: {} failures, {} successes",
+                source.addr,
+                t.pattern.active_nights(),
+                match t.window.as_slice() {
+                    [a, b] => format!(" between {a} and {b}"),
+                    _ => String::new(),
+                },
+                t.pattern.failures,
+                t.pattern.successes
+            ),
+        ),
+        Verdict::Unknown => base(
+            "SW1903",
+            "trace-unclear",
+            Severity::Low,
+            0.5,
+            format!(
+                "{} tried {} logins within {span}",
+                source.addr, t.pattern.logins
+            ),
+        ),
+    };
+    pattern.evidence = evidence;
+    let mut out = vec![pattern];
+    let mut named = false;
+    for s in t.suspects.iter().filter(|s| s.confidence > 0.5).take(5) {
+        named = true;
+        let mut f = base(
+            "SW1910",
+            "trace-culprit",
+            Severity::High,
+            s.confidence,
+            match s.kind {
+                SuspectKind::Container => format!("the container {} made these logins", s.name),
+                SuspectKind::HostProcess => {
+                    format!("{} on the node itself made these logins", s.name)
+                }
+            },
+        );
+        f.subjects = subjects(s.container.iter().cloned().collect());
+        f.evidence = s.evidence.clone();
+        f.count = s.explains;
+        f.notes = Vec::new();
+        out.push(f);
+    }
+    if !named {
+        let mut f = base(
+            "SW1911",
+            "trace-nobody",
+            Severity::Medium,
+            0.7,
+            format!(
+                "nothing in the evidence fits these logins: {} candidates were weighed",
+                t.weighed
+            ),
+        );
+        f.notes = vec![
+            "whatever did it left no trace in what was collected, or was removed before".to_owned(),
+        ];
+        f.remedy = t.next.clone();
+        out.push(f);
+    } else if let Some(f) = out.first_mut() {
+        f.remedy = t.next.clone();
+    }
+    out
+}

@@ -1,0 +1,555 @@
+//! Reads what was collected on a node: a folder, or the archive that `trace collect` writes, into [`Evidence`].
+//!
+//! What a file is follows from its name and its first bytes; nothing depends on one tool's layout. First everything small is read
+//! (containers, processes, file times, crontabs), then logs, each compared with the logins as soon as it was read, so that memory
+//! does not grow with them.
+
+mod archive;
+mod owners;
+mod small;
+
+use crate::source::{Blocks, Input, Origin};
+use memchr::memchr;
+use owners::Owners;
+use small::Small;
+use sshwhy_core::audit::facts::Intake;
+use sshwhy_core::audit::{Facts, Limits};
+use sshwhy_core::line::{LineParser, Program, Years};
+use sshwhy_core::report::Skipped;
+use sshwhy_core::time::{DAY, HOUR, Time, Zone};
+use sshwhy_core::trace::digest::{Digest, Digested, Needles, container_line};
+use sshwhy_core::trace::evidence::{Evidence, LogFacts, Owner};
+use sshwhy_core::trace::matching::Matcher;
+use sshwhy_core::trace::story::Read;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+pub use archive::{Archive, Limits as ArchiveLimits};
+
+/// What the evidence is compared with.
+pub struct Wanted {
+    /// The logins: UTC microseconds, sorted.
+    pub events: Vec<i64>,
+    pub needles: Needles,
+    pub port: u16,
+    /// For logs that write local time.
+    pub zone: Zone,
+    pub threads: usize,
+}
+
+/// Files of one folder that are looked at.
+const MAX_FILES: usize = 500_000;
+const MAX_DEPTH: usize = 24;
+/// Documents that are read as a whole: containers of a node are at most some tens of megabytes.
+pub(crate) const MAX_DOCUMENT: u64 = 512 << 20;
+
+/// What a file of the evidence is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    Document,
+    FileTimes,
+    Schedule,
+    Audit,
+    Log,
+    /// The manifest of an archive and what else is not evidence.
+    Other,
+}
+
+/// By name; `head` are the first bytes, for what the name does not tell.
+fn role(name: &str, head: &[u8]) -> Role {
+    let lower = name.to_ascii_lowercase();
+    let file = lower.rsplit('/').next().unwrap_or(&lower);
+    let plain = file
+        .trim_end_matches(".gz")
+        .trim_end_matches(".zst")
+        .trim_end_matches(".xz")
+        .trim_end_matches(".bz2");
+    if matches!(plain, "manifest.json" | "sha256sums" | "truth.json") {
+        return Role::Other;
+    }
+    let begins = |text: &[u8]| head.starts_with(text);
+    if begins(b"{\"log\":") || begins(b"{\"log\" ") {
+        return Role::Log;
+    }
+    if plain.ends_with(".tsv") {
+        return Role::FileTimes;
+    }
+    if begins(b"type=") || begins(b"node=") || begins(b"----") {
+        return Role::Audit;
+    }
+    if lower.contains("cron") && !plain.contains(".log") && !plain.ends_with("cron")
+        || lower.contains("schedules/")
+        || plain == "crontab"
+        || plain.ends_with(".timer")
+        || plain.ends_with(".service")
+    {
+        return Role::Schedule;
+    }
+    let json_log =
+        lower.contains("-json.log") || plain.ends_with(".log") || lower.contains(".log.");
+    if plain.ends_with(".json") && !json_log {
+        return Role::Document;
+    }
+    if plain.contains("audit")
+        && (plain.ends_with(".log") || plain.ends_with(".txt"))
+        && head.is_empty()
+    {
+        return Role::Audit;
+    }
+    Role::Log
+}
+
+/// A log of the evidence: where it lies and whose it is.
+struct Log {
+    name: String,
+    path: PathBuf,
+}
+
+enum Job {
+    Audit(Vec<Log>),
+    Logs(Owner, Vec<Log>),
+}
+
+fn skipped(name: &str, what: impl Into<String>, advice: &str) -> Skipped {
+    Skipped {
+        name: name.to_owned(),
+        what: what.into(),
+        advice: advice.to_owned(),
+        bytes_read: 0,
+        lines_read: 0,
+    }
+}
+
+/// Reads every folder and archive given.
+pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
+    let mut small = Small::default();
+    let mut read = Read::default();
+    let mut logs: Vec<Log> = Vec::new();
+    let mut audits: Vec<Log> = Vec::new();
+    let mut archives: Vec<&PathBuf> = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            for (name, file) in walk(path, &mut read.skipped) {
+                let head = head_of(&file);
+                match role(&name, &head) {
+                    Role::Log => logs.push(Log { name, path: file }),
+                    Role::Audit => audits.push(Log { name, path: file }),
+                    Role::Other => {}
+                    role => match document(&file, &name) {
+                        Ok(bytes) => small.take(role, &name, &bytes),
+                        Err(s) => read.skipped.push(s),
+                    },
+                }
+            }
+        } else {
+            archives.push(path);
+            read_small_entries(path, &mut small, &mut read.skipped);
+        }
+    }
+    let mut owners = Owners::new(small.containers());
+    let mut groups: BTreeMap<Option<String>, Vec<Log>> = BTreeMap::new();
+    for log in logs {
+        let head = head_of(&log.path);
+        let owner = owners.of(&log.name, &head);
+        groups.entry(owner).or_default().push(log);
+    }
+    let mut jobs: VecDeque<Job> = VecDeque::new();
+    let audit_name = audits.first().map(|l| l.name.clone());
+    if !audits.is_empty() {
+        jobs.push_back(Job::Audit(audits));
+    }
+    for (owner, group) in groups {
+        match owner {
+            Some(id) => jobs.push_back(Job::Logs(Owner::Container(id), group)),
+            // Each log of the node stands for itself.
+            None => jobs.extend(group.into_iter().map(|l| Job::Logs(Owner::Node, vec![l]))),
+        }
+    }
+    let mut done = work(jobs, wanted);
+    for path in archives {
+        let from = Archived {
+            path,
+            wanted,
+            owners: &mut owners,
+        };
+        from.read(&mut done, &mut read.skipped);
+    }
+    done.logs.sort_by(|a, b| a.0.cmp(&b.0));
+    let logs: Vec<LogFacts> = done.logs.into_iter().map(|(_, l)| l).collect();
+    let containers = owners.containers();
+    read.skipped.extend(done.skipped);
+    read.skipped.sort_by(|a, b| a.name.cmp(&b.name));
+    read.notes.extend(small.notes.iter().cloned());
+    read.containers = containers.len();
+    read.container_logs = logs
+        .iter()
+        .filter(|l| matches!(l.owner, Owner::Container(_)))
+        .count();
+    read.container_log_lines = logs.iter().map(|l| l.lines).sum();
+    read.files = small.files.len();
+    if let Some(a) = &done.audit {
+        read.audit_records = a.records;
+        read.audit_first = a.span.map(|s| s.0);
+        read.audit_last = a.span.map(|s| s.1);
+        if a.dropped > 0 {
+            read.notes.push(format!(
+                "{} audit events did not fit into memory and were left out",
+                a.dropped
+            ));
+        }
+    }
+    let evidence = Evidence {
+        containers,
+        logs,
+        audit_name: audit_name.unwrap_or_else(|| "audit.log".to_owned()),
+        audit: done.audit.filter(|a| !a.is_empty()),
+        files: small.files,
+        running: small.running,
+        schedules: small.schedules,
+        addrs: small.addrs,
+        clock_ahead: small.clock_ahead,
+    };
+    (evidence, read)
+}
+
+/// Files below a folder with their names relative to it, in a fixed order; links are not followed.
+fn walk(root: &Path, skip: &mut Vec<Skipped>) -> Vec<(String, PathBuf)> {
+    let mut out = Vec::new();
+    let mut stack = vec![(root.to_path_buf(), 0)];
+    while let Some((dir, depth)) = stack.pop() {
+        let entries = match std::fs::read_dir(&dir) {
+            Ok(e) => e,
+            Err(e) => {
+                skip.push(skipped(
+                    &dir.display().to_string(),
+                    e.to_string(),
+                    "read it as root",
+                ));
+                continue;
+            }
+        };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            let path = entry.path();
+            if kind.is_dir() && depth < MAX_DEPTH {
+                stack.push((path, depth + 1));
+            } else if kind.is_file() && out.len() < MAX_FILES {
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap_or(&path)
+                    .display()
+                    .to_string();
+                out.push((name, path));
+            }
+        }
+    }
+    out.sort();
+    out
+}
+
+fn head_of(path: &Path) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    if let Ok(f) = std::fs::File::open(path) {
+        // What cannot be read now says so when its content is wanted.
+        let _ = f.take(512).read_to_end(&mut head);
+    }
+    head
+}
+
+fn document(path: &Path, name: &str) -> Result<Vec<u8>, Skipped> {
+    use std::io::Read as _;
+    let file =
+        std::fs::File::open(path).map_err(|e| skipped(name, e.to_string(), "read it as root"))?;
+    let stream: crate::source::Stream = Box::new(file);
+    let mut bytes = Vec::new();
+    crate::source::unpacked(stream)
+        .take(MAX_DOCUMENT)
+        .read_to_end(&mut bytes)
+        .map_err(|e| skipped(name, e.to_string(), "check the file"))?;
+    Ok(bytes)
+}
+
+#[derive(Default)]
+struct Done {
+    /// With the number of their job, for a fixed order.
+    logs: Vec<(usize, LogFacts)>,
+    audit: Option<Facts>,
+    skipped: Vec<Skipped>,
+}
+
+fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn work(jobs: VecDeque<Job>, wanted: &Wanted) -> Done {
+    let jobs: Mutex<(usize, VecDeque<Job>)> = Mutex::new((0, jobs));
+    let done = Mutex::new(Done::default());
+    let worker = || {
+        let mut matcher = Matcher::default();
+        loop {
+            let next = {
+                let mut jobs = lock(&jobs);
+                jobs.0 += 1;
+                let number = jobs.0;
+                jobs.1.pop_front().map(|j| (number, j))
+            };
+            let Some((number, job)) = next else { break };
+            match job {
+                Job::Audit(list) => {
+                    let mut intake =
+                        Intake::new(wanted.zone.clone(), Limits::default(), wanted.port);
+                    for log in list {
+                        let mut blocks = open(&log);
+                        audit_blocks(&mut blocks, &mut intake);
+                        lock(&done).skipped.extend(blocks.finish().skipped);
+                    }
+                    lock(&done).audit = Some(intake.finish());
+                }
+                Job::Logs(owner, list) => {
+                    let mut digest = wanted.digest();
+                    let mut name = String::new();
+                    for log in list {
+                        let mut blocks = open(&log);
+                        digest_blocks(&mut blocks, &mut digest, &owner, wanted);
+                        lock(&done).skipped.extend(blocks.finish().skipped);
+                        name = log.name;
+                    }
+                    let facts = wanted.study(&name, owner, digest.finish(), &mut matcher);
+                    lock(&done).logs.push((number, facts));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..wanted.threads.max(1) {
+            scope.spawn(worker);
+        }
+        worker();
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Wanted {
+    fn digest(&self) -> Digest {
+        let reach = 2 * DAY + 16 * HOUR;
+        let edge = |t: Option<&i64>, by: i64, none: i64| t.map_or(none, |t| t.saturating_add(by));
+        Digest::new(
+            Time(edge(self.events.first(), -reach, i64::MIN)),
+            Time(edge(self.events.last(), reach, i64::MAX)),
+            self.needles.clone(),
+        )
+    }
+
+    fn study(&self, name: &str, owner: Owner, log: Digested, matcher: &mut Matcher) -> LogFacts {
+        LogFacts::study(name, owner, log, &self.events, matcher)
+    }
+
+    fn year(&self) -> i32 {
+        let first = self.events.first().map_or(Time(0), |t| Time(*t));
+        self.zone.civil(first).year
+    }
+}
+
+fn open(log: &Log) -> Blocks {
+    let input = Input {
+        name: log.name.clone(),
+        origin: Origin::File(log.path.clone()),
+        set: 0,
+        mtime: None,
+        size: None,
+        shared: false,
+    };
+    Blocks::open(&input, 0)
+}
+
+fn audit_blocks(blocks: &mut Blocks, intake: &mut Intake) {
+    let mut spare = Vec::new();
+    while let Some(block) = blocks.next(std::mem::take(&mut spare)) {
+        intake.block(&block.bytes);
+        spare = block.bytes;
+    }
+    intake.end_of_log();
+}
+
+fn digest_blocks(blocks: &mut Blocks, digest: &mut Digest, owner: &Owner, wanted: &Wanted) {
+    let mut parser = LineParser::new(&wanted.zone, Years::starting(wanted.year()));
+    let mut spare = Vec::new();
+    let mut scratch = Vec::new();
+    let mut text = Vec::new();
+    while let Some(block) = blocks.next(std::mem::take(&mut spare)) {
+        let mut rest = block.bytes.as_slice();
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest.get(..end).unwrap_or_default();
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if line.is_empty() {
+                continue;
+            }
+            if *owner != Owner::Node
+                && let Some((time, text)) = container_line(line)
+            {
+                digest.line(Some(time), text);
+                continue;
+            }
+            let parsed = parser.parse(line, &mut scratch);
+            if *owner != Owner::Node {
+                let said = if parsed.message.is_empty() {
+                    line
+                } else {
+                    parsed.message
+                };
+                digest.line(parsed.time, said);
+                continue;
+            }
+            // Who logs in to the node itself is another question.
+            if matches!(parsed.program, Program::Sshd | Program::Dropbear) {
+                continue;
+            }
+            text.clear();
+            text.extend_from_slice(parsed.ident);
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(parsed.message);
+            digest.line(parsed.time, &text);
+        }
+        spare = block.bytes;
+    }
+}
+
+fn read_small_entries(path: &Path, small: &mut Small, skip: &mut Vec<Skipped>) {
+    let mut archive = match Archive::open(path, ArchiveLimits::default()) {
+        Ok(a) => a,
+        Err(e) => {
+            skip.push(skipped(
+                &path.display().to_string(),
+                e,
+                "give a folder, or an archive as trace collect writes it (tar, packed or not)",
+            ));
+            return;
+        }
+    };
+    while let Some(entry) = archive.next() {
+        match entry {
+            Ok(entry) => {
+                let role = role(&entry.name, &entry.peek(512));
+                if matches!(role, Role::Document | Role::FileTimes | Role::Schedule) {
+                    match entry.read(MAX_DOCUMENT) {
+                        Ok(bytes) => small.take(role, &entry.name, &bytes),
+                        Err(e) => skip.push(skipped(&entry.name, e, "the archive is damaged")),
+                    }
+                }
+            }
+            Err(e) => {
+                skip.push(skipped(
+                    &path.display().to_string(),
+                    e,
+                    "what came before was read",
+                ));
+                break;
+            }
+        }
+    }
+}
+
+/// The logs of an archive, read in the order in which they stand in it.
+struct Archived<'a> {
+    path: &'a Path,
+    wanted: &'a Wanted,
+    owners: &'a mut Owners,
+}
+
+impl Archived<'_> {
+    fn read(self, done: &mut Done, skip: &mut Vec<Skipped>) {
+        let Ok(mut archive) = Archive::open(self.path, ArchiveLimits::default()) else {
+            return; // said already
+        };
+        let mut matcher = Matcher::default();
+        let mut intake: Option<Intake> = None;
+        let mut open: Option<(Owner, String, Digest)> = None;
+        let mut number = 1_000_000;
+        let mut close = |open: &mut Option<(Owner, String, Digest)>, done: &mut Done| {
+            if let Some((owner, name, digest)) = open.take() {
+                number += 1;
+                let facts = self
+                    .wanted
+                    .study(&name, owner, digest.finish(), &mut matcher);
+                done.logs.push((number, facts));
+            }
+        };
+        while let Some(Ok(entry)) = archive.next() {
+            let head = entry.peek(512);
+            match role(&entry.name, &head) {
+                Role::Audit => {
+                    let intake = intake.get_or_insert_with(|| {
+                        Intake::new(
+                            self.wanted.zone.clone(),
+                            Limits::default(),
+                            self.wanted.port,
+                        )
+                    });
+                    let mut blocks = Blocks::from_stream(&entry.name, 0, entry.stream());
+                    audit_blocks(&mut blocks, intake);
+                    skip.extend(blocks.finish().skipped);
+                }
+                Role::Log => {
+                    let owner = match self.owners.of(&entry.name, &head) {
+                        Some(id) => Owner::Container(id),
+                        None => Owner::Node,
+                    };
+                    let goes_on =
+                        matches!(&open, Some((o, ..)) if *o == owner && owner != Owner::Node);
+                    if !goes_on {
+                        close(&mut open, done);
+                        open = Some((owner.clone(), entry.name.clone(), self.wanted.digest()));
+                    }
+                    if let Some((_, _, digest)) = &mut open {
+                        let mut blocks = Blocks::from_stream(&entry.name, 0, entry.stream());
+                        digest_blocks(&mut blocks, digest, &owner, self.wanted);
+                        skip.extend(blocks.finish().skipped);
+                    }
+                }
+                _ => {}
+            }
+        }
+        close(&mut open, done);
+        if let Some(intake) = intake {
+            let facts = intake.finish();
+            // Of two audit logs the one that reaches farther counts: they cannot be merged once they are settled.
+            if done
+                .audit
+                .as_ref()
+                .is_none_or(|a| a.records < facts.records)
+            {
+                done.audit = Some(facts);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_known_by_name_and_by_what_stands_in_them() {
+        for (name, head, want) in [
+            ("containers.json", &b"[{\"Id\""[..], Role::Document),
+            ("logs/abc-json.log", b"{\"log\":\"x\"", Role::Log),
+            ("logs/abc.json", b"{\"log\":\"x\"", Role::Log),
+            ("audit.log", b"type=SYSCALL msg=", Role::Audit),
+            ("ausearch.txt", b"----\ntime->", Role::Audit),
+            ("audit/audit.log.3", b"node=a type=", Role::Audit),
+            ("files.tsv", b"/etc", Role::FileTimes),
+            ("schedules/etc/cron.d/x", b"* * *", Role::Schedule),
+            ("var/log/cron", b"Mar 28", Role::Log),
+            ("syslog", b"Mar 28", Role::Log),
+            ("pods/a_b_c/x/0.log", b"2023-", Role::Log),
+            ("MANIFEST.json", b"{", Role::Other),
+        ] {
+            assert_eq!(role(name, head), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The small files of the evidence: containers, processes, file times, schedules, and the node itself.
+
+use super::Role;
+use serde_json::Value;
+use sshwhy_core::addr::parse_ip;
+use sshwhy_core::time::{SECOND, Time};
+use sshwhy_core::trace::container::{Container, parse};
+use sshwhy_core::trace::evidence::{FileTime, Running, Schedule};
+use std::net::IpAddr;
+
+/// What is kept of each; a node has fewer.
+const MAX_FILES: usize = 2_000_000;
+const MAX_PROCESSES: usize = 1_000_000;
+const MAX_SCHEDULES: usize = 100_000;
+
+#[derive(Default)]
+pub struct Small {
+    containers: Vec<Container>,
+    pub files: Vec<FileTime>,
+    pub running: Vec<Running>,
+    pub schedules: Vec<Schedule>,
+    pub addrs: Vec<IpAddr>,
+    pub clock_ahead: Option<f64>,
+    pub notes: Vec<String>,
+}
+
+impl Small {
+    pub fn containers(&mut self) -> Vec<Container> {
+        std::mem::take(&mut self.containers)
+    }
+
+    pub fn take(&mut self, role: Role, name: &str, bytes: &[u8]) {
+        match role {
+            Role::Document => self.document(name, bytes),
+            Role::FileTimes => self.file_times(bytes),
+            Role::Schedule => self.schedule(name, bytes),
+            Role::Audit | Role::Log | Role::Other => {}
+        }
+    }
+
+    fn document(&mut self, name: &str, bytes: &[u8]) {
+        // One document, or one on each line.
+        let documents: Vec<Value> = match serde_json::from_slice::<Value>(bytes) {
+            Ok(v) => vec![v],
+            Err(_) => serde_json::Deserializer::from_slice(bytes)
+                .into_iter::<Value>()
+                .map_while(Result::ok)
+                .collect(),
+        };
+        if documents.is_empty() {
+            self.notes
+                .push(format!("{name} is not JSON and was left out"));
+        }
+        for v in documents {
+            if name.ends_with("processes.json") {
+                self.processes(&v);
+            } else if name.ends_with("node.json") {
+                self.node(&v);
+            } else {
+                self.containers.extend(parse(&v));
+            }
+        }
+    }
+
+    fn processes(&mut self, v: &Value) {
+        let number = |v: &Value, key: &str| v.get(key).and_then(Value::as_u64).unwrap_or(0) as u32;
+        for p in v.as_array().into_iter().flatten() {
+            if self.running.len() >= MAX_PROCESSES {
+                return;
+            }
+            self.running.push(Running {
+                pid: number(p, "pid"),
+                ppid: number(p, "ppid"),
+                started: p
+                    .get("started")
+                    .and_then(Value::as_str)
+                    .and_then(|t| Time::parse_rfc3339(t.as_bytes()))
+                    .map(|(t, _)| t),
+                argv: p
+                    .get("argv")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect(),
+                exe: p
+                    .get("exe")
+                    .and_then(Value::as_str)
+                    .unwrap_or("")
+                    .to_owned(),
+                container: p
+                    .get("container")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned)
+                    .or_else(|| {
+                        container_of_cgroup(p.get("cgroup").and_then(Value::as_str).unwrap_or(""))
+                    }),
+            });
+        }
+    }
+
+    fn node(&mut self, v: &Value) {
+        for a in v
+            .get("addresses")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            self.addrs
+                .extend(a.as_str().and_then(|a| parse_ip(a.as_bytes())));
+        }
+        self.clock_ahead = v
+            .get("clock_ahead_s")
+            .and_then(Value::as_f64)
+            .or(self.clock_ahead);
+    }
+
+    /// `path TAB mtime TAB size [TAB ctime TAB birth]`, times in seconds since the epoch.
+    fn file_times(&mut self, bytes: &[u8]) {
+        for line in bytes.split(|b| *b == b'\n') {
+            if self.files.len() >= MAX_FILES {
+                self.notes.push("more files than are looked at".to_owned());
+                return;
+            }
+            let mut fields = line.split(|b| *b == b'\t');
+            let Some(path) = fields.next().filter(|p| !p.is_empty()) else {
+                continue;
+            };
+            let mut time = || {
+                let text = std::str::from_utf8(fields.next()?).ok()?;
+                let secs: f64 = text.parse().ok()?;
+                (secs.is_finite() && secs.abs() < 1e11).then(|| Time((secs * SECOND as f64) as i64))
+            };
+            let Some(mtime) = time() else { continue };
+            let size = time().map_or(0, |t| (t.0 / SECOND).max(0) as u64);
+            self.files.push(FileTime {
+                path: String::from_utf8_lossy(path).into_owned(),
+                mtime,
+                ctime: time(),
+                birth: time(),
+                size,
+            });
+        }
+    }
+
+    fn schedule(&mut self, name: &str, bytes: &[u8]) {
+        let place = name.split_once("schedules/").map_or(name, |(_, rest)| rest);
+        for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
+            let text = String::from_utf8_lossy(line);
+            let text = text.trim();
+            let comment = text.starts_with('#') || text.starts_with(';');
+            if text.is_empty() || comment || self.schedules.len() >= MAX_SCHEDULES {
+                continue;
+            }
+            self.schedules.push(Schedule {
+                place: format!("{place}:{}", i + 1),
+                text: text.chars().take(1000).collect(),
+            });
+        }
+    }
+}
+
+/// The container's id in a cgroup path: `…/docker/ID`, `…/docker-ID.scope`, `…/cri-containerd-ID.scope`, `…/libpod-ID.scope`, and
+/// what Kubernetes puts below a pod.
+pub fn container_of_cgroup(path: &str) -> Option<String> {
+    path.split(|c: char| !c.is_ascii_hexdigit())
+        .rfind(|run| run.len() == 64)
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_are_read_from_cgroups_of_every_runtime() {
+        let id = "0123456789abcdef".repeat(4);
+        for path in [
+            format!("0::/system.slice/docker-{id}.scope"),
+            format!("12:pids:/docker/{id}"),
+            format!(
+                "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podab12_cd.slice/cri-containerd-{id}.scope"
+            ),
+            format!("0::/machine.slice/libpod-{id}.scope/container"),
+        ] {
+            assert_eq!(container_of_cgroup(&path).as_ref(), Some(&id), "{path}");
+        }
+        assert_eq!(
+            container_of_cgroup("0::/user.slice/user-0.slice/session-1.scope"),
+            None
+        );
+        assert_eq!(
+            container_of_cgroup(&format!("0::/docker/{}", &id[..63])),
+            None
+        );
+    }
+
+    #[test]
+    fn file_times_with_and_without_inode_times() {
+        let mut s = Small::default();
+        s.take(
+            Role::FileTimes,
+            "files.tsv",
+            b"/a b\t1680000000.250\t74\n/x\t5\t6\t7.5\t8\n\n/bad\tx\t1\n/nan\tNaN\t1\n",
+        );
+        assert_eq!(s.files.len(), 2);
+        assert_eq!(s.files[0].mtime.to_string(), "2023-03-28T10:40:00.250000Z");
+        assert_eq!(s.files[0].size, 74);
+        assert_eq!(s.files[1].ctime, Some(Time(7_500_000)));
+        assert_eq!(s.files[1].birth, Some(Time(8_000_000)));
+    }
+
+    #[test]
+    fn documents_that_are_no_json_are_named_and_lines_of_json_are_read() {
+        let mut s = Small::default();
+        s.take(Role::Document, "x.json", b"no");
+        assert_eq!(s.notes.len(), 1);
+        s.take(
+            Role::Document,
+            "y.json",
+            b"{\"Id\":\"a\"}\n{\"Id\":\"b\"}\n",
+        );
+        assert_eq!(s.containers().len(), 2);
+        s.take(
+            Role::Document,
+            "node.json",
+            b"{\"addresses\":[\"192.0.2.7\",\"x\"],\"clock_ahead_s\":-1.5}",
+        );
+        assert_eq!((s.addrs.len(), s.clock_ahead), (1, Some(-1.5)));
+    }
+}
