@@ -31,3 +31,4 @@ pub mod time;
 pub mod transcode;
 pub mod transcript;
 pub mod version;
+pub mod wire;
