@@ -1,13 +1,17 @@
 //! sshwhy: says why. Parses what was typed, runs the verb, turns its end into an exit code.
 
 mod cli;
+mod client;
 mod cmd;
 mod evidence;
 mod exit;
 mod feed;
 mod host;
+mod filter;
+mod net;
 mod pipeline;
 mod source;
+mod sys;
 mod zone;
 
 use clap::Parser;
@@ -23,6 +27,7 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Doctor(args) => cmd::doctor::run(args),
         Verb::Config(args) => cmd::config::run(args),
         Verb::Trace(args) => cmd::trace::run(args),
+        Verb::Probe(args) => cmd::probe::run(args),
     }
 }
 
