@@ -9,6 +9,7 @@
 //! [`super::facts`] by test.
 
 mod client;
+mod server;
 
 /// Which values a test takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,7 +153,7 @@ impl Rule {
 }
 
 /// The rules by the side that sees the facts.
-const BLOCKS: &[&[Rule]] = &[client::ROWS];
+const BLOCKS: &[&[Rule]] = &[client::ROWS, server::ROWS];
 
 /// Every rule.
 pub fn all() -> impl Iterator<Item = &'static Rule> {

@@ -1,0 +1,1031 @@
+//! Rules over what is seen on the server: the daemon, its files, the accounts, the packet filter, the log.
+//!
+//! What is so whatever the client does (no such user, a rule that drops) needs no attempt in the log; what depends on how
+//! the client tried needs one that failed. A login that worked rules the latter out.
+
+use super::{Rule, Test, is, isnt, rule, seen};
+
+const RUNNING: Test = is("sshd.process", &["running", "stopped", "blocked"]);
+const NOT_RUNNING: Test = is("sshd.process", &["none"]);
+const LET_IN: Test = is("log.outcome", &["accepted"]);
+/// An attempt is on record, and it did not end with a login.
+const NOT_LET_IN: Test = isnt("log.outcome", &["accepted", "no-trace"]);
+/// What the daemon logs of itself when it cannot start.
+const STOPS_THE_START: &[&str] = &[
+    "sshd-config-error",
+    "host-keys-missing",
+    "host-key-permissions",
+    "privsep-dir-missing",
+    "port-in-use",
+    "listen-address",
+    "sshd-unit-broken",
+];
+
+pub(super) const ROWS: &[Rule] = &[
+    // ---- tcp: the daemon
+    rule(
+        "sshd-config-error",
+        0.97,
+        &[is("sshd.test", &["sshd-config-error"]), NOT_RUNNING],
+    )
+    .stronger(&[is("sshd.config", &["error"])]),
+    rule("sshd-config-error", 0.92, &[is("sshd.config", &["error"])]).not(&[RUNNING]),
+    rule(
+        "sshd-config-error",
+        0.9,
+        &[is("log.daemon", &["sshd-config-error"]), NOT_RUNNING],
+    )
+    .not(&[is("sshd.hostkeys", &["missing", "permissions"])]),
+    rule(
+        "sshd-config-error",
+        0.3,
+        &[is("sshd.test", &["sshd-config-error"]), RUNNING],
+    )
+    .despite(),
+    rule(
+        "host-keys-missing",
+        0.97,
+        &[is("sshd.hostkeys", &["missing"])],
+    )
+    .not(&[RUNNING]),
+    rule(
+        "host-keys-missing",
+        0.9,
+        &[is("sshd.test", &["host-keys-missing"]), NOT_RUNNING],
+    )
+    .not(&[
+        is("sshd.hostkeys", &["permissions"]),
+        is("sshd.config", &["error"]),
+    ]),
+    rule(
+        "host-key-permissions",
+        0.97,
+        &[is("sshd.hostkeys", &["permissions"])],
+    )
+    .not(&[RUNNING]),
+    rule(
+        "host-key-permissions",
+        0.92,
+        &[is("sshd.test", &["host-key-permissions"]), NOT_RUNNING],
+    )
+    .not(&[is("sshd.config", &["error"])]),
+    rule(
+        "privsep-dir-missing",
+        0.97,
+        &[
+            is("sshd.privsep", &["missing", "permissions"]),
+            is("log.daemon", &["privsep-dir-missing"]),
+            NOT_RUNNING,
+        ],
+    ),
+    rule(
+        "privsep-dir-missing",
+        0.93,
+        &[is("sshd.privsep", &["permissions"]), NOT_RUNNING],
+    ),
+    rule(
+        "privsep-dir-missing",
+        0.45,
+        &[
+            is("sshd.privsep", &["missing"]),
+            is("sshd.test", &["privsep-dir-missing"]),
+            NOT_RUNNING,
+        ],
+    )
+    .not(&[seen("unit.state")]),
+    rule("sshd-masked", 0.97, &[is("unit.state", &["masked"])]).not(&[RUNNING]),
+    rule("sshd-unit-broken", 0.93, &[seen("unit.broken")])
+        .not(&[RUNNING, is("unit.state", &["active", "masked"])]),
+    rule(
+        "sshd-unit-broken",
+        0.75,
+        &[is("log.daemon", &["sshd-unit-broken"]), NOT_RUNNING],
+    )
+    .not(&[
+        is("unit.state", &["masked"]),
+        is("sshd.config", &["error"]),
+        seen("sshd.hostkeys"),
+    ]),
+    rule(
+        "sshd-unit-broken",
+        0.6,
+        &[is("unit.state", &["failed"]), NOT_RUNNING],
+    )
+    .not(&[
+        seen("unit.broken"),
+        is("sshd.config", &["error"]),
+        seen("sshd.hostkeys"),
+        is("sshd.test", &["sshd-config-error", "error"]),
+        seen("port.holder"),
+        seen("sshd.bind"),
+        seen("log.daemon"),
+    ]),
+    rule(
+        "port-in-use",
+        0.96,
+        &[is("port.holder", &["other"]), NOT_RUNNING],
+    )
+    .any(&[
+        is("log.daemon", &["port-in-use"]),
+        is("unit.state", &["failed"]),
+    ]),
+    rule(
+        "port-in-use",
+        0.6,
+        &[is("port.holder", &["other"]), NOT_RUNNING],
+    )
+    .not(&[is("port.greeting", &["dripping"]), seen("log.daemon")]),
+    rule("tarpit", 0.88, &[is("port.greeting", &["dripping"])]),
+    rule(
+        "not-ssh-service",
+        0.55,
+        &[is("port.greeting", &["other", "silent"])],
+    )
+    .not(&[
+        is("log.daemon", &["port-in-use"]),
+        is("unit.state", &["failed"]),
+    ]),
+    rule(
+        "socket-activation",
+        0.94,
+        &[is("unit.socket", &["other-port"])],
+    )
+    .not(&[RUNNING]),
+    rule(
+        "socket-activation",
+        0.9,
+        &[
+            is("unit.socket", &["other-port"]),
+            is("sshd.listen", &["other-port"]),
+        ],
+    ),
+    rule("wrong-port", 0.92, &[is("sshd.listen", &["other-port"])])
+        .not(&[is("unit.socket", &["other-port"]), seen("port.holder")]),
+    rule(
+        "port-in-use",
+        0.8,
+        &[
+            is("port.holder", &["other"]),
+            is("sshd.listen", &["other-port"]),
+        ],
+    ),
+    rule(
+        "listen-address",
+        0.95,
+        &[is("sshd.listen", &["loopback", "other-address"])],
+    ),
+    rule(
+        "listen-address",
+        0.96,
+        &[is("sshd.bind", &["address-missing"])],
+    )
+    .not(&[is("sshd.listen", &["reachable"])]),
+    rule(
+        "listen-address",
+        0.85,
+        &[is("log.daemon", &["listen-address"]), NOT_RUNNING],
+    ),
+    rule("sshd-not-running", 0.85, &[NOT_RUNNING])
+        .stronger(&[is("unit.state", &["inactive"])])
+        .doubts(&[seen("port.holder"), is("sshd.test", &["error"])])
+        .not(&[
+            is("sshd.test", &["sshd-config-error"]),
+            is("sshd.config", &["error"]),
+            seen("sshd.hostkeys"),
+            is("unit.state", &["masked"]),
+            seen("unit.broken"),
+            seen("sshd.bind"),
+            is("sshd.listen", &["socket-unit"]),
+            is("unit.socket", &["listens", "other-port"]),
+            is("log.daemon", STOPS_THE_START),
+        ]),
+    rule("sshd-not-running", 0.6, &[is("sshd.binary", &["missing"])]),
+    // ---- tcp: the packet filter, bans, routes
+    rule("firewall-server-drop", 0.96, &[is("fw.rule", &["drops"])]),
+    rule(
+        "firewall-server-reject",
+        0.96,
+        &[is("fw.rule", &["rejects"])],
+    ),
+    rule("ip-banned", 0.95, &[seen("fw.ban")]).stronger(&[is("ban.log", &["banned"])]),
+    rule("ip-banned", 0.9, &[is("route.return", &["banned"])])
+        .stronger(&[is("ban.log", &["banned"])]),
+    rule(
+        "ip-banned",
+        0.6,
+        &[is("ban.log", &["banned"]), is("log.outcome", &["no-trace"])],
+    )
+    .not(&[is("fw.rule", &["passes"])]),
+    rule("ip-banned", 0.35, &[is("ban.log", &["banned"])]),
+    rule(
+        "rate-limited",
+        0.88,
+        &[seen("fw.limit"), is("fw.limit-reached", &["yes"])],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "rate-limited",
+        0.85,
+        &[
+            seen("fw.limit"),
+            is(
+                "tcp.connect",
+                &["timeout", "refused", "prohibited", "reset"],
+            ),
+        ],
+    )
+    .despite(),
+    rule("rate-limited", 0.42, &[seen("fw.limit")]).despite(),
+    rule("no-return-route", 0.94, &[is("route.return", &["none"])])
+        .not(&[is("host.interface", &["down"])]),
+    rule("host-unreachable", 0.9, &[is("host.interface", &["down"])]),
+    // ---- ident
+    rule(
+        "sshd-hung",
+        0.97,
+        &[is("sshd.process", &["stopped", "blocked"])],
+    )
+    .despite(),
+    rule(
+        "tcp-wrappers-deny",
+        0.97,
+        &[is("wrappers.verdict", &["denies"])],
+    )
+    .stronger(&[is("log.says", &["tcp-wrappers-deny"])]),
+    rule(
+        "tcp-wrappers-deny",
+        0.85,
+        &[is("log.says", &["tcp-wrappers-deny"])],
+    ),
+    rule("max-startups", 0.96, &[is("load.startups", &["full"])])
+        .stronger(&[is("log.says", &["max-startups"])])
+        .despite(),
+    rule("max-startups", 0.8, &[is("load.startups", &["throttling"])])
+        .any(&[
+            is("log.says", &["max-startups"]),
+            is("log.daemon", &["max-startups"]),
+            is("ident.reason", &["max-startups", "not-allowed"]),
+        ])
+        .despite(),
+    rule("max-startups", 0.85, &[is("log.says", &["max-startups"])])
+        .not(&[LET_IN])
+        .despite(),
+    rule(
+        "max-startups",
+        0.45,
+        &[is("load.startups", &["throttling"])],
+    )
+    .despite(),
+    rule(
+        "source-penalty",
+        0.96,
+        &[
+            is("log.says", &["source-penalty"]),
+            is("log.outcome", &["dropped", "closed-early", "no-trace"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "source-penalty",
+        0.8,
+        &[is("log.says", &["source-penalty"])],
+    )
+    .not(&[LET_IN])
+    .despite(),
+    rule("refuse-connection", 0.95, &[is("conf.lists", &["refuse"])]),
+    rule(
+        "login-grace-time",
+        0.78,
+        &[
+            is("conf.grace", &["short"]),
+            is("log.outcome", &["no-trace", "closed-early", "gave-up"]),
+        ],
+    )
+    .not(&[
+        is("fw.rule", &["drops", "rejects"]),
+        NOT_RUNNING,
+        seen("fw.ban"),
+        seen("wrappers.verdict"),
+        is("load.startups", &["full"]),
+        is("tcp.connect", &["refused", "timeout"]),
+    ])
+    .despite(),
+    rule(
+        "login-grace-time",
+        0.9,
+        &[is("log.says", &["login-grace-time"])],
+    )
+    .despite(),
+    // ---- kex
+    rule(
+        "no-matching-kex",
+        0.97,
+        &[is("log.says", &["no-matching-kex"])],
+    ),
+    rule(
+        "no-matching-kex",
+        0.85,
+        &[is("conf.offer", &["outdated"]).about("kex")],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "no-matching-cipher",
+        0.97,
+        &[is("log.says", &["no-matching-cipher"])],
+    ),
+    rule(
+        "no-matching-cipher",
+        0.85,
+        &[is("conf.offer", &["outdated"]).about("cipher")],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "no-matching-mac",
+        0.97,
+        &[is("log.says", &["no-matching-mac"])],
+    ),
+    rule(
+        "no-matching-mac",
+        0.85,
+        &[is("conf.offer", &["outdated"]).about("mac")],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "no-matching-host-key-type",
+        0.97,
+        &[is("log.says", &["no-matching-host-key-type"])],
+    ),
+    rule(
+        "no-matching-host-key-type",
+        0.85,
+        &[is("conf.offer", &["outdated"]).about("host-key")],
+    )
+    .not(&[LET_IN]),
+    // ---- auth: who
+    rule("user-not-found", 0.96, &[is("user.exists", &["no"])])
+        .stronger(&[is("log.says", &["user-not-found"])]),
+    rule("user-not-allowed", 0.96, &[is("conf.lists", &["refused"])])
+        .stronger(&[is("log.says", &["user-not-allowed"])]),
+    rule(
+        "user-not-allowed",
+        0.85,
+        &[is("log.says", &["user-not-allowed"])],
+    )
+    .not(&[seen("conf.lists")]),
+    rule(
+        "root-login-disabled",
+        0.96,
+        &[is("conf.lists", &["root-no"])],
+    )
+    .stronger(&[is("log.says", &["root-login-disabled"])]),
+    rule(
+        "root-login-disabled",
+        0.8,
+        &[is("log.says", &["root-login-disabled"])],
+    )
+    .not(&[is("conf.root", &["key-only"])]),
+    rule(
+        "root-login-disabled",
+        0.85,
+        &[is("conf.root", &["forced-only"]), NOT_LET_IN],
+    ),
+    rule(
+        "root-password-disabled",
+        0.95,
+        &[
+            is("conf.root", &["key-only"]),
+            is("log.method", &["password"]),
+        ],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "root-password-disabled",
+        0.93,
+        &[
+            is("conf.root", &["key-only"]),
+            is("client.wants", &["password"]),
+        ],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "root-password-disabled",
+        0.7,
+        &[
+            is("conf.root", &["key-only"]),
+            is("log.outcome", &["gave-up"]),
+            is("keys.file", &["missing", "empty"]),
+        ],
+    ),
+    // ---- auth: passwords
+    rule("account-locked", 0.96, &[is("user.lock-counts", &["yes"])]),
+    rule("account-locked", 0.95, &[is("user.password", &["locked"])])
+        .any(&[
+            is("log.method", &["password"]),
+            is("log.says", &["account-locked"]),
+            is("client.wants", &["password"]),
+            is("auth.password", &["refused"]),
+        ])
+        .not(&[LET_IN]),
+    rule(
+        "account-locked",
+        0.7,
+        &[
+            is("user.password", &["none"]),
+            is("log.method", &["password"]),
+        ],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "account-locked",
+        0.55,
+        &[
+            is("user.password", &["locked"]),
+            is("log.outcome", &["gave-up"]),
+            is("keys.file", &["missing", "empty"]),
+        ],
+    ),
+    rule(
+        "wrong-password",
+        0.86,
+        &[
+            is("log.outcome", &["denied-password"]),
+            is("user.password", &["set"]),
+        ],
+    )
+    .not(&[
+        is("conf.root", &["key-only", "forced-only"]),
+        seen("conf.lists"),
+        seen("pam.refuses-password"),
+        is("pam.refuses", &["faillock", "denied", "nologin", "shell"]),
+        is("user.account", &["expired"]),
+    ]),
+    rule(
+        "wrong-password",
+        0.6,
+        &[
+            is("log.outcome", &["denied-password"]),
+            is("user.exists", &["yes"]),
+        ],
+    )
+    .not(&[
+        is("user.password", &["locked", "none", "set"]),
+        is("conf.root", &["key-only", "forced-only"]),
+        seen("pam.refuses-password"),
+    ]),
+    rule(
+        "password-auth-disabled",
+        0.78,
+        &[
+            is("conf.method", &["off"]).about("password"),
+            is("log.outcome", &["gave-up"]),
+            is("user.password", &["set"]),
+        ],
+    )
+    .any(&[is("keys.file", &["missing", "empty"])])
+    .not(&[
+        is("conf.method", &["on"]).about("keyboard-interactive"),
+        is("client.wants", &["key"]),
+        seen("conf.lists"),
+        is("client.can-prompt", &["no"]),
+    ]),
+    rule(
+        "password-auth-disabled",
+        0.95,
+        &[
+            is("conf.method", &["off"]).about("password"),
+            is("client.wants", &["password"]),
+        ],
+    )
+    .not(&[
+        is("conf.method", &["on"]).about("keyboard-interactive"),
+        LET_IN,
+    ]),
+    rule(
+        "password-auth-disabled",
+        0.85,
+        &[
+            is("conf.method", &["off"]).about("password"),
+            is("client.can-prompt", &["yes"]),
+            NOT_LET_IN,
+        ],
+    )
+    .any(&[
+        is("client.keys", &["none"]),
+        is("keys.file", &["missing", "empty"]),
+    ])
+    .not(&[
+        is("conf.method", &["on"]).about("keyboard-interactive"),
+        is("client.wants", &["key"]),
+    ]),
+    rule(
+        "pubkey-auth-disabled",
+        0.93,
+        &[
+            is("conf.method", &["off"]).about("publickey"),
+            NOT_LET_IN,
+            is("keys.file", &["ok"]),
+        ],
+    )
+    .not(&[is("log.method", &["password"])]),
+    rule(
+        "pubkey-auth-disabled",
+        0.95,
+        &[is("conf.method", &["off"]).about("publickey")],
+    )
+    .any(&[
+        is("client.wants", &["key"]),
+        is("auth.method", &["not-tried"]).about("publickey"),
+    ])
+    .not(&[LET_IN]),
+    rule(
+        "pubkey-auth-disabled",
+        0.6,
+        &[is("conf.method", &["off"]).about("publickey"), NOT_LET_IN],
+    )
+    .not(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+    ]),
+    rule(
+        "multi-factor-required",
+        0.92,
+        &[is("conf.chain", &["several"]), NOT_LET_IN],
+    )
+    .stronger(&[is("log.says", &["multi-factor-required"])]),
+    rule(
+        "multi-factor-required",
+        0.85,
+        &[is("log.says", &["multi-factor-required"])],
+    ),
+    rule(
+        "no-auth-methods",
+        0.95,
+        &[is("conf.chain", &["impossible"])],
+    ),
+    // ---- auth: keys
+    rule("authorized-keys-permissions", 0.95, &[seen("keys.modes")])
+        .stronger(&[is("log.says", &["authorized-keys-permissions"])])
+        .doubts(&[
+            is("log.method", &["password"]),
+            is("client.wants", &["password"]),
+        ]),
+    rule(
+        "authorized-keys-permissions",
+        0.88,
+        &[is("log.says", &["authorized-keys-permissions"])],
+    ),
+    rule(
+        "authorized-keys-path",
+        0.94,
+        &[is("keys.file", &["elsewhere"])],
+    )
+    .doubts(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+    ]),
+    rule(
+        "authorized-keys-from",
+        0.97,
+        &[is("log.says", &["authorized-keys-from"])],
+    )
+    .stronger(&[is("keys.line", &["from-refused"])]),
+    rule(
+        "authorized-keys-from",
+        0.75,
+        &[is("keys.line", &["from-refused"]), NOT_LET_IN],
+    )
+    .doubts(&[is("log.method", &["password"])]),
+    rule(
+        "authorized-keys-malformed",
+        0.93,
+        &[is("keys.line", &["malformed"]), is("keys.file", &["empty"])],
+    )
+    .doubts(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+    ]),
+    rule(
+        "authorized-keys-malformed",
+        0.65,
+        &[
+            is("keys.line", &["malformed"]),
+            NOT_LET_IN,
+            is("keys.file", &["ok"]),
+        ],
+    )
+    .doubts(&[seen("keys.modes")])
+    .not(&[
+        is("keys.offered", &["listed"]),
+        is("log.method", &["password"]),
+    ]),
+    rule(
+        "authorized-keys-malformed",
+        0.9,
+        &[is("log.says", &["authorized-keys-malformed"])],
+    ),
+    rule(
+        "authorized-keys-command",
+        0.94,
+        &[is("keys.command", &["broken"])],
+    )
+    .doubts(&[is("log.method", &["password"])]),
+    rule(
+        "authorized-keys-command",
+        0.93,
+        &[is("log.says", &["authorized-keys-command"])],
+    ),
+    rule(
+        "pubkey-revoked",
+        0.95,
+        &[is("log.says", &["pubkey-revoked"])],
+    )
+    .stronger(&[seen("keys.revoked")]),
+    rule("pubkey-revoked", 0.9, &[seen("keys.revoked")]).not(&[LET_IN]),
+    rule(
+        "pubkey-algorithm-rejected",
+        0.96,
+        &[is("log.says", &["pubkey-algorithm-rejected"])],
+    )
+    .stronger(&[is("keys.types", &["rejected"])]),
+    rule(
+        "pubkey-algorithm-rejected",
+        0.9,
+        &[is("keys.types", &["rejected"])],
+    )
+    .doubts(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+    ]),
+    rule("key-too-short", 0.96, &[is("log.says", &["key-too-short"])]),
+    rule("key-too-short", 0.9, &[is("keys.types", &["too-short"])])
+        .doubts(&[is("log.method", &["password"])]),
+    rule("cert-expired", 0.96, &[is("log.says", &["cert-expired"])]),
+    rule(
+        "cert-not-yet-valid",
+        0.96,
+        &[is("log.says", &["cert-not-yet-valid"])],
+    ),
+    rule(
+        "cert-principal-mismatch",
+        0.96,
+        &[is("log.says", &["cert-principal-mismatch"])],
+    ),
+    rule(
+        "too-many-auth-failures",
+        0.94,
+        &[is("log.says", &["too-many-auth-failures"])],
+    )
+    .stronger(&[is("conf.tries", &["few"])]),
+    rule(
+        "too-many-auth-failures",
+        0.6,
+        &[is("conf.tries", &["few"]), is("auth.end", &["too-many"])],
+    ),
+    rule("service-sandboxed", 0.95, &[is("unit.sandbox", &["hides"])]).not(&[LET_IN]),
+    rule(
+        "pubkey-not-authorized",
+        0.92,
+        &[is("keys.offered", &["not-listed"]), NOT_LET_IN],
+    )
+    .not(&[
+        is("keys.offered", &["listed"]),
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+        is("keys.ca", &["set"]),
+    ]),
+    rule(
+        "pubkey-not-authorized",
+        0.9,
+        &[is("keys.line", &["expired"]), NOT_LET_IN],
+    )
+    .not(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+    ]),
+    rule(
+        "pubkey-not-authorized",
+        0.82,
+        &[
+            is("keys.file", &["missing", "empty"]),
+            is("log.outcome", &["gave-up", "denied-key"]),
+        ],
+    )
+    .doubts(&[is("conf.method", &["off"]).about("password")])
+    .not(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+        is("keys.line", &["malformed"]),
+        is("keys.ca", &["set"]),
+        is("keys.command", &["set"]),
+        is("user.home", &["missing"]),
+        is("client.keys", &["none"]),
+    ]),
+    rule(
+        "pubkey-not-authorized",
+        0.9,
+        &[
+            is("auth.key", &["refused"]),
+            is("keys.file", &["missing", "empty", "ok"]),
+        ],
+    )
+    .not(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+        is("keys.line", &["malformed"]),
+        seen("keys.modes"),
+        seen("conf.lists"),
+        is("user.exists", &["no"]),
+        is("keys.ca", &["set"]),
+        is("user.home", &["missing"]),
+        seen("keys.types"),
+        is("keys.offered", &["listed"]),
+        seen("keys.revoked"),
+        is("keys.command", &["broken"]),
+        is("keys.line", &["from-refused"]),
+        is("unit.sandbox", &["hides"]),
+        is("conf.method", &["off"]).about("publickey"),
+        seen("user.lock-counts"),
+        is("user.shell", &["missing"]),
+        is(
+            "auth.key",
+            &[
+                "permissions",
+                "invalid",
+                "passphrase",
+                "agent-refused",
+                "missing",
+                "mismatch",
+                "no-signature-algorithm",
+                "type-not-taken",
+            ],
+        ),
+    ]),
+    rule(
+        "pubkey-not-authorized",
+        0.45,
+        &[
+            is("keys.file", &["ok"]),
+            is("log.outcome", &["gave-up", "denied-key"]),
+        ],
+    )
+    .not(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+        seen("keys.modes"),
+        is("keys.offered", &["listed"]),
+    ]),
+    // ---- account
+    rule("account-expired", 0.97, &[is("user.account", &["expired"])]),
+    rule(
+        "account-expired",
+        0.85,
+        &[is("log.says", &["account-expired"])],
+    ),
+    rule("password-expired", 0.94, &[seen("user.password-age")]).despite(),
+    rule(
+        "password-expired",
+        0.85,
+        &[is("log.says", &["password-expired"])],
+    )
+    .despite(),
+    rule(
+        "account-faillock",
+        0.96,
+        &[is("pam.refuses", &["faillock"])],
+    ),
+    rule(
+        "account-faillock",
+        0.95,
+        &[is("pam.refuses-password", &["faillock"])],
+    )
+    .any(&[
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+        is("log.says", &["account-faillock"]),
+    ]),
+    rule(
+        "account-faillock",
+        0.94,
+        &[is("log.says", &["account-faillock"])],
+    ),
+    rule("nologin-file", 0.97, &[is("pam.refuses", &["nologin"])]),
+    rule("nologin-file", 0.9, &[is("log.says", &["nologin-file"])]),
+    rule("pam-denied", 0.95, &[is("pam.refuses", &["denied"])])
+        .stronger(&[is("log.says", &["pam-denied"])])
+        .despite(),
+    rule(
+        "pam-denied",
+        0.9,
+        &[
+            is("pam.refuses-password", &["denied"]),
+            is("log.method", &["password"]),
+        ],
+    ),
+    rule("pam-denied", 0.72, &[is("log.says", &["pam-denied"])])
+        .not(&[
+            seen("pam.refuses"),
+            seen("user.account"),
+            seen("user.password-age"),
+            is(
+                "log.says",
+                &[
+                    "account-expired",
+                    "password-expired",
+                    "shell-not-listed",
+                    "nologin-file",
+                    "account-faillock",
+                    "pam-limits",
+                    "pam-misconfigured",
+                ],
+            ),
+        ])
+        .despite(),
+    rule("shell-not-listed", 0.96, &[is("pam.refuses", &["shell"])]),
+    rule(
+        "shell-not-listed",
+        0.93,
+        &[is("log.says", &["shell-not-listed"])],
+    ),
+    rule("pam-limits", 0.96, &[is("pam.refuses", &["limits"])]).despite(),
+    rule("pam-limits", 0.88, &[is("log.says", &["pam-limits"])])
+        .not(&[is("pam.refuses", &["nproc"])])
+        .despite(),
+    rule("process-limit", 0.96, &[is("pam.refuses", &["nproc"])]).despite(),
+    rule("process-limit", 0.85, &[is("log.says", &["process-limit"])]).despite(),
+    rule("pam-misconfigured", 0.93, &[is("pam.refuses", &["broken"])])
+        .stronger(&[is("log.says", &["pam-misconfigured"])])
+        .despite(),
+    rule(
+        "pam-misconfigured",
+        0.8,
+        &[is("log.says", &["pam-misconfigured"])],
+    )
+    .not(&[LET_IN])
+    .despite(),
+    // ---- session
+    rule("shell-missing", 0.97, &[is("user.shell", &["missing"])]),
+    rule("shell-missing", 0.85, &[is("log.says", &["shell-missing"])]),
+    rule("shell-nologin", 0.96, &[is("user.shell", &["nologin"])])
+        .not(&[is("session.forced", &["sftp-only"])]),
+    rule("home-missing", 0.95, &[is("user.home", &["missing"])])
+        .doubts(&[is("log.method", &["password"])])
+        .not(&[LET_IN]),
+    rule(
+        "home-missing",
+        0.4,
+        &[is("user.home", &["missing"]), LET_IN],
+    ),
+    rule(
+        "shell-rc-exits",
+        0.94,
+        &[
+            is("session.rc", &["exits"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+        ],
+    )
+    .not(&[seen("session.forced"), is("user.shell", &["nologin"])]),
+    rule("shell-rc-exits", 0.8, &[is("session.rc", &["exits"])])
+        .not(&[seen("session.forced"), is("user.shell", &["nologin"])]),
+    rule(
+        "shell-rc-exits",
+        0.6,
+        &[
+            is("session.rc", &["exits-login"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+        ],
+    )
+    .not(&[
+        is("session.rc", &["exits"]),
+        seen("session.forced"),
+        is("user.shell", &["nologin"]),
+    ]),
+    rule(
+        "shell-rc-output",
+        0.9,
+        &[
+            is("session.rc", &["prints"]),
+            is("log.subsystem", &["sftp"]),
+        ],
+    ),
+    rule(
+        "shell-rc-output",
+        0.95,
+        &[
+            is("session.rc", &["prints", "prints-login"]),
+            is("session.says", &["not-clean"]),
+        ],
+    ),
+    rule("shell-rc-output", 0.4, &[is("session.rc", &["prints"])]),
+    rule(
+        "forced-command",
+        0.96,
+        &[is("session.forced", &["missing", "ends"])],
+    ),
+    rule(
+        "forced-command",
+        0.8,
+        &[
+            is("session.forced", &["sftp-only"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+        ],
+    )
+    .not(&[is("log.subsystem", &["sftp"])]),
+    rule(
+        "forced-command",
+        0.92,
+        &[is("log.says", &["forced-command"])],
+    ),
+    rule(
+        "forced-command",
+        0.75,
+        &[
+            is("session.forced", &["runs"]),
+            is("session.end", &["exit", "closed"]),
+        ],
+    ),
+    rule("forced-command", 0.3, &[is("session.forced", &["runs"])]),
+    rule(
+        "chroot-ownership",
+        0.97,
+        &[is("session.chroot", &["bad", "missing"])],
+    )
+    .stronger(&[is("log.says", &["chroot-ownership"])]),
+    rule(
+        "chroot-ownership",
+        0.7,
+        &[is("session.chroot", &["no-shell"])],
+    ),
+    rule(
+        "chroot-ownership",
+        0.93,
+        &[is("log.says", &["chroot-ownership"])],
+    ),
+    rule(
+        "sftp-subsystem-missing",
+        0.97,
+        &[is("log.says", &["sftp-subsystem-missing"])],
+    )
+    .stronger(&[is("session.sftp", &["missing"])]),
+    rule(
+        "sftp-subsystem-missing",
+        0.95,
+        &[is("session.sftp", &["missing"])],
+    )
+    .any(&[
+        is("target.command", &["sftp", "scp"]),
+        is("session.request", &["subsystem-refused"]),
+    ]),
+    rule(
+        "sftp-subsystem-missing",
+        0.35,
+        &[is("session.sftp", &["missing"])],
+    ),
+    rule("max-sessions", 0.96, &[is("conf.sessions", &["none"])]),
+    rule("max-sessions", 0.88, &[is("log.says", &["max-sessions"])]),
+    rule(
+        "forwarding-disabled",
+        0.96,
+        &[is("log.says", &["forwarding-disabled"])],
+    )
+    .stronger(&[is("session.forwarding", &["off"])]),
+    rule(
+        "forwarding-disabled",
+        0.95,
+        &[
+            is("session.forwarding", &["off"]),
+            is("forward.end", &["prohibited", "remote-failed"]),
+        ],
+    ),
+    rule(
+        "forwarding-disabled",
+        0.3,
+        &[is("session.forwarding", &["off"])],
+    ),
+    rule(
+        "remote-forward-failed",
+        0.88,
+        &[is("log.says", &["remote-forward-failed"])],
+    ),
+    rule(
+        "pty-disabled",
+        0.95,
+        &[
+            is("session.pty", &["off"]),
+            is("session.request", &["pty-refused"]),
+        ],
+    ),
+    rule("pty-disabled", 0.9, &[is("log.says", &["pty-disabled"])]),
+    rule("pty-disabled", 0.3, &[is("session.pty", &["off"])]),
+    rule(
+        "client-alive-timeout",
+        0.96,
+        &[is("log.says", &["client-alive-timeout"])],
+    )
+    .stronger(&[is("conf.alive", &["on"])]),
+    rule("disk-full", 0.94, &[is("log.says", &["disk-full"])]).stronger(&[seen("disk.full")]),
+    rule("disk-full", 0.88, &[is("disk.full", &["home"])]),
+    rule("disk-full", 0.7, &[is("disk.full", &["system"])]),
+];
