@@ -22,6 +22,171 @@ pub enum Verb {
     Events(Events),
     /// What does this message mean? Any message of ssh, sshd or another client, or an id of ours.
     Explain(Explain),
+    /// Why can't they get in? Looks at this machine's sshd, accounts, keys, PAM, firewall and log.
+    Doctor(Doctor),
+    /// What will this sshd_config do? Checks it, evaluates it for one connection, compares, simulates, hardens.
+    Config(Config),
+}
+
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Who cannot get in
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// From which address
+    #[arg(long, value_name = "ADDR")]
+    pub from: Option<String>,
+    /// The port that the client calls [default: what its probe says, else 22]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// The key the client has: a public key file, or SHA256:…; may be given again
+    #[arg(long, value_name = "FILE|FINGERPRINT")]
+    pub key: Vec<String>,
+    /// What `sshwhy probe --format json` printed on the client
+    #[arg(long, value_name = "FILE")]
+    pub client_json: Option<PathBuf>,
+    /// Another machine's file system: an image, a mounted disk
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+    /// Replace the user's name and the addresses in the output
+    #[arg(long)]
+    pub redact: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    Text,
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Config {
+    #[command(subcommand)]
+    pub verb: ConfigVerb,
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    pub format: TextOrJson,
+    /// Another machine's file system, in which the file and its Includes lie
+    #[arg(long, value_name = "DIR", global = true)]
+    pub root: Option<PathBuf>,
+    /// The release whose rules and defaults count: 9.2 [default: this machine's sshd, else 9.2]
+    #[arg(long, value_name = "VERSION", global = true)]
+    pub openssh: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Every value for one connection, with the line that won and those that lost
+    Effective(ConfigEffective),
+    /// Errors and surprises
+    Check(ConfigFile),
+    /// Every account: could it log in, from where, by which methods?
+    Who(ConfigWho),
+    /// Two configurations, compared in effect
+    Diff(ConfigDiff),
+    /// MaxStartups and its like under a load
+    Simulate(ConfigSimulate),
+    /// A stricter configuration that keeps nobody out who has to get in
+    Harden(ConfigHarden),
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConnectionArgs {
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The client's address
+    #[arg(long, value_name = "ADDR")]
+    pub addr: Option<String>,
+    /// The client's name, as sshd sees it (the address, unless UseDNS is on)
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// The address that was called
+    #[arg(long, value_name = "ADDR")]
+    pub laddr: Option<String>,
+    #[arg(long, value_name = "PORT")]
+    pub lport: Option<u16>,
+    #[arg(long, value_name = "NAME")]
+    pub rdomain: Option<String>,
+    /// Groups of the user, comma-separated [default: as the machine's group file says]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub groups: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigEffective {
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// Only these keywords
+    #[arg(long, value_name = "KEYWORD")]
+    pub only: Vec<String>,
+    /// As `sshd -T` prints it
+    #[arg(long)]
+    pub plain: bool,
+    #[arg(default_value = "/etc/ssh/sshd_config")]
+    pub file: String,
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigFile {
+    #[arg(default_value = "/etc/ssh/sshd_config")]
+    pub file: String,
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigWho {
+    /// From this address
+    #[arg(long, value_name = "ADDR")]
+    pub addr: Option<String>,
+    #[arg(default_value = "/etc/ssh/sshd_config")]
+    pub file: String,
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigDiff {
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    pub before: String,
+    pub after: String,
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigSimulate {
+    /// New connections a second
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub rate: f64,
+    /// Seconds until a connection has logged in or gone, on average
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    pub hold: f64,
+    /// Connections that hold a slot all the time
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub held: u32,
+    /// start:rate:full instead of the file's
+    #[arg(long, value_name = "START:RATE:FULL")]
+    pub max_startups: Option<String>,
+    /// Also find the setting that refuses at most this share of connections
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub target: f64,
+    #[arg(default_value = "/etc/ssh/sshd_config")]
+    pub file: String,
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigHarden {
+    #[arg(long, value_enum, default_value = "modern")]
+    pub policy: HardenPolicy,
+    /// Who must still get in; may be given again [default: who is logged in now]
+    #[arg(long, value_name = "NAME")]
+    pub keep: Vec<String>,
+    #[arg(default_value = "/etc/ssh/sshd_config")]
+    pub file: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HardenPolicy {
+    Compatible,
+    Modern,
+    Strict,
 }
 
 /// What to read, shared by the verbs that read logs.

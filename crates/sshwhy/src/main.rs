@@ -4,6 +4,7 @@ mod cli;
 mod cmd;
 mod exit;
 mod feed;
+mod host;
 mod pipeline;
 mod source;
 mod zone;
@@ -18,6 +19,8 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Report(args) => cmd::report::run(args),
         Verb::Events(args) => cmd::events::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
+        Verb::Doctor(args) => cmd::doctor::run(args),
+        Verb::Config(args) => cmd::config::run(args),
     }
 }
 

@@ -1,5 +1,7 @@
 //! One file for each verb, each a straight line from what was typed to what is shown.
 
+pub mod config;
+pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod reading;

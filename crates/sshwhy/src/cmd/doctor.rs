@@ -1,0 +1,237 @@
+//! `doctor`: why can't they get in? Looks at the machine, joins what the client's probe saw, and says what stands in the way.
+
+use crate::cli::{Doctor as Args, TextOrJson};
+use crate::exit::Exit;
+use crate::host::machine::Machine;
+use crate::host::{self, Question};
+use crate::zone;
+use serde::Serialize;
+use sshwhy_core::config::authorized_keys::{self, Line};
+use sshwhy_core::diagnose::{Case, Look, diagnose};
+use sshwhy_core::finding::Finding;
+use sshwhy_core::observation::{self, Observation};
+use sshwhy_core::render::escape;
+use sshwhy_core::render::json;
+use sshwhy_core::render::terminal::{self, TextOptions};
+use std::io::IsTerminal;
+use std::net::IpAddr;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    findings: &'a [Finding],
+    gates: &'a [Look],
+    observations: &'a [Observation],
+    blind: &'a [String],
+    notes: &'a [String],
+}
+
+pub fn run(args: Args) -> Result<Exit, String> {
+    let machine = match &args.root {
+        Some(dir) if !dir.is_dir() => return Err(format!("{} is no folder", dir.display())),
+        Some(dir) => Machine::at(dir),
+        None => Machine::here(),
+    };
+    let from = match args.from.as_deref() {
+        Some(text) => Some(host::address(text).ok_or_else(|| format!("{text:?} is no address"))?),
+        None => None,
+    };
+    let mut blind = Vec::new();
+    let client = client(&args, &mut blind);
+    let said = |key: &str| {
+        client
+            .iter()
+            .find(|o| o.key == key)
+            .map(|o| o.value.clone())
+    };
+    let question = Question {
+        user: args.user.clone().or_else(|| said("target.user")),
+        from,
+        port: args
+            .port
+            .or_else(|| said("target.port").and_then(|p| p.parse().ok())),
+        keys: fingerprints(&args.key, &client)?,
+    };
+    let zone = zone::local();
+    let now = super::reading::now();
+    let seen = host::look(&machine, &question, &zone, now);
+    let mut observations = seen.observations;
+    observations.extend(client);
+    blind.extend(seen.blind);
+    let case = Case {
+        user: question.user.clone(),
+        port: question.port,
+        client_addr: from.map(|f| f.to_string()),
+        ..Case::default()
+    };
+    let diagnosis = diagnose(&case, &observations);
+    let answer = Answer {
+        findings: &diagnosis.findings,
+        gates: &diagnosis.looks,
+        observations: &observations,
+        blind: &blind,
+        notes: &seen.notes,
+    };
+    let text = match args.format {
+        TextOrJson::Json => json::to_string(&answer, false),
+        TextOrJson::Text => shown(&answer, &question, &zone),
+    };
+    let text = match args.redact {
+        true => redacted(text, &question),
+        false => text,
+    };
+    super::report::print(text.as_bytes())?;
+    Ok(Exit::of(&diagnosis.findings, !blind.is_empty()))
+}
+
+/// The client's observations; a file that holds none is no reason to say nothing.
+fn client(args: &Args, blind: &mut Vec<String>) -> Vec<Observation> {
+    let Some(path) = &args.client_json else {
+        return Vec::new();
+    };
+    let text = match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(e) => {
+            blind.push(format!("{}: {e}", path.display()));
+            return Vec::new();
+        }
+    };
+    match observation::read_json(&text) {
+        Ok(read) => read.observations,
+        Err(why) => {
+            blind.push(format!("{}: {why}", path.display()));
+            Vec::new()
+        }
+    }
+}
+
+/// Fingerprints that were given, that a key file has, or that the client offered.
+fn fingerprints(keys: &[String], client: &[Observation]) -> Result<Vec<String>, String> {
+    let mut out = Vec::new();
+    for key in keys {
+        if key.starts_with("SHA256:") {
+            out.push(key.clone());
+            continue;
+        }
+        let text = std::fs::read_to_string(key)
+            .or_else(|_| std::fs::read_to_string(format!("{key}.pub")))
+            .map_err(|e| format!("{key}: {e}"))?;
+        let text = if text.starts_with("-----") {
+            std::fs::read_to_string(format!("{key}.pub")).unwrap_or_default()
+        } else {
+            text
+        };
+        let found = authorized_keys::lines(&text)
+            .into_iter()
+            .find_map(|(_, l)| match l {
+                Line::Entry(e) => Some(e.key.fingerprint),
+                Line::Malformed(_) => None,
+            });
+        out.push(found.ok_or_else(|| format!("{key}: no public key in it"))?);
+    }
+    let offered = client.iter().filter(|o| {
+        o.key == "auth.key" && matches!(o.value.as_str(), "offered" | "refused" | "accepted")
+    });
+    for o in offered {
+        let words = o
+            .text
+            .split_ascii_whitespace()
+            .chain(o.about.split_ascii_whitespace());
+        out.extend(
+            words
+                .filter(|w| w.starts_with("SHA256:"))
+                .map(|w| w.trim_end_matches([',', '.']).to_owned()),
+        );
+    }
+    out.sort();
+    out.dedup();
+    Ok(out)
+}
+
+fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zone) -> String {
+    let on_terminal = std::io::stdout().is_terminal();
+    let mut options = TextOptions::new(zone);
+    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let mut out = String::new();
+    let who = match (&question.user, question.from) {
+        (Some(u), Some(f)) => format!("{u} from {f}"),
+        (Some(u), None) => u.clone(),
+        (None, Some(f)) => format!("anybody from {f}"),
+        (None, None) => "anybody".to_owned(),
+    };
+    let who = escape::terminal(&who).into_owned();
+    let sure = answer
+        .findings
+        .iter()
+        .filter(|f| f.confidence >= 0.5)
+        .count();
+    out.push_str(&match sure {
+        0 => format!("Nothing on this machine keeps {who} out, as far as can be seen.\n"),
+        1 => format!("One thing stands in the way of {who}.\n"),
+        n => format!("{n} things stand in the way of {who}; the first one stops the login.\n"),
+    });
+    out.push('\n');
+    out.push_str(&terminal::findings(answer.findings, &options));
+    if sure == 0 {
+        let mut keys: Vec<&str> = answer
+            .observations
+            .iter()
+            .map(|o| o.key.split('.').next().unwrap_or_default())
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        out.push_str(&format!(
+            "Looked at {} facts: {}.\n",
+            answer.observations.len(),
+            keys.join(", ")
+        ));
+    }
+    for b in answer.blind {
+        out.push_str(&format!("Not seen: {}\n", escape::terminal(b)));
+    }
+    out
+}
+
+/// The same text without the name and addresses of the case, and without any other address in it.
+fn redacted(text: String, question: &Question) -> String {
+    let mut text = text;
+    if let Some(user) = question.user.as_deref().filter(|u| u.len() > 1) {
+        text = text.replace(user, "USER");
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut word = String::new();
+    let flush = |word: &mut String, out: &mut String| {
+        let is_ip = word.parse::<IpAddr>().is_ok() && word.len() > 3;
+        out.push_str(if is_ip { "ADDR" } else { word });
+        word.clear();
+    };
+    for c in text.chars() {
+        if c.is_ascii_hexdigit() || c == '.' || c == ':' {
+            word.push(c);
+        } else {
+            flush(&mut word, &mut out);
+            out.push(c);
+        }
+    }
+    flush(&mut word, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redaction_takes_names_and_addresses_and_leaves_the_rest() {
+        let q = Question {
+            user: Some("alice".into()),
+            ..Question::default()
+        };
+        assert_eq!(
+            redacted(
+                "alice from 192.0.2.7 port 22 (2001:db8::7) at 10:22:33".into(),
+                &q
+            ),
+            "USER from ADDR port 22 (ADDR) at 10:22:33"
+        );
+    }
+}

@@ -1,0 +1,407 @@
+//! The daemon itself: does it run, which one, who started it, what listens, does it take its configuration.
+
+use super::machine::Machine;
+use sshwhy_core::version::{Release, parse_release};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A process, from /proc.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub pid: u32,
+    pub name: String,
+    /// Arguments, or the title that it gave itself, with blanks.
+    pub title: String,
+    pub exe: Option<String>,
+    pub state: char,
+    pub parent: u32,
+    pub uid: u32,
+}
+
+impl Process {
+    pub fn is_sshd(&self) -> bool {
+        self.name == "sshd"
+            || self
+                .exe
+                .as_deref()
+                .is_some_and(|e| e.trim_end_matches(" (deleted)").ends_with("/sshd"))
+    }
+
+    /// The one that accepts connections.
+    pub fn is_listener(&self) -> bool {
+        self.is_sshd() && (self.title.contains("[listener]") || !self.title.starts_with("sshd: "))
+    }
+
+    /// `(now, start, full)` of `… [listener] 3 of 10-100 startups`.
+    pub fn startups(&self) -> Option<(u32, u32, u32)> {
+        let rest = self.title.split("[listener] ").nth(1)?;
+        let mut w = rest.split([' ', '-']);
+        let now = w.next()?.parse().ok()?;
+        let _ = w.next()?;
+        Some((now, w.next()?.parse().ok()?, w.next()?.parse().ok()?))
+    }
+}
+
+/// All processes that can be read.
+pub fn processes(machine: &Machine) -> Vec<Process> {
+    let mut out = Vec::new();
+    for name in machine.names("/proc") {
+        let Ok(pid) = name.parse::<u32>() else {
+            continue;
+        };
+        let Ok(stat) = machine.text(&format!("/proc/{pid}/stat")) else {
+            continue;
+        };
+        let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else {
+            continue;
+        };
+        let mut rest = stat
+            .get(close + 1..)
+            .unwrap_or_default()
+            .split_ascii_whitespace();
+        let state = rest.next().and_then(|s| s.chars().next()).unwrap_or('?');
+        let parent = rest.next().and_then(|p| p.parse().ok()).unwrap_or(0);
+        let status = machine
+            .text(&format!("/proc/{pid}/status"))
+            .unwrap_or_default();
+        let uid = status
+            .lines()
+            .find_map(|l| l.strip_prefix("Uid:"))
+            .and_then(|l| l.split_ascii_whitespace().next())
+            .and_then(|u| u.parse().ok())
+            .unwrap_or(0);
+        let title = machine
+            .text(&format!("/proc/{pid}/cmdline"))
+            .unwrap_or_default();
+        out.push(Process {
+            pid,
+            name: stat.get(open + 1..close).unwrap_or_default().to_owned(),
+            title: title.replace('\0', " ").trim().to_owned(),
+            exe: machine.link(&format!("/proc/{pid}/exe")),
+            state,
+            parent,
+            uid,
+        });
+    }
+    out
+}
+
+/// A listening TCP socket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listener {
+    pub ip: IpAddr,
+    pub port: u16,
+    pub inode: u64,
+    pub pid: Option<u32>,
+}
+
+fn address(hex: &str) -> Option<(IpAddr, u16)> {
+    let (ip, port) = hex.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let words: Option<Vec<u32>> = (0..ip.len() / 8)
+        .map(|i| {
+            u32::from_str_radix(ip.get(i * 8..i * 8 + 8)?, 16)
+                .ok()
+                .map(u32::swap_bytes)
+        })
+        .collect();
+    match words?[..] {
+        [a] => Some((IpAddr::V4(Ipv4Addr::from(a)), port)),
+        [a, b, c, d] => {
+            let bits =
+                u128::from(a) << 96 | u128::from(b) << 64 | u128::from(c) << 32 | u128::from(d);
+            Some((IpAddr::V6(Ipv6Addr::from(bits)), port))
+        }
+        _ => None,
+    }
+}
+
+/// What listens, and which process owns it.
+pub fn listeners(machine: &Machine, processes: &[Process]) -> Vec<Listener> {
+    let mut out = Vec::new();
+    for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        for line in machine.text(file).unwrap_or_default().lines().skip(1) {
+            let w: Vec<&str> = line.split_ascii_whitespace().collect();
+            let (Some(local), Some(&"0A"), Some(inode)) = (w.get(1), w.get(3), w.get(9)) else {
+                continue;
+            };
+            if let (Some((ip, port)), Ok(inode)) = (address(local), inode.parse()) {
+                out.push(Listener {
+                    ip,
+                    port,
+                    inode,
+                    pid: None,
+                });
+            }
+        }
+    }
+    for p in processes {
+        if out.iter().all(|l| l.pid.is_some()) {
+            break;
+        }
+        let folder = format!("/proc/{}/fd", p.pid);
+        for fd in machine.names(&folder) {
+            let Some(target) = machine.link(&format!("{folder}/{fd}")) else {
+                continue;
+            };
+            let Some(inode) = target
+                .strip_prefix("socket:[")
+                .and_then(|t| t.strip_suffix(']'))
+            else {
+                continue;
+            };
+            for l in out.iter_mut().filter(|l| l.inode.to_string() == inode) {
+                // Every child has the socket too: the oldest process is the one that opened it. systemd comes before sshd.
+                let better = l.pid.is_none_or(|pid| {
+                    p.is_sshd() && processes.iter().any(|q| q.pid == pid && !q.is_sshd())
+                });
+                if better {
+                    l.pid = Some(p.pid);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The addresses of this machine, from /proc/net/fib_trie and if_inet6.
+pub fn own_addresses(machine: &Machine) -> Vec<IpAddr> {
+    let mut out = Vec::new();
+    let trie = machine.text("/proc/net/fib_trie").unwrap_or_default();
+    let mut last = None;
+    for line in trie.lines() {
+        let word = line.trim_start_matches([' ', '|', '-', '+']);
+        if let Ok(ip) = word
+            .split(['/', ' '])
+            .next()
+            .unwrap_or_default()
+            .parse::<Ipv4Addr>()
+        {
+            last = Some(ip);
+        }
+        if line.contains("/32 host LOCAL")
+            && let Some(ip) = last
+            && !out.contains(&IpAddr::V4(ip))
+        {
+            out.push(IpAddr::V4(ip));
+        }
+    }
+    for line in machine
+        .text("/proc/net/if_inet6")
+        .unwrap_or_default()
+        .lines()
+    {
+        let hex = line.split_ascii_whitespace().next().unwrap_or_default();
+        if let Ok(bits) = u128::from_str_radix(hex, 16) {
+            out.push(IpAddr::V6(Ipv6Addr::from(bits)));
+        }
+    }
+    out
+}
+
+/// The binary and its release.
+#[derive(Clone, Debug)]
+pub struct Binary {
+    pub path: String,
+    pub release: Option<Release>,
+    pub text: String,
+}
+
+pub fn binary(machine: &Machine, running: Option<&Process>) -> Option<Binary> {
+    let known = running
+        .and_then(|p| p.exe.clone())
+        .map(|e| e.trim_end_matches(" (deleted)").to_owned())
+        .filter(|e| e.ends_with("/sshd"));
+    let path = known.or_else(|| {
+        [
+            "/usr/sbin/sshd",
+            "/usr/local/sbin/sshd",
+            "/sbin/sshd",
+            "/usr/bin/sshd",
+            "/opt/sbin/sshd",
+        ]
+        .iter()
+        .find(|p| machine.exists(p))
+        .map(|p| (*p).to_owned())
+    })?;
+    // sshd -V (9.2 and later) says it; older ones say it among the complaints about -V.
+    let said = machine.ask("sshd-V", &path, &["-V"]);
+    let text = said
+        .map(|a| format!("{}{}", a.out, a.err))
+        .unwrap_or_default();
+    let at = text.find("OpenSSH_").map(|i| i + "OpenSSH_".len());
+    let release = at.and_then(|i| text.get(i..)).and_then(parse_release);
+    let line = text
+        .lines()
+        .find(|l| l.contains("OpenSSH_"))
+        .unwrap_or_default()
+        .to_owned();
+    Some(Binary {
+        path,
+        release,
+        text: line,
+    })
+}
+
+/// Whether the binary is linked against libwrap: it names the library among what it needs.
+pub fn has_libwrap(machine: &Machine, binary: &str) -> bool {
+    if machine.is_live() {
+        return memchr::memmem::find(&std::fs::read(binary).unwrap_or_default(), b"libwrap.so")
+            .is_some();
+    }
+    machine
+        .tail(binary, 4 << 20)
+        .is_ok_and(|b| memchr::memmem::find(&b, b"libwrap.so").is_some())
+}
+
+/// A systemd unit, its drop-ins laid over it.
+#[derive(Clone, Debug, Default)]
+pub struct Unit {
+    pub name: String,
+    pub masked: bool,
+    /// Some target wants it.
+    pub enabled: bool,
+    /// `section.key` → values in order, with `file:line`; an empty value resets the list.
+    pub settings: BTreeMap<String, Vec<(String, String)>>,
+    pub files: Vec<String>,
+}
+
+impl Unit {
+    pub fn last(&self, key: &str) -> Option<&(String, String)> {
+        self.settings.get(key).and_then(|v| v.last())
+    }
+
+    pub fn all(&self, key: &str) -> &[(String, String)] {
+        self.settings.get(key).map_or(&[], Vec::as_slice)
+    }
+}
+
+const UNIT_FOLDERS: [&str; 4] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// Reads a unit from its files; `None` where there is none of that name.
+pub fn unit(machine: &Machine, name: &str) -> Option<Unit> {
+    let mut unit = Unit {
+        name: name.to_owned(),
+        ..Unit::default()
+    };
+    let main = UNIT_FOLDERS
+        .iter()
+        .map(|f| format!("{f}/{name}"))
+        .find(|p| machine.link(p).is_some() || machine.exists(p))?;
+    if machine.link(&main).as_deref() == Some("/dev/null") {
+        unit.masked = true;
+    } else {
+        load(machine, &main, &mut unit);
+    }
+    let mut drop_ins: BTreeMap<String, String> = BTreeMap::new();
+    for folder in UNIT_FOLDERS.iter().rev() {
+        for file in machine.glob(&format!("{folder}/{name}.d/*.conf")) {
+            let key = file.rsplit('/').next().unwrap_or_default().to_owned();
+            drop_ins.insert(key, file);
+        }
+    }
+    for file in drop_ins.into_values() {
+        load(machine, &file, &mut unit);
+    }
+    unit.enabled = !machine
+        .glob(&format!("/etc/systemd/system/*.wants/{name}"))
+        .is_empty();
+    Some(unit)
+}
+
+fn load(machine: &Machine, path: &str, unit: &mut Unit) {
+    let Ok(text) = machine.text(path) else { return };
+    unit.files.push(path.to_owned());
+    let mut section = String::new();
+    let mut carry = String::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.starts_with(['#', ';']) || line.is_empty() {
+            continue;
+        }
+        if let Some(part) = line.strip_suffix('\\') {
+            carry.push_str(part);
+            carry.push(' ');
+            continue;
+        }
+        let line = format!("{}{line}", std::mem::take(&mut carry));
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            section = name.to_owned();
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let slot = unit
+            .settings
+            .entry(format!("{section}.{}", key.trim()))
+            .or_default();
+        if value.trim().is_empty() {
+            slot.clear();
+        } else {
+            slot.push((value.trim().to_owned(), format!("{path}:{}", i + 1)));
+        }
+    }
+}
+
+/// `Key=Value` lines of `systemctl show`.
+pub fn show(machine: &Machine, unit: &str) -> BTreeMap<String, String> {
+    let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,ConditionResult,NRestarts,FragmentPath";
+    let Some(answer) = machine.ask(
+        &format!("systemctl-show-{unit}"),
+        "systemctl",
+        &["show", unit, "-p", props, "--no-pager"],
+    ) else {
+        return BTreeMap::new();
+    };
+    if !answer.ok {
+        return BTreeMap::new();
+    }
+    answer
+        .out
+        .lines()
+        .filter_map(|l| l.split_once('='))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn socket_addresses_are_read_in_either_length() {
+        assert_eq!(
+            address("0100007F:0016"),
+            Some((IpAddr::V4(Ipv4Addr::LOCALHOST), 22))
+        );
+        assert_eq!(
+            address("00000000000000000000000001000000:08AE"),
+            Some((IpAddr::V6(Ipv6Addr::LOCALHOST), 2222))
+        );
+        assert_eq!(address("xyz"), None);
+    }
+
+    #[test]
+    fn the_listeners_title_tells_its_load() {
+        let p = |title: &str| Process {
+            pid: 1,
+            name: "sshd".into(),
+            title: title.into(),
+            exe: None,
+            state: 'S',
+            parent: 1,
+            uid: 0,
+        };
+        let l = p("sshd: /usr/sbin/sshd -D [listener] 3 of 10-100 startups");
+        assert!(l.is_listener());
+        assert_eq!(l.startups(), Some((3, 10, 100)));
+        assert!(!p("sshd: alice [priv]").is_listener());
+        assert_eq!(p("/usr/sbin/sshd -D").startups(), None);
+    }
+}

@@ -1,0 +1,483 @@
+//! Keys as sshd would read them: where it looks, whether it trusts the file, what stands in it, what the options say.
+
+use super::Scene;
+use super::accounts::{self, Account};
+use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::config::authorized_keys::{self, Entry, Line};
+use sshwhy_core::config::pattern;
+use sshwhy_core::server::modes::{self, Kind, Stat};
+
+/// Lines of one file that are told of one by one.
+const TOLD: usize = 5;
+
+/// The path with its tokens filled in, absolute (auth2-pubkeyfile.c expand_authorized_keys()).
+pub(crate) fn expand(pattern: &str, account: &Account) -> String {
+    let mut out = String::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match (c, if c == '%' { chars.next() } else { None }) {
+            ('%', Some('h')) => out.push_str(&account.home),
+            ('%', Some('u')) => out.push_str(&account.name),
+            ('%', Some('U')) => out.push_str(&account.uid.to_string()),
+            ('%', Some('%')) => out.push('%'),
+            ('%', other) => out.extend(std::iter::once('%').chain(other)),
+            (c, _) => out.push(c),
+        }
+    }
+    match out.starts_with('/') {
+        true => out,
+        false => format!("{}/{out}", account.home),
+    }
+}
+
+/// The path and every folder above it, real names.
+pub(crate) fn components(scene: &Scene<'_>, path: &str) -> Vec<Stat> {
+    let mut at = scene.machine.canonical(path);
+    let mut out = Vec::new();
+    loop {
+        out.extend(scene.machine.stat(&at));
+        if at == "/" || at.is_empty() {
+            return out;
+        }
+        let cut = at.rfind('/').unwrap_or(0);
+        at.truncate(cut.max(1));
+        if cut == 0 {
+            out.extend(scene.machine.stat("/"));
+            return out;
+        }
+    }
+}
+
+pub(crate) fn look(scene: &mut Scene<'_>) {
+    let Some(account) = scene.account.clone() else {
+        return;
+    };
+    command(scene);
+    revoked(scene);
+    if !scene.effective.is("TrustedUserCAKeys", "none") {
+        let file = scene.effective.value("TrustedUserCAKeys").to_owned();
+        let value = if scene.machine.exists(&file) {
+            "set"
+        } else {
+            "missing"
+        };
+        let (place, line) = scene.set_at("TrustedUserCAKeys");
+        scene.say(Gate::Auth, "keys.ca", value, file, line, place);
+    }
+    let (place, line) = scene.set_at("AuthorizedKeysFile");
+    let setting = scene.effective.value("AuthorizedKeysFile").to_owned();
+    let paths: Vec<String> = setting
+        .split(' ')
+        .filter(|p| !p.is_empty() && *p != "none")
+        .map(|p| expand(p, &account))
+        .collect();
+    let found: Vec<String> = paths
+        .iter()
+        .filter(|p| scene.machine.exists(p))
+        .cloned()
+        .collect();
+    let usual = format!("{}/.ssh/authorized_keys", account.home);
+    if found.is_empty() {
+        let elsewhere = !paths.contains(&usual) && entries(scene, &usual) > 0;
+        if elsewhere {
+            scene.say(
+                Gate::Auth,
+                "keys.file",
+                "elsewhere",
+                usual.clone(),
+                format!(
+                    "sshd reads {} ({line}); the keys are in {usual}",
+                    paths.join(" and ")
+                ),
+                place,
+            );
+        } else {
+            let first = paths.first().cloned().unwrap_or_default();
+            scene.say(
+                Gate::Auth,
+                "keys.file",
+                "missing",
+                first,
+                format!(
+                    "sshd reads {}, and there is no such file ({line})",
+                    paths.join(" and ")
+                ),
+                place,
+            );
+        }
+        return;
+    }
+    let mut good = 0;
+    let mut all: Vec<(String, Entry)> = Vec::new();
+    for path in &found {
+        good += usize::from(trusted(scene, &account, path));
+        read(scene, &account, path, &mut all);
+    }
+    let usable = all
+        .iter()
+        .filter(|(_, e)| e.option("cert-authority").is_none())
+        .count();
+    if !paths.contains(&usual) && entries(scene, &usual) > 0 && usable == 0 {
+        scene.say(
+            Gate::Auth,
+            "keys.file",
+            "elsewhere",
+            usual.clone(),
+            format!(
+                "sshd reads {} ({line}); the keys are in {usual}",
+                paths.join(" and ")
+            ),
+            place.clone(),
+        );
+    }
+    let value = match (good, usable) {
+        (_, 0) => "empty",
+        _ => "ok",
+    };
+    scene.say(
+        Gate::Auth,
+        "keys.file",
+        value,
+        found.join(" "),
+        format!("{usable} keys in {}", found.join(" and ")),
+        found.join(" "),
+    );
+    algorithms(scene, &all);
+    let wanted = scene.question.keys.clone();
+    for key in wanted {
+        let hit = all
+            .iter()
+            .find(|(_, e)| e.key.fingerprint == key)
+            .map(|(at, _)| at.clone());
+        match hit {
+            Some(at) => scene.say(
+                Gate::Auth,
+                "keys.offered",
+                "listed",
+                key.clone(),
+                format!("{key} stands at {at}"),
+                at,
+            ),
+            None => scene.say(
+                Gate::Auth,
+                "keys.offered",
+                "not-listed",
+                key.clone(),
+                format!("{key} is not in {}", found.join(" or ")),
+                found.join(" "),
+            ),
+        }
+    }
+}
+
+fn entries(scene: &Scene<'_>, path: &str) -> usize {
+    let text = scene.machine.text(path).unwrap_or_default();
+    authorized_keys::lines(&text)
+        .iter()
+        .filter(|(_, l)| matches!(l, Line::Entry(_)))
+        .count()
+}
+
+/// StrictModes, and whether the user can read the file at all.
+fn trusted(scene: &mut Scene<'_>, account: &Account, path: &str) -> bool {
+    let parts = components(scene, path);
+    let home = scene.machine.canonical(&account.home);
+    let debian = scene.machine.exists("/etc/debian_version");
+    let private =
+        |gid: u32, uid: u32| accounts::is_private_group(&scene.accounts, scene.machine, gid, uid);
+    if scene.effective.is("StrictModes", "yes")
+        && let Some((stat, fault)) = modes::fault(
+            &parts,
+            account.uid,
+            &home,
+            if debian { Some(&private) } else { None },
+        )
+    {
+        let what = if stat.kind == Kind::Dir {
+            "folder"
+        } else {
+            "file"
+        };
+        let text = format!(
+            "StrictModes: the {what} {} {} (owner {}, group {}, mode {:04o}), so sshd ignores every key in {path}",
+            stat.path,
+            fault.text(),
+            name_of(scene, stat.uid),
+            stat.gid,
+            stat.mode
+        );
+        let about = stat.path.clone();
+        scene.say(Gate::Auth, "keys.modes", "bad", about.clone(), text, about);
+        return false;
+    }
+    if let Some(stat) = modes::unreadable(&parts, account.uid, &account.gids) {
+        let text = format!(
+            "{} cannot be read by {} (owner {}, mode {:04o}), and sshd reads {path} as that user",
+            stat.path,
+            account.name,
+            name_of(scene, stat.uid),
+            stat.mode
+        );
+        let about = stat.path.clone();
+        scene.say(
+            Gate::Auth,
+            "keys.modes",
+            "unreadable",
+            about.clone(),
+            text,
+            about,
+        );
+        return false;
+    }
+    true
+}
+
+fn name_of(scene: &Scene<'_>, uid: u32) -> String {
+    let known = scene.accounts.iter().find(|a| a.uid == uid);
+    known.map_or_else(|| uid.to_string(), |a| a.name.clone())
+}
+
+fn read(scene: &mut Scene<'_>, account: &Account, path: &str, all: &mut Vec<(String, Entry)>) {
+    let text = match scene.machine.text(path) {
+        Ok(text) => text,
+        Err(why) => {
+            scene.seen.blind.push(format!("{path}: {why}"));
+            return;
+        }
+    };
+    let (mut bad, mut refused) = (0, 0);
+    for (number, line) in authorized_keys::lines(&text) {
+        let place = format!("{path}:{number}");
+        match line {
+            Line::Malformed(why) => {
+                bad += 1;
+                if bad <= TOLD {
+                    scene.say(
+                        Gate::Auth,
+                        "keys.line",
+                        "malformed",
+                        place.clone(),
+                        format!("{place}: {}", why.text()),
+                        place,
+                    );
+                }
+            }
+            Line::Entry(e) => {
+                if let (Some(from), Some(addr)) = (e.value("from"), scene.question.from) {
+                    let host = scene.connection.host.clone();
+                    if !pattern::host_and_ip(host.as_deref(), &addr.to_string(), from) {
+                        refused += 1;
+                        if refused <= TOLD {
+                            scene.say(
+                                Gate::Auth,
+                                "keys.line",
+                                "from-refused",
+                                place.clone(),
+                                format!("{place}: from=\"{from}\" does not fit {addr}"),
+                                place.clone(),
+                            );
+                        }
+                    }
+                }
+                if let Some(expiry) = e.value("expiry-time")
+                    && expired(scene, expiry)
+                {
+                    scene.say(
+                        Gate::Auth,
+                        "keys.line",
+                        "expired",
+                        place.clone(),
+                        format!("{place}: expiry-time=\"{expiry}\" is over"),
+                        place.clone(),
+                    );
+                }
+                all.push((place, e));
+            }
+        }
+    }
+    let _ = account;
+}
+
+/// `YYYYMMDD[HHMM[SS]][Z]`.
+fn expired(scene: &Scene<'_>, text: &str) -> bool {
+    let digits = text.trim_end_matches(['Z', 'z']);
+    let part = |a: usize, b: usize| digits.get(a..b).and_then(|d| d.parse::<i64>().ok());
+    let (Some(y), Some(m), Some(d)) = (part(0, 4), part(4, 6), part(6, 8)) else {
+        return false;
+    };
+    let days = sshwhy_core::time::days_from_civil(y as i32, m as u8, d as u8);
+    let secs = days * 86_400
+        + part(8, 10).unwrap_or(0) * 3600
+        + part(10, 12).unwrap_or(0) * 60
+        + part(12, 14).unwrap_or(0);
+    let utc = if digits.len() == text.len() {
+        secs - i64::from(scene.zone.offset_at(secs))
+    } else {
+        secs
+    };
+    scene.now.secs() > utc
+}
+
+/// Keys that sshd's own settings rule out, where all of them are ruled out.
+fn algorithms(scene: &mut Scene<'_>, all: &[(String, Entry)]) {
+    let accepted = scene.effective.value("PubkeyAcceptedAlgorithms").to_owned();
+    let least = scene.effective.number("RequiredRSASize");
+    let takes = |e: &Entry| {
+        let fits = |name: &str| accepted.split(',').any(|a| a == name);
+        match e.key.kind.as_str() {
+            "ssh-rsa" => fits("ssh-rsa") || fits("rsa-sha2-256") || fits("rsa-sha2-512"),
+            kind => fits(kind),
+        }
+    };
+    let short = |e: &Entry| e.key.bits.is_some_and(|b| u64::from(b) < least);
+    let (place, line) = scene.set_at("PubkeyAcceptedAlgorithms");
+    let (size_place, size_line) = scene.set_at("RequiredRSASize");
+    let mine: Vec<&(String, Entry)> = all
+        .iter()
+        .filter(|(_, e)| e.option("cert-authority").is_none())
+        .collect();
+    if mine.is_empty() {
+        return;
+    }
+    if mine.iter().all(|(_, e)| !takes(e)) {
+        let kinds: Vec<&str> = mine.iter().map(|(_, e)| e.key.kind.as_str()).collect();
+        scene.say(
+            Gate::Auth,
+            "keys.types",
+            "rejected",
+            mine.first().map(|m| m.0.clone()).unwrap_or_default(),
+            format!(
+                "the keys are of type {}, which sshd does not take: {line}",
+                kinds.join(", ")
+            ),
+            place,
+        );
+    }
+    if let Some((at, e)) = mine
+        .iter()
+        .find(|(_, e)| short(e))
+        .filter(|_| mine.iter().all(|(_, e)| short(e) || !takes(e)))
+    {
+        scene.say(
+            Gate::Auth,
+            "keys.types",
+            "too-short",
+            at.clone(),
+            format!(
+                "{at}: an RSA key of {} bits, and {size_line}",
+                e.key.bits.unwrap_or(0)
+            ),
+            size_place,
+        );
+    }
+}
+
+/// AuthorizedKeysCommand: there, safe, and run as somebody who exists (misc.c subprocess()).
+fn command(scene: &mut Scene<'_>) {
+    for (keyword, user_keyword) in [
+        ("AuthorizedKeysCommand", "AuthorizedKeysCommandUser"),
+        (
+            "AuthorizedPrincipalsCommand",
+            "AuthorizedPrincipalsCommandUser",
+        ),
+    ] {
+        let value = scene.effective.value(keyword).to_owned();
+        if value == "none" || value.is_empty() {
+            continue;
+        }
+        let (place, line) = scene.set_at(keyword);
+        let program = value
+            .split_ascii_whitespace()
+            .next()
+            .unwrap_or_default()
+            .trim_matches('"')
+            .to_owned();
+        let parts = components(scene, &program);
+        let problem = if !scene.machine.exists(&program) {
+            Some(format!("{program} does not exist"))
+        } else if !scene.machine.is_executable(&program) {
+            Some(format!("{program} is not executable"))
+        } else {
+            let unsafe_part = parts.iter().find(|s| s.uid != 0 || s.mode & 0o022 != 0);
+            unsafe_part.map(|s| {
+                format!(
+                    "{} must belong to root and be writable by nobody else (owner {}, mode {:04o})",
+                    s.path, s.uid, s.mode
+                )
+            })
+        };
+        let user = scene.effective.value(user_keyword).to_owned();
+        let nobody = user == "none"
+            || (!user.contains('%') && accounts::find(scene.machine, &user).is_none());
+        let problem = problem.or_else(|| {
+            nobody.then(|| {
+                format!("{user_keyword} {user}: there is no such user, so sshd does not run it")
+            })
+        });
+        match problem {
+            Some(p) => scene.say(
+                Gate::Auth,
+                "keys.command",
+                "broken",
+                program,
+                format!("{line}: {p}"),
+                place,
+            ),
+            None => scene.say(Gate::Auth, "keys.command", "set", program, line, place),
+        }
+    }
+}
+
+fn revoked(scene: &mut Scene<'_>) {
+    let file = scene.effective.value("RevokedKeys").to_owned();
+    if file == "none" || file.is_empty() {
+        return;
+    }
+    let (place, line) = scene.set_at("RevokedKeys");
+    if !scene.machine.exists(&file) {
+        scene.say(
+            Gate::Auth,
+            "keys.revoked",
+            "unreadable",
+            file.clone(),
+            format!("{line}: {file} cannot be read, and then sshd refuses every key"),
+            place,
+        );
+        return;
+    }
+    // A plain list of keys; a KRL is binary, and only sshd's own word about it counts.
+    let text = scene.machine.text(&file).unwrap_or_default();
+    let listed: Vec<String> = authorized_keys::lines(&text)
+        .into_iter()
+        .filter_map(|(_, l)| match l {
+            Line::Entry(e) => Some(e.key.fingerprint),
+            Line::Malformed(_) => None,
+        })
+        .collect();
+    let Some(account) = scene.account.clone() else {
+        return;
+    };
+    let paths: Vec<String> = scene
+        .effective
+        .value("AuthorizedKeysFile")
+        .split(' ')
+        .map(|p| expand(p, &account))
+        .collect();
+    for path in paths {
+        let text = scene.machine.text(&path).unwrap_or_default();
+        for (n, l) in authorized_keys::lines(&text) {
+            if let Line::Entry(e) = l
+                && listed.contains(&e.key.fingerprint)
+            {
+                scene.say(
+                    Gate::Auth,
+                    "keys.revoked",
+                    "listed",
+                    file.clone(),
+                    format!("the key at {path}:{n} stands in {file} ({line})"),
+                    place.clone(),
+                );
+            }
+        }
+    }
+}

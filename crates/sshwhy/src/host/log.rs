@@ -1,0 +1,277 @@
+//! The last lines of the log about one user or address: read from the end, so that a log of a gigabyte costs no more.
+//!
+//! Lines are joined to connections by address and port, else by process; what a line means is the catalogue's word.
+
+use super::machine::Machine;
+use sshwhy_core::addr::parse_ip;
+use sshwhy_core::catalog::messages::Outcome;
+use sshwhy_core::line::Years;
+use sshwhy_core::scan::{Scanner, user_name};
+use sshwhy_core::time::{Time, Zone};
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+/// How much of the end of each log is read.
+const TAIL: u64 = 4 << 20;
+/// Connections kept, the latest.
+const CONNECTIONS: usize = 20_000;
+/// Lines kept of one connection.
+const LINES: usize = 60;
+
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub slug: &'static str,
+    pub cause: &'static str,
+    pub outcome: Outcome,
+    pub text: String,
+    pub source: String,
+    pub at: Option<Time>,
+}
+
+/// One connection as far as the log tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    pub addr: Option<IpAddr>,
+    pub user: Option<String>,
+    pub lines: Vec<Said>,
+    pub last: Option<Time>,
+}
+
+impl Connection {
+    pub fn has(&self, slug: &str) -> bool {
+        self.lines.iter().any(|l| l.slug == slug)
+    }
+
+    pub fn says(&self, part: &str) -> bool {
+        self.lines.iter().any(|l| l.text.contains(part))
+    }
+
+    /// A tool that says who it is, and not somebody who wants to get in.
+    pub fn is_probe(&self) -> bool {
+        self.says("sshwhy") && !self.says("Accepted ")
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// In the order of their last lines.
+    pub connections: Vec<Connection>,
+    /// Lines of the daemon that belong to no connection: starting, stopping, limits.
+    pub daemon: Vec<Said>,
+    /// What was read, and what could not be.
+    pub sources: Vec<String>,
+    pub newest: Option<Time>,
+}
+
+const FILES: [&str; 5] = [
+    "/var/log/auth.log",
+    "/var/log/secure",
+    "/var/log/messages",
+    "/var/log/syslog",
+    "/var/log/fail2ban.log",
+];
+
+/// Reads the tails of this machine's logs.
+pub fn read(machine: &Machine, zone: &Zone, now: Time) -> Log {
+    let mut log = Log::default();
+    let mut join = Join::default();
+    let year = Years::starting(now.civil().year);
+    for file in FILES.iter().take(3) {
+        // syslog and messages repeat what auth.log has.
+        if !log.sources.is_empty() {
+            break;
+        }
+        if let Ok(bytes) = machine.tail(file, TAIL) {
+            if bytes.is_empty() {
+                continue;
+            }
+            log.sources.push((*file).to_owned());
+            join.read(&bytes, year, zone, file, &mut log);
+        }
+    }
+    let journal = machine.is_live()
+        && (machine.exists("/run/log/journal") || machine.exists("/var/log/journal"));
+    if log.sources.is_empty() && (journal || !machine.is_live()) {
+        let args = [
+            "-q",
+            "--no-pager",
+            "-o",
+            "short-iso-precise",
+            "-n",
+            "5000",
+            "-t",
+            "sshd",
+            "-t",
+            "sshd-session",
+            "-t",
+            "sshd-auth",
+            "-t",
+            "sftp-server",
+            "-t",
+            "internal-sftp",
+        ];
+        if let Some(answer) = machine
+            .ask("journalctl", "journalctl", &args)
+            .filter(|a| !a.out.is_empty())
+        {
+            log.sources.push("journal".to_owned());
+            join.read(
+                answer.out.as_bytes(),
+                year,
+                zone,
+                "journalctl -t sshd",
+                &mut log,
+            );
+        }
+    }
+    log.connections = join.finish();
+    log
+}
+
+#[derive(Default)]
+struct Join {
+    open: Vec<Connection>,
+    by_peer: HashMap<(IpAddr, u16), usize>,
+    by_pid: HashMap<u32, usize>,
+    /// Processes that speak for nobody in particular.
+    listeners: Vec<u32>,
+}
+
+impl Join {
+    fn read(&mut self, bytes: &[u8], years: Years, zone: &Zone, source: &str, log: &mut Log) {
+        let mut scanner = Scanner::default();
+        scanner.lines(bytes, years, zone, |_, seen| {
+            let line = &seen.line;
+            let ident = line.ident;
+            let sftp = matches!(ident, b"sftp-server" | b"internal-sftp");
+            if !seen.is_ours() && !sftp {
+                return;
+            }
+            let text = String::from_utf8_lossy(line.message).into_owned();
+            let (mut slug, mut cause, mut outcome) = ("unknown", "", Outcome::Info);
+            let (mut addr, mut port, mut user) = (None, None, None);
+            if let Some(e) = &seen.event {
+                let m = e.message();
+                (slug, cause, outcome) = (m.slug, m.cause, m.outcome);
+                addr = e.addr().and_then(parse_ip);
+                port = e.port();
+                user = e
+                    .user()
+                    .map(user_name)
+                    .filter(|u| !u.is_empty());
+            }
+            if sftp && text.contains("No space left on device") {
+                (slug, cause) = ("sftp-no-space", "disk-full");
+            }
+            log.newest = log.newest.max(line.time);
+            let said = Said {
+                slug,
+                cause,
+                outcome,
+                text,
+                source: source.to_owned(),
+                at: line.time,
+            };
+            let pid = line.pid.unwrap_or(0);
+            let of_listener = matches!(outcome, Outcome::Throttled)
+                || slug.starts_with("server-listening")
+                || said.text.starts_with("Server listening");
+            if of_listener && pid != 0 && !self.listeners.contains(&pid) {
+                self.listeners.push(pid);
+            }
+            let index = match (addr, port) {
+                (Some(a), Some(p)) => {
+                    let known = self.by_peer.get(&(a, p)).copied();
+                    let mine = (pid != 0 && !self.listeners.contains(&pid))
+                        .then(|| self.by_pid.get(&pid).copied())
+                        .flatten();
+                    let unclaimed = mine.filter(|i| {
+                        self.open
+                            .get(*i)
+                            .is_some_and(|c| c.addr.is_none_or(|x| x == a))
+                    });
+                    Some(known.or(unclaimed).unwrap_or_else(|| self.new_connection()))
+                }
+                _ if pid != 0 && !self.listeners.contains(&pid) => {
+                    let known = self.by_pid.get(&pid).copied();
+                    let about = addr.is_some() || user.is_some() || !cause.is_empty() || sftp;
+                    match known {
+                        Some(i) => Some(i),
+                        None if about => Some(self.new_connection()),
+                        None => None,
+                    }
+                }
+                _ => None,
+            };
+            let Some(i) = index else {
+                log.daemon.push(said);
+                if log.daemon.len() > 4000 {
+                    log.daemon.drain(..2000);
+                }
+                return;
+            };
+            if let (Some(a), Some(p)) = (addr, port) {
+                self.by_peer.insert((a, p), i);
+            }
+            if pid != 0 && !self.listeners.contains(&pid) {
+                self.by_pid.insert(pid, i);
+            }
+            if let Some(c) = self.open.get_mut(i) {
+                c.addr = c.addr.or(addr);
+                if user.is_some() && (c.user.is_none() || slug.starts_with("accepted")) {
+                    c.user = user;
+                }
+                c.last = c.last.max(said.at);
+                if c.lines.len() < LINES {
+                    c.lines.push(said);
+                }
+            }
+        });
+    }
+
+    fn new_connection(&mut self) -> usize {
+        if self.open.len() >= CONNECTIONS {
+            // The oldest half goes; what pointed there starts anew.
+            self.open.drain(..CONNECTIONS / 2);
+            self.by_peer.clear();
+            self.by_pid.clear();
+        }
+        self.open.push(Connection::default());
+        self.open.len() - 1
+    }
+
+    fn finish(self) -> Vec<Connection> {
+        let mut all = self.open;
+        // Stable: connections without times keep the order of the log.
+        all.sort_by_key(|c| c.last);
+        all
+    }
+}
+
+impl Log {
+    /// The latest connections of that user and address, newest first; probes of our own are left out.
+    pub fn attempts(&self, user: Option<&str>, from: Option<IpAddr>) -> Vec<&Connection> {
+        let fits = |c: &&Connection| {
+            let by_addr = from.is_none_or(|f| c.addr == Some(f));
+            let by_user = user.is_none_or(|u| c.user.as_deref().is_none_or(|x| x == u));
+            (from.is_some() && c.addr.is_some() || user.is_some() && c.user.is_some())
+                && by_addr
+                && by_user
+                && !c.is_probe()
+        };
+        self.connections.iter().rev().filter(fits).take(8).collect()
+    }
+
+    /// The lines of the last fail2ban decision about an address, `(jail, text)`, where it was a ban.
+    pub fn banned(machine: &Machine, ip: IpAddr) -> Option<(String, String)> {
+        let bytes = machine.tail("/var/log/fail2ban.log", 1 << 20).ok()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let ip = ip.to_string();
+        let last = text.lines().rev().find(|l| {
+            l.split_ascii_whitespace().next_back() == Some(&ip)
+                && (l.contains("] Ban ") || l.contains("] Restore Ban ") || l.contains("] Unban "))
+        })?;
+        let jail = last.rsplit('[').next()?.split(']').next()?.to_owned();
+        (!last.contains("] Unban ")).then(|| (jail, last.trim().to_owned()))
+    }
+}

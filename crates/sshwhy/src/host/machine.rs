@@ -1,0 +1,434 @@
+//! The machine that is looked at: this one, a folder that holds another one's file system, or a snapshot for tests.
+//!
+//! Everything goes through here: reading is bounded and stays below the root whatever links say; programs run on the live
+//! machine only, with a time limit, and are asked for facts only.
+
+use sshwhy_core::server::modes::{Kind, Stat};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Longest file read whole.
+const MOST: u64 = 8 << 20;
+/// Longest answer of a program: ten thousand firewall rules are a few megabytes of JSON.
+const MOST_OUTPUT: u64 = 64 << 20;
+const MAX_LINKS: usize = 40;
+/// Where a snapshot keeps what a folder cannot: owners and modes, and what programs answered.
+const SNAPSHOT: &str = ".snapshot";
+
+/// What a program answered.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub ok: bool,
+    pub out: String,
+    pub err: String,
+}
+
+pub struct Machine {
+    root: PathBuf,
+    live: bool,
+    /// `path → (mode, uid, gid)` of a snapshot.
+    stats: BTreeMap<String, (u32, u32, u32)>,
+    answers: RefCell<HashMap<String, Option<Answer>>>,
+}
+
+impl Machine {
+    pub fn here() -> Machine {
+        Machine {
+            root: PathBuf::from("/"),
+            live: true,
+            stats: BTreeMap::new(),
+            answers: RefCell::default(),
+        }
+    }
+
+    /// Another machine's file system. A folder `.snapshot` in it overrides owners and modes (`stat`: `MODE UID GID PATH`
+    /// a line) and holds what programs answered (`run/NAME`).
+    pub fn at(root: &Path) -> Machine {
+        let stats = fs::read_to_string(root.join(SNAPSHOT).join("stat")).unwrap_or_default();
+        let parse = |line: &str| {
+            let mut w = line.splitn(4, ' ');
+            let mode = u32::from_str_radix(w.next()?, 8).ok()?;
+            let (uid, gid) = (w.next()?.parse().ok()?, w.next()?.parse().ok()?);
+            Some((w.next()?.to_owned(), (mode, uid, gid)))
+        };
+        Machine {
+            root: root.to_owned(),
+            live: false,
+            stats: stats.lines().filter_map(parse).collect(),
+            answers: RefCell::default(),
+        }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Whether processes, sockets and programs' answers are known: this machine, or a snapshot of one that ran.
+    pub fn is_running(&self) -> bool {
+        self.live || self.root.join("proc/net/tcp").exists()
+    }
+
+    /// The real place of a path of that machine, links followed below the root; `None` where it leads nowhere.
+    fn real(&self, path: &str) -> Option<PathBuf> {
+        if self.live {
+            return Some(PathBuf::from(path));
+        }
+        let mut links = 0;
+        let mut left: Vec<String> = path
+            .split('/')
+            .rev()
+            .filter(|p| !p.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let mut done: Vec<String> = Vec::new();
+        while let Some(part) = left.pop() {
+            match part.as_str() {
+                "." => continue,
+                ".." => {
+                    done.pop();
+                    continue;
+                }
+                _ => {}
+            }
+            let here = self.root.join(done.join("/")).join(&part);
+            match fs::read_link(&here) {
+                Ok(target) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return None;
+                    }
+                    if target.is_absolute() {
+                        done.clear();
+                    }
+                    let target = target.to_string_lossy().into_owned();
+                    left.extend(
+                        target
+                            .split('/')
+                            .rev()
+                            .filter(|p| !p.is_empty())
+                            .map(str::to_owned),
+                    );
+                }
+                Err(_) => done.push(part),
+            }
+        }
+        Some(self.root.join(done.join("/")))
+    }
+
+    /// Where the path really is on that machine (`realpath`).
+    pub fn canonical(&self, path: &str) -> String {
+        if self.live {
+            return fs::canonicalize(path)
+                .map_or_else(|_| path.to_owned(), |p| p.to_string_lossy().into_owned());
+        }
+        let real = self.real(path);
+        real.as_deref()
+            .and_then(|r| r.strip_prefix(&self.root).ok())
+            .map_or_else(|| path.to_owned(), |r| format!("/{}", r.to_string_lossy()))
+    }
+
+    pub fn exists(&self, path: &str) -> bool {
+        self.real(path).is_some_and(|p| p.exists())
+    }
+
+    /// The link's own target, unresolved.
+    pub fn link(&self, path: &str) -> Option<String> {
+        let (folder, name) = path.rsplit_once('/')?;
+        let folder = self.real(if folder.is_empty() { "/" } else { folder })?;
+        let target = fs::read_link(folder.join(name)).ok()?;
+        Some(target.to_string_lossy().into_owned())
+    }
+
+    /// The file's text, bytes that are no UTF-8 replaced. Only regular files and /proc.
+    pub fn text(&self, path: &str) -> Result<String, String> {
+        let real = self.real(path).ok_or_else(|| "too many links".to_owned())?;
+        let meta = fs::metadata(&real).map_err(|e| plain(&e))?;
+        if !meta.is_file() {
+            return Err("not a regular file".to_owned());
+        }
+        let mut bytes = Vec::new();
+        fs::File::open(&real)
+            .and_then(|f| f.take(MOST).read_to_end(&mut bytes))
+            .map_err(|e| plain(&e))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The last `most` bytes of a file, from the beginning of a line.
+    pub fn tail(&self, path: &str, most: u64) -> Result<Vec<u8>, String> {
+        let real = self.real(path).ok_or_else(|| "too many links".to_owned())?;
+        let mut file = fs::File::open(&real).map_err(|e| plain(&e))?;
+        let meta = file.metadata().map_err(|e| plain(&e))?;
+        if !meta.is_file() {
+            return Err("not a regular file".to_owned());
+        }
+        let from = meta.len().saturating_sub(most);
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(from))
+            .and_then(|_| file.take(most).read_to_end(&mut bytes))
+            .map_err(|e| plain(&e))?;
+        if from > 0 {
+            let cut = bytes
+                .iter()
+                .position(|b| *b == b'\n')
+                .map_or(bytes.len(), |i| i + 1);
+            bytes.drain(..cut);
+        }
+        Ok(bytes)
+    }
+
+    /// The file's bytes, for the few files that are no text.
+    pub fn raw(&self, path: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = fs::File::open(self.real(path)?).ok()?;
+        file.take(MOST).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// Seconds since the epoch at which it was last changed.
+    pub fn modified(&self, path: &str) -> Option<i64> {
+        fs::metadata(self.real(path)?).ok().map(|m| m.mtime())
+    }
+
+    pub fn stat(&self, path: &str) -> Option<Stat> {
+        let meta = fs::metadata(self.real(path)?).ok()?;
+        let kind = match meta.file_type() {
+            t if t.is_file() => Kind::File,
+            t if t.is_dir() => Kind::Dir,
+            _ => Kind::Other,
+        };
+        let (mode, uid, gid) = match self.stats.get(path) {
+            Some(s) => *s,
+            // What a snapshot does not say is root's and closed to others.
+            None if !self.live && self.root.join(SNAPSHOT).exists() => {
+                (if kind == Kind::Dir { 0o755 } else { 0o644 }, 0, 0)
+            }
+            None => (meta.mode() & 0o7777, meta.uid(), meta.gid()),
+        };
+        Some(Stat {
+            path: path.to_owned(),
+            mode,
+            uid,
+            gid,
+            kind,
+        })
+    }
+
+    pub fn is_executable(&self, path: &str) -> bool {
+        let Some(real) = self.real(path) else {
+            return false;
+        };
+        let Ok(meta) = fs::metadata(real) else {
+            return false;
+        };
+        meta.is_file()
+            && (meta.mode() & 0o111 != 0 || self.stats.get(path).is_some_and(|s| s.0 & 0o111 != 0))
+    }
+
+    pub fn is_socket(&self, path: &str) -> bool {
+        self.real(path)
+            .and_then(|p| fs::metadata(p).ok())
+            .is_some_and(|m| m.file_type().is_socket())
+    }
+
+    /// Names in a folder, sorted.
+    pub fn names(&self, path: &str) -> Vec<String> {
+        let Some(real) = self.real(path) else {
+            return Vec::new();
+        };
+        let mut out: Vec<String> = fs::read_dir(real)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect();
+        out.sort();
+        out
+    }
+
+    /// Files of a pattern with wildcards in its last part only, or in any part (`/etc/x.d/*.conf`).
+    pub fn glob(&self, pattern: &str) -> Vec<String> {
+        let mut found = vec![String::new()];
+        for part in pattern.split('/').filter(|p| !p.is_empty()) {
+            let wild = part.contains(['*', '?']);
+            let mut next = Vec::new();
+            for base in &found {
+                if !wild {
+                    next.push(format!("{base}/{part}"));
+                    continue;
+                }
+                let names = self.names(if base.is_empty() { "/" } else { base });
+                let fits = |n: &&String| {
+                    (!n.starts_with('.') || part.starts_with('.'))
+                        && sshwhy_core::config::pattern::matches(n, part)
+                };
+                next.extend(names.iter().filter(fits).map(|n| format!("{base}/{n}")));
+            }
+            found = next;
+        }
+        found.retain(|p| self.exists(p));
+        found
+    }
+
+    /// Asks a program; `None` where it is not there, does not end in time, or this is no live machine and the snapshot has
+    /// no answer under `name`.
+    pub fn ask(&self, name: &str, program: &str, args: &[&str]) -> Option<Answer> {
+        if let Some(known) = self.answers.borrow().get(name) {
+            return known.clone();
+        }
+        let answer = if self.live {
+            run(program, args)
+        } else {
+            let file = self.root.join(SNAPSHOT).join("run").join(name);
+            fs::read_to_string(file).ok().map(|out| Answer {
+                ok: !out.starts_with("FAILED\n"),
+                err: out.strip_prefix("FAILED\n").unwrap_or_default().to_owned(),
+                out,
+            })
+        };
+        self.answers
+            .borrow_mut()
+            .insert(name.to_owned(), answer.clone());
+        answer
+    }
+}
+
+fn plain(e: &std::io::Error) -> String {
+    let text = e.to_string();
+    match text.split_once(" (os error") {
+        Some((t, _)) => t.to_owned(),
+        None => text,
+    }
+}
+
+/// Where programs of an administrator are looked for, whatever PATH says.
+const FOLDERS: [&str; 6] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+fn run(program: &str, args: &[&str]) -> Option<Answer> {
+    let path = match program.starts_with('/') {
+        true => PathBuf::from(program),
+        false => FOLDERS
+            .iter()
+            .map(|f| Path::new(f).join(program))
+            .find(|p| p.exists())?,
+    };
+    let mut child = Command::new(path)
+        .args(args)
+        .env("LC_ALL", "C")
+        .env("PATH", FOLDERS.join(":"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let (send, done) = mpsc::channel();
+    for (which, pipe) in [
+        (
+            0,
+            child
+                .stdout
+                .take()
+                .map(|p| Box::new(p) as Box<dyn Read + Send>),
+        ),
+        (
+            1,
+            child
+                .stderr
+                .take()
+                .map(|p| Box::new(p) as Box<dyn Read + Send>),
+        ),
+    ] {
+        let (send, Some(pipe)) = (send.clone(), pipe) else {
+            continue;
+        };
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = pipe.take(MOST_OUTPUT).read_to_end(&mut bytes);
+            let _ = send.send((which, bytes));
+        });
+    }
+    drop(send);
+    let mut answer = Answer::default();
+    for _ in 0..2 {
+        match done.recv_timeout(Duration::from_secs(5)) {
+            Ok((0, bytes)) => answer.out = String::from_utf8_lossy(&bytes).into_owned(),
+            Ok((_, bytes)) => answer.err = String::from_utf8_lossy(&bytes).into_owned(),
+            Err(_) => {
+                // It hangs: a program that we started, and nobody waits for it any more.
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    }
+    answer.ok = child.wait().is_ok_and(|s| s.success());
+    Some(answer)
+}
+
+impl sshwhy_core::config::Files for Machine {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.text(path)
+    }
+
+    fn glob(&self, pattern: &str) -> Vec<String> {
+        Machine::glob(self, pattern)
+    }
+}
+
+impl sshwhy_core::server::pam::Read for Machine {
+    fn text(&self, path: &str) -> Option<String> {
+        Machine::text(self, path).ok()
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        Machine::exists(self, path)
+    }
+
+    fn module(&self, name: &str) -> bool {
+        if name.starts_with('/') {
+            return self.exists(name);
+        }
+        let folders = [
+            "/lib/security",
+            "/lib64/security",
+            "/usr/lib/security",
+            "/usr/lib64/security",
+            "/usr/local/lib/security",
+        ];
+        let mut any = false;
+        for folder in folders
+            .iter()
+            .map(|f| (*f).to_owned())
+            .chain(self.glob("/usr/lib/*/security"))
+            .chain(self.glob("/lib/*/security"))
+        {
+            if self.exists(&format!("{folder}/{name}")) {
+                return true;
+            }
+            any |= self.exists(&format!("{folder}/pam_unix.so"));
+        }
+        // Without any module to compare with, this image keeps them elsewhere: nothing can be said.
+        !any
+    }
+
+    fn folder(&self, path: &str, ending: &str) -> Vec<String> {
+        self.names(path)
+            .into_iter()
+            .filter(|n| n.ends_with(ending))
+            .map(|n| format!("{path}/{n}"))
+            .collect()
+    }
+}

@@ -1,0 +1,469 @@
+//! The way in: packet filters, bans, TCP wrappers, the route back; and what greets at a port.
+
+use super::Scene;
+use super::daemon;
+use super::log::Log;
+use sshwhy_core::addr::{Cidr, parse_ip};
+use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::server::{Fate, Packet, Ruling, iptables, nft, wrappers};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+pub(crate) fn look(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
+    offers(scene);
+    let Some(from) = scene.question.from else {
+        return;
+    };
+    let interface = route_back(scene, from);
+    let packet = Packet {
+        from,
+        to: None,
+        port: scene.port,
+        interface,
+    };
+    filters(scene, &packet);
+    if let Some((jail, text)) = Log::banned(scene.machine, from) {
+        scene.say(
+            Gate::Tcp,
+            "ban.log",
+            "banned",
+            format!("fail2ban jail {jail}"),
+            text,
+            "/var/log/fail2ban.log",
+        );
+    }
+    for (name, program, args) in [("cscli", "cscli", ["decisions", "list", "-o", "raw"])] {
+        if let Some(a) = scene.machine.ask(name, program, &args)
+            && let Some(line) = a.out.lines().find(|l| {
+                l.contains(&format!(":{from},")) || l.split(',').any(|w| w == from.to_string())
+            })
+        {
+            scene.say(
+                Gate::Tcp,
+                "ban.log",
+                "banned",
+                "CrowdSec",
+                line,
+                "cscli decisions list",
+            );
+        }
+    }
+    if binary.is_some_and(|b| daemon::has_libwrap(scene.machine, &b.path)) {
+        let text = |p: &str| scene.machine.text(p).unwrap_or_default();
+        let (allow, deny) = (text("/etc/hosts.allow"), text("/etc/hosts.deny"));
+        if let Some(d) = wrappers::denied(&allow, &deny, "sshd", from, None) {
+            let file = if d.in_allow {
+                "/etc/hosts.allow"
+            } else {
+                "/etc/hosts.deny"
+            };
+            let place = format!("{file}:{}", d.line);
+            scene.say(
+                Gate::Ident,
+                "wrappers.verdict",
+                "denies",
+                place.clone(),
+                format!("{place}: {} (this sshd is linked against libwrap)", d.text),
+                place,
+            );
+        }
+    }
+}
+
+/// What current clients offer (OpenSSH 9), for a look at whether anything is left in common.
+const CURRENT: [(&str, &str, &[&str]); 4] = [
+    (
+        "KexAlgorithms",
+        "kex",
+        &[
+            "mlkem768x25519-sha256",
+            "sntrup761x25519",
+            "curve25519-sha256",
+            "ecdh-sha2-nistp",
+            "diffie-hellman-group-exchange-sha256",
+            "diffie-hellman-group16",
+            "diffie-hellman-group18",
+            "diffie-hellman-group14-sha256",
+        ],
+    ),
+    (
+        "Ciphers",
+        "cipher",
+        &[
+            "chacha20-poly1305",
+            "aes128-ctr",
+            "aes192-ctr",
+            "aes256-ctr",
+            "aes128-gcm",
+            "aes256-gcm",
+        ],
+    ),
+    (
+        "MACs",
+        "mac",
+        &[
+            "umac-64",
+            "umac-128",
+            "hmac-sha2-256",
+            "hmac-sha2-512",
+            "hmac-sha1",
+        ],
+    ),
+    (
+        "HostKeyAlgorithms",
+        "host-key",
+        &[
+            "ssh-ed25519",
+            "ecdsa-sha2-nistp",
+            "sk-ssh-ed25519",
+            "sk-ecdsa",
+            "rsa-sha2-",
+        ],
+    ),
+];
+
+fn offers(scene: &mut Scene<'_>) {
+    for (keyword, what, current) in CURRENT {
+        let value = scene.effective.value(keyword).to_owned();
+        let (place, line) = scene.set_at(keyword);
+        if place == "default" || value.is_empty() {
+            continue;
+        }
+        let some = value
+            .split(',')
+            .any(|a| current.iter().any(|c| a.starts_with(c)));
+        scene.say(
+            Gate::Kex,
+            "conf.offer",
+            if some { "changed" } else { "outdated" },
+            what,
+            line,
+            place,
+        );
+    }
+    // Host keys of a kind that the list of algorithms does not name.
+    let hosts: Vec<String> = scene.effective.values("HostKey").to_vec();
+    let algorithms = scene.effective.value("HostKeyAlgorithms").to_owned();
+    let kinds: Vec<String> = hosts
+        .iter()
+        .filter_map(|h| scene.machine.text(&format!("{h}.pub")).ok())
+        .filter_map(|t| t.split(' ').next().map(str::to_owned))
+        .collect();
+    let fits = |kind: &String| match kind.as_str() {
+        "ssh-rsa" => algorithms.contains("rsa-sha2-"),
+        k => algorithms.split(',').any(|a| a == k),
+    };
+    if !kinds.is_empty() && !kinds.iter().any(fits) {
+        let (place, line) = scene.set_at("HostKeyAlgorithms");
+        scene.say(
+            Gate::Kex,
+            "conf.offer",
+            "outdated",
+            "host-key",
+            format!("the host keys are {}; {line}", kinds.join(", ")),
+            place,
+        );
+    }
+}
+
+/// The route to the client, and the interface that it takes: packets from there come in by it as a rule.
+fn route_back(scene: &mut Scene<'_>, from: IpAddr) -> Option<String> {
+    if from.is_loopback() {
+        return Some("lo".to_owned());
+    }
+    if !scene.machine.is_running() {
+        return None;
+    }
+    let machine = scene.machine;
+    let down: Vec<String> = machine
+        .names("/sys/class/net")
+        .into_iter()
+        .filter(|n| n != "lo")
+        .filter(|n| {
+            machine
+                .text(&format!("/sys/class/net/{n}/operstate"))
+                .is_ok_and(|s| s.trim() == "down")
+        })
+        .collect();
+    let up = machine.names("/sys/class/net").into_iter().any(|n| {
+        n != "lo"
+            && machine
+                .text(&format!("/sys/class/net/{n}/operstate"))
+                .is_ok_and(|s| s.trim() == "up")
+    });
+    if !down.is_empty() && !up {
+        scene.say(
+            Gate::Route,
+            "host.interface",
+            "down",
+            down.join(", "),
+            format!("the network interface {} is down", down.join(", ")),
+            "/sys/class/net",
+        );
+    }
+    let answer = machine.ask("ip-route-get", "ip", &["route", "get", &from.to_string()]);
+    if let Some(a) = answer {
+        let text = format!("{}{}", a.out, a.err);
+        let lower = text.to_ascii_lowercase();
+        let bad = [
+            "blackhole",
+            "prohibit",
+            "unreachable",
+            "invalid argument",
+            "permission denied",
+            "no route",
+        ];
+        if lower.starts_with("blackhole") || (!a.ok && bad.iter().any(|b| lower.contains(b))) {
+            let rule = machine
+                .ask("ip-route-show", "ip", &["route", "show", "table", "all"])
+                .map(|r| r.out)
+                .unwrap_or_default();
+            let rule = rule
+                .lines()
+                .find(|l| covers(l, from))
+                .unwrap_or_default()
+                .trim()
+                .to_owned();
+            let own = rule.split_ascii_whitespace().any(|w| w == from.to_string());
+            let value = if own { "banned" } else { "none" };
+            scene.say(
+                Gate::Route,
+                "route.return",
+                value,
+                if rule.is_empty() {
+                    from.to_string()
+                } else {
+                    rule.clone()
+                },
+                format!("no route back to {from}: {} {rule}", text.trim()),
+                "ip route get",
+            );
+        } else if a.ok {
+            scene.say(
+                Gate::Route,
+                "route.return",
+                "ok",
+                from.to_string(),
+                text.lines().next().unwrap_or_default(),
+                "ip route get",
+            );
+            let mut words = text.split_ascii_whitespace();
+            return words
+                .find(|w| *w == "dev")
+                .and_then(|_| words.next())
+                .map(str::to_owned);
+        }
+        return None;
+    }
+    if let IpAddr::V4(v4) = from {
+        return route_v4(&machine.text("/proc/net/route").unwrap_or_default(), v4);
+    }
+    None
+}
+
+/// `blackhole 192.0.2.0/24`, `unreachable 192.0.2.7`, … covers the address.
+fn covers(line: &str, ip: IpAddr) -> bool {
+    let mut w = line.split_ascii_whitespace();
+    matches!(
+        w.next(),
+        Some("blackhole" | "unreachable" | "prohibit" | "throw")
+    ) && w
+        .next()
+        .is_some_and(|n| n == "default" || Cidr::parse(n).is_some_and(|c| c.contains(ip)))
+}
+
+fn route_v4(table: &str, ip: Ipv4Addr) -> Option<String> {
+    let mut best: Option<(u32, String)> = None;
+    for line in table.lines().skip(1) {
+        let w: Vec<&str> = line.split_ascii_whitespace().collect();
+        let hex = |i: usize| {
+            w.get(i)
+                .and_then(|h| u32::from_str_radix(h, 16).ok())
+                .map(u32::swap_bytes)
+        };
+        if let (Some(name), Some(net), Some(mask)) = (w.first(), hex(1), hex(7))
+            && u32::from(ip) & mask == net
+            && best.as_ref().is_none_or(|(m, _)| mask >= *m)
+        {
+            best = Some((mask, (*name).to_owned()));
+        }
+    }
+    best.map(|(_, n)| n)
+}
+
+fn filters(scene: &mut Scene<'_>, packet: &Packet) {
+    let machine = scene.machine;
+    let mut rulings: Vec<(Ruling, &str)> = Vec::new();
+    let mut read = false;
+    match machine.ask("nft", "nft", &["-j", "list", "ruleset"]) {
+        Some(a) if a.ok => {
+            if let Ok(json) = serde_json::from_str::<serde_json::Value>(&a.out) {
+                let set = nft::Ruleset::new(&json);
+                read = true;
+                rulings.push((set.evaluate(packet), "nft list ruleset"));
+            }
+        }
+        Some(a) if a.err.contains("ermitted") || a.err.contains("ermission") => {
+            scene
+                .seen
+                .blind
+                .push("the packet filter can be read by root only".to_owned());
+        }
+        _ => {}
+    }
+    let v6 = packet.from.is_ipv6();
+    let sets = machine
+        .ask("ipset", "ipset", &["save"])
+        .map(|a| iptables::ipsets(&a.out))
+        .unwrap_or_default();
+    let programs: [(&str, &str); 2] = if v6 {
+        [
+            ("ip6tables-save", "ip6tables-save"),
+            ("ip6tables-legacy-save", "ip6tables-legacy-save"),
+        ]
+    } else {
+        [
+            ("iptables-save", "iptables-save"),
+            ("iptables-legacy-save", "iptables-legacy-save"),
+        ]
+    };
+    let names = if v6 {
+        "/proc/net/ip6_tables_names"
+    } else {
+        "/proc/net/ip_tables_names"
+    };
+    let legacy = machine.text(names).is_ok_and(|t| !t.trim().is_empty());
+    for (name, program) in programs {
+        // Asking the legacy tool loads its modules: only where its tables are there already.
+        if name.contains("legacy") && !legacy && machine.is_live() {
+            continue;
+        }
+        if let Some(a) = machine.ask(name, program, &[]).filter(|a| a.ok)
+            && let Some(r) = iptables::evaluate(&a.out, packet, &sets)
+        {
+            read = true;
+            rulings.push((r, program));
+        }
+    }
+    if machine.is_running() && !read {
+        scene
+            .seen
+            .blind
+            .push("no packet filter could be read (nft, iptables-save)".to_owned());
+    }
+    let stops = rulings.iter().find(|(r, _)| r.fate != Fate::Passes);
+    let Some((r, source)) = stops.cloned() else {
+        if read {
+            scene.say(
+                Gate::Tcp,
+                "fw.rule",
+                "passes",
+                packet.port.to_string(),
+                format!(
+                    "the packet filter lets {} reach port {}",
+                    packet.from, packet.port
+                ),
+                "packet filter",
+            );
+        }
+        return;
+    };
+    let value = if r.fate == Fate::Drops {
+        "drops"
+    } else {
+        "rejects"
+    };
+    let key = match (r.names_client, r.limited) {
+        (true, _) => "fw.ban",
+        (_, true) => "fw.limit",
+        _ => "fw.rule",
+    };
+    let count = r
+        .packets
+        .map(|n| format!(", {n} packets so far"))
+        .unwrap_or_default();
+    let doubt = if r.uncertain {
+        "; some rule before it could not be read"
+    } else {
+        ""
+    };
+    scene.say(
+        Gate::Tcp,
+        key,
+        value,
+        r.place.clone(),
+        format!(
+            "{}: {} ({}{count}{doubt})",
+            r.place,
+            r.rule,
+            if value == "drops" {
+                "it answers nothing"
+            } else {
+                "it answers with a refusal"
+            }
+        ),
+        source,
+    );
+    if key == "fw.limit" {
+        let recent = machine.names("/proc/net/xt_recent");
+        let ip = packet.from.to_string();
+        let counted = recent.iter().any(|n| {
+            machine
+                .text(&format!("/proc/net/xt_recent/{n}"))
+                .is_ok_and(|t| t.contains(&format!("src={ip} ")))
+        });
+        if counted || r.packets.is_some_and(|n| n > 0) {
+            scene.say(
+                Gate::Tcp,
+                "fw.limit-reached",
+                "yes",
+                r.place.clone(),
+                format!("the limit has already refused packets{count}"),
+                source,
+            );
+        }
+    }
+}
+
+/// What greets at a port of this machine: `ssh`, `dripping`, `other`, `silent`.
+pub(crate) fn greeting(port: u16) -> (Option<&'static str>, String) {
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let Ok(mut stream) = TcpStream::connect_timeout(&to, Duration::from_millis(500)) else {
+        return (None, String::new());
+    };
+    let began = Instant::now();
+    let mut got = Vec::new();
+    let mut buffer = [0u8; 512];
+    let mut times = 0;
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(800)));
+    while began.elapsed() < Duration::from_millis(2600) && got.len() < 4096 {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                times += 1;
+                got.extend_from_slice(buffer.get(..n).unwrap_or_default());
+                if got.starts_with(b"SSH-") || got.windows(5).any(|w| w == b"\nSSH-") {
+                    return (Some("ssh"), String::from_utf8_lossy(&got).trim().to_owned());
+                }
+            }
+            Err(_) => {
+                // Who says nothing may wait to be spoken to.
+                if got.is_empty() && began.elapsed() > Duration::from_millis(1500) {
+                    let _ = stream.write_all(b"\r\n");
+                }
+            }
+        }
+    }
+    let text = String::from_utf8_lossy(&got).trim().to_owned();
+    match (got.is_empty(), times) {
+        (true, _) => (Some("silent"), text),
+        (false, n) if n > 1 && !text.contains("HTTP") => (Some("dripping"), text),
+        _ => (Some("other"), text),
+    }
+}
+
+/// The client's address, as typed: with or without brackets and zone.
+pub fn address(text: &str) -> Option<IpAddr> {
+    parse_ip(text.trim_matches(['[', ']']).as_bytes())
+}

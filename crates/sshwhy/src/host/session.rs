@@ -1,0 +1,741 @@
+//! From the account to the session: PAM, shell, home, forced commands, chroot, subsystems, start-up files, full disks.
+
+use super::Scene;
+use super::accounts::{self, Account};
+use super::keys;
+use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::config::authorized_keys::{self, Entry, Line};
+use sshwhy_core::server::modes;
+use sshwhy_core::server::pam::{self, Kind, Who};
+
+pub(crate) fn account(scene: &mut Scene<'_>, account: &Account) {
+    let shell = if account.shell.is_empty() {
+        "/bin/sh"
+    } else {
+        &account.shell
+    };
+    let source = format!("{} {}", account.source, account.name);
+    if !scene.machine.exists(shell) {
+        scene.say(
+            Gate::Auth,
+            "user.shell",
+            "missing",
+            shell,
+            format!(
+                "{}'s login shell {shell} does not exist, and sshd refuses the user for it",
+                account.name
+            ),
+            source.clone(),
+        );
+    } else if !scene.machine.is_executable(shell) {
+        scene.say(
+            Gate::Auth,
+            "user.shell",
+            "missing",
+            shell,
+            format!("{}'s login shell {shell} is not executable", account.name),
+            source.clone(),
+        );
+    } else {
+        let name = shell.rsplit('/').next().unwrap_or_default();
+        let real = scene.machine.canonical(shell);
+        let target = real.rsplit('/').next().unwrap_or_default();
+        if matches!(name, "nologin" | "false" | "true" | "sync")
+            || matches!(target, "nologin" | "false")
+        {
+            scene.say(
+                Gate::Session,
+                "user.shell",
+                "nologin",
+                shell,
+                format!(
+                    "{}'s login shell is {shell}: it ends every session",
+                    account.name
+                ),
+                source.clone(),
+            );
+        }
+    }
+    match (account.home.as_str(), scene.machine.stat(&account.home)) {
+        ("", _) => {}
+        (home, None) => scene.say(
+            Gate::Auth,
+            "user.home",
+            "missing",
+            home,
+            format!("the home {home} does not exist"),
+            source,
+        ),
+        (home, Some(s)) if s.kind != modes::Kind::Dir => scene.say(
+            Gate::Auth,
+            "user.home",
+            "missing",
+            home,
+            format!("the home {home} is no folder"),
+            source,
+        ),
+        _ => {}
+    }
+}
+
+pub(crate) fn look(scene: &mut Scene<'_>) {
+    let Some(account) = scene.account.clone() else {
+        return;
+    };
+    if scene.uses_pam() {
+        stacks(scene, &account);
+    } else if scene.machine.exists("/etc/nologin") && account.uid != 0 {
+        scene.say(
+            Gate::Account,
+            "pam.refuses",
+            "nologin",
+            "/etc/nologin",
+            "/etc/nologin exists: nobody but root may log in",
+            "/etc/nologin",
+        );
+    }
+    forced(scene, &account);
+    chroot(scene, &account);
+    subsystem(scene);
+    forwarding(scene, &account);
+    if scene.effective.number("MaxSessions") == 0 {
+        let (place, line) = scene.set_at("MaxSessions");
+        scene.say(
+            Gate::Session,
+            "conf.sessions",
+            "none",
+            "MaxSessions",
+            line,
+            place,
+        );
+    }
+    if scene.effective.number("ClientAliveInterval") > 0 {
+        let (place, line) = scene.set_at("ClientAliveInterval");
+        let (_, count) = scene.set_at("ClientAliveCountMax");
+        scene.say(
+            Gate::Session,
+            "conf.alive",
+            "on",
+            "ClientAliveInterval",
+            format!("{line}; {count}"),
+            place,
+        );
+    }
+    start_up(scene, &account);
+    disks(scene, &account);
+}
+
+fn stacks(scene: &mut Scene<'_>, account: &Account) {
+    let me = account.uid;
+    let processes = scene.processes.iter().filter(|p| p.uid == me).count() as u32;
+    let sessions = scene
+        .machine
+        .ask("who", "who", &[])
+        .map(|a| {
+            a.out
+                .lines()
+                .filter(|l| l.split_ascii_whitespace().next() == Some(&account.name))
+                .count() as u32
+        })
+        .unwrap_or(0);
+    let civil = scene.zone.civil(scene.now);
+    let who = Who {
+        user: account.name.clone(),
+        uid: account.uid,
+        gid: account.gid,
+        groups: account.groups.clone(),
+        shell: account.shell.clone(),
+        home: account.home.clone(),
+        from: scene.question.from,
+        host: scene.connection.host.clone(),
+        sessions,
+        processes,
+        minute_of_week: Some(
+            (civil.weekday() as u32 + 1) % 7 * 1440
+                + u32::from(civil.hour) * 60
+                + u32::from(civil.minute),
+        ),
+        failures: failures(scene, &account.name),
+        unix_refuses: false,
+    };
+    let service = scene.effective.value("PAMServiceName").to_owned();
+    let service = if service.is_empty() {
+        "sshd".to_owned()
+    } else {
+        service
+    };
+    for stack in ["auth", "account", "session"] {
+        for r in pam::refusals(scene.machine, &service, stack, &who) {
+            let value = match r.kind {
+                Kind::Denied => "denied",
+                Kind::Nologin => "nologin",
+                Kind::Shell => "shell",
+                Kind::Faillock => "faillock",
+                Kind::Limits => "limits",
+                Kind::Processes => "nproc",
+                Kind::Broken => "broken",
+            };
+            let key = if stack == "auth" && r.kind != Kind::Broken {
+                "pam.refuses-password"
+            } else {
+                "pam.refuses"
+            };
+            let about = if r.kind == Kind::Nologin {
+                r.because.clone()
+            } else {
+                r.place.clone()
+            };
+            let gate = if stack == "session" {
+                Gate::Session
+            } else {
+                Gate::Account
+            };
+            let text = format!(
+                "{} ({}, {stack} stack) refuses: {}",
+                r.module, r.place, r.because
+            );
+            scene.say(gate, key, value, about, text, r.place.clone());
+        }
+    }
+}
+
+/// Valid entries of faillock's tally that are not older than its interval (pam_faillock: 64 bytes each).
+fn failures(scene: &Scene<'_>, user: &str) -> u32 {
+    const INTERVAL: i64 = 900;
+    let bytes = ["/run/faillock", "/var/run/faillock"]
+        .iter()
+        .find_map(|d| scene.machine.raw(&format!("{d}/{user}")))
+        .unwrap_or_default();
+    let mut latest = 0;
+    let entries: Vec<i64> = bytes
+        .chunks_exact(64)
+        .filter(|e| {
+            e.get(54..56).is_some_and(|s| {
+                u16::from_le_bytes([
+                    s.first().copied().unwrap_or(0),
+                    s.get(1).copied().unwrap_or(0),
+                ]) & 1
+                    != 0
+            })
+        })
+        .filter_map(|e| Some(i64::from_le_bytes(e.get(56..64)?.try_into().ok()?)))
+        .inspect(|t| latest = latest.max(*t))
+        .collect();
+    entries.iter().filter(|t| latest - **t < INTERVAL).count() as u32
+}
+
+/// The entries that may have been used: the one of the accepted key, else all.
+fn used(scene: &Scene<'_>, account: &Account) -> Vec<(String, Entry)> {
+    let setting = scene.effective.value("AuthorizedKeysFile").to_owned();
+    let mut all = Vec::new();
+    for pattern in setting.split(' ').filter(|p| !p.is_empty() && *p != "none") {
+        let path = keys::expand(pattern, account);
+        let text = scene.machine.text(&path).unwrap_or_default();
+        for (n, l) in authorized_keys::lines(&text) {
+            if let Line::Entry(e) = l {
+                all.push((format!("{path}:{n}"), e));
+            }
+        }
+    }
+    let accepted: Vec<String> = scene
+        .log
+        .attempts(Some(&account.name), scene.question.from)
+        .iter()
+        .flat_map(|c| &c.lines)
+        .filter(|l| l.text.contains("Accepted publickey"))
+        .filter_map(|l| {
+            l.text
+                .split_ascii_whitespace()
+                .find(|w| w.starts_with("SHA256:"))
+                .map(str::to_owned)
+        })
+        .collect();
+    let mine: Vec<(String, Entry)> = all
+        .iter()
+        .filter(|(_, e)| accepted.contains(&e.key.fingerprint))
+        .cloned()
+        .collect();
+    if mine.is_empty() { all } else { mine }
+}
+
+/// The program of a command line, where it can be told without a shell.
+fn program(command: &str) -> Option<String> {
+    let first = command
+        .split_ascii_whitespace()
+        .find(|w| !w.contains('=') && *w != "exec")?;
+    let plain = first.trim_matches(['"', '\'']);
+    plain.starts_with('/').then(|| plain.to_owned())
+}
+
+fn forced(scene: &mut Scene<'_>, account: &Account) {
+    let mut commands: Vec<(String, String, String)> = Vec::new();
+    if !scene.effective.is("ForceCommand", "none") {
+        let (place, line) = scene.set_at("ForceCommand");
+        commands.push((
+            scene.effective.value("ForceCommand").to_owned(),
+            line,
+            place,
+        ));
+    } else {
+        let entries = used(scene, account);
+        let single = entries.len() == 1;
+        for (place, e) in entries {
+            if let Some(c) = e.value("command")
+                && (single
+                    || scene.question.keys.contains(&e.key.fingerprint)
+                    || scene
+                        .log
+                        .attempts(Some(&account.name), scene.question.from)
+                        .iter()
+                        .any(|a| a.says(&e.key.fingerprint)))
+            {
+                commands.push((c.to_owned(), format!("{place}: command=\"{c}\""), place));
+            }
+        }
+    }
+    for (command, line, place) in commands {
+        let value = match program(&command) {
+            Some(p) if !scene.machine.exists(&p) => "missing",
+            Some(p) if !scene.machine.is_executable(&p) => "missing",
+            Some(p) if matches!(p.rsplit('/').next(), Some("false" | "nologin" | "true")) => "ends",
+            _ if matches!(
+                command.split_ascii_whitespace().next(),
+                Some("false" | "true" | "exit" | "nologin")
+            ) =>
+            {
+                "ends"
+            }
+            _ if command.starts_with("internal-sftp") => "sftp-only",
+            _ => "runs",
+        };
+        scene.say(Gate::Session, "session.forced", value, command, line, place);
+    }
+    if account.uid == 0
+        && scene
+            .effective
+            .is("PermitRootLogin", "forced-commands-only")
+    {
+        let (place, line) = scene.set_at("PermitRootLogin");
+        if used(scene, account)
+            .iter()
+            .all(|(_, e)| e.option("command").is_none())
+        {
+            scene.say(
+                Gate::Auth,
+                "conf.root",
+                "forced-only",
+                "PermitRootLogin",
+                line,
+                place,
+            );
+        }
+    }
+}
+
+fn chroot(scene: &mut Scene<'_>, account: &Account) {
+    let setting = scene.effective.value("ChrootDirectory").to_owned();
+    if setting == "none" || setting.is_empty() {
+        return;
+    }
+    let (place, line) = scene.set_at("ChrootDirectory");
+    let path = keys::expand(&setting, account);
+    if !scene.machine.exists(&path) {
+        scene.say(
+            Gate::Session,
+            "session.chroot",
+            "missing",
+            path.clone(),
+            format!("{line}: {path} does not exist"),
+            place,
+        );
+        return;
+    }
+    let parts = keys::components(scene, &path);
+    if let Some((stat, why)) = modes::chroot_fault(&parts) {
+        let text = format!(
+            "{line}: {} {why} (owner {}, mode {:04o})",
+            stat.path, stat.uid, stat.mode
+        );
+        let about = stat.path.clone();
+        scene.say(Gate::Session, "session.chroot", "bad", about, text, place);
+        return;
+    }
+    let shell = if account.shell.is_empty() {
+        "/bin/sh"
+    } else {
+        &account.shell
+    };
+    let inner = format!("{}{shell}", path.trim_end_matches('/'));
+    let sftp = scene
+        .effective
+        .value("ForceCommand")
+        .starts_with("internal-sftp")
+        || scene
+            .effective
+            .values("Subsystem")
+            .iter()
+            .any(|s| s.contains("internal-sftp"));
+    if !sftp && !scene.machine.exists(&inner) {
+        scene.say(
+            Gate::Session,
+            "session.chroot",
+            "no-shell",
+            inner.clone(),
+            format!("{line}: {inner} does not exist in it, so no shell can start"),
+            place,
+        );
+    }
+}
+
+fn subsystem(scene: &mut Scene<'_>) {
+    let sftp = scene
+        .effective
+        .values("Subsystem")
+        .iter()
+        .find(|s| s.starts_with("sftp "))
+        .cloned();
+    let (place, line) = scene.set_at("Subsystem");
+    match sftp {
+        None => scene.say(
+            Gate::Session,
+            "session.sftp",
+            "missing",
+            "Subsystem sftp",
+            "sshd_config has no Subsystem sftp",
+            scene.config.source(0).to_owned(),
+        ),
+        Some(s) => {
+            let program = s
+                .split_ascii_whitespace()
+                .nth(1)
+                .unwrap_or_default()
+                .to_owned();
+            if program.starts_with('/') && !scene.machine.is_executable(&program) {
+                scene.say(
+                    Gate::Session,
+                    "session.sftp",
+                    "missing",
+                    program.clone(),
+                    format!("{line}: {program} cannot be run"),
+                    place,
+                );
+            }
+        }
+    }
+}
+
+fn forwarding(scene: &mut Scene<'_>, account: &Account) {
+    for (keyword, off) in [
+        ("AllowTcpForwarding", &["no", "local", "remote"][..]),
+        ("DisableForwarding", &["yes"]),
+        ("PermitOpen", &["none"]),
+        ("PermitListen", &["none"]),
+    ] {
+        if off.contains(&scene.effective.value(keyword)) {
+            let (place, line) = scene.set_at(keyword);
+            scene.say(
+                Gate::Session,
+                "session.forwarding",
+                "off",
+                keyword,
+                line,
+                place,
+            );
+        }
+    }
+    if scene.effective.is("PermitTTY", "no") {
+        let (place, line) = scene.set_at("PermitTTY");
+        scene.say(
+            Gate::Session,
+            "session.pty",
+            "off",
+            "PermitTTY",
+            line,
+            place,
+        );
+    }
+    for (place, e) in used(scene, account) {
+        let restricted = e.option("restrict").is_some();
+        if e.option("no-pty").is_some() || restricted && e.option("pty").is_none() {
+            scene.say(
+                Gate::Session,
+                "session.pty",
+                "off",
+                place.clone(),
+                format!(
+                    "{place}: {}",
+                    if restricted { "restrict" } else { "no-pty" }
+                ),
+                place.clone(),
+            );
+        }
+        if e.option("no-port-forwarding").is_some()
+            || restricted && e.option("port-forwarding").is_none()
+        {
+            scene.say(
+                Gate::Session,
+                "session.forwarding",
+                "off",
+                place.clone(),
+                format!(
+                    "{place}: {}",
+                    if restricted {
+                        "restrict"
+                    } else {
+                        "no-port-forwarding"
+                    }
+                ),
+                place.clone(),
+            );
+        }
+    }
+}
+
+/// Start-up files that a shell run by sshd reads, and what in them ends it or prints.
+fn start_up(scene: &mut Scene<'_>, account: &Account) {
+    let shell = account.shell.rsplit('/').next().unwrap_or_default();
+    let home = |f: &str| format!("{}/{f}", account.home);
+    // What runs for a command comes first; what only a login shell reads comes after.
+    let (always, login): (Vec<String>, Vec<String>) = match shell {
+        "zsh" => (
+            vec![
+                "/etc/zsh/zshenv".into(),
+                "/etc/zshenv".into(),
+                home(".zshenv"),
+            ],
+            vec![home(".zprofile"), home(".zshrc"), home(".zlogin")],
+        ),
+        "bash" | "" => (
+            vec!["/etc/bash.bashrc".into(), home(".bashrc")],
+            vec![
+                "/etc/profile".into(),
+                home(".bash_profile"),
+                home(".bash_login"),
+                home(".profile"),
+            ],
+        ),
+        "csh" | "tcsh" => (
+            vec!["/etc/csh.cshrc".into(), home(".cshrc"), home(".tcshrc")],
+            vec![home(".login")],
+        ),
+        "fish" => (vec![home(".config/fish/config.fish")], vec![]),
+        _ => (vec![], vec!["/etc/profile".into(), home(".profile")]),
+    };
+    let rc: Vec<String> = vec![home(".ssh/rc"), "/etc/ssh/sshrc".into()];
+    for (files, value_exit, value_print) in [
+        (rc, "rc-exits", "prints"),
+        (always, "exits", "prints"),
+        (login, "exits-login", "prints-login"),
+    ] {
+        for file in files {
+            let Ok(text) = scene.machine.text(&file) else {
+                continue;
+            };
+            for found in scan(&text) {
+                let place = format!("{file}:{}", found.line);
+                let value = match (found.ends, found.guarded) {
+                    (true, false) => value_exit,
+                    (true, true) => "exits-login",
+                    (false, false) => value_print,
+                    (false, true) => "prints-login",
+                };
+                if value == "rc-exits" {
+                    // sshd runs it as a child: its exit ends nothing.
+                    continue;
+                }
+                scene.say(
+                    Gate::Session,
+                    "session.rc",
+                    value,
+                    place.clone(),
+                    format!("{place}: {}", found.text),
+                    place,
+                );
+            }
+        }
+    }
+}
+
+pub(crate) struct Found {
+    pub line: u32,
+    pub text: String,
+    pub ends: bool,
+    /// After the line that sends non-interactive shells away.
+    pub guarded: bool,
+}
+
+/// Commands at the top level of a shell file that end it or print; only what stands outside every block counts.
+pub(crate) fn scan(text: &str) -> Vec<Found> {
+    let (mut depth, mut guarded) = (0i32, false);
+    let mut out: Vec<Found> = Vec::new();
+    for (i, raw) in text.lines().enumerate() {
+        let line = raw.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let tests_interactive = line.contains("$-")
+            || line.contains("$PS1")
+            || line.contains("${PS1")
+            || line.contains("-t 0")
+            || line.contains("-t 1")
+            || line.contains("SSH_TTY");
+        let words: Vec<&str> = line
+            .split([' ', '\t', ';'])
+            .filter(|w| !w.is_empty())
+            .collect();
+        let first = words.first().copied().unwrap_or_default();
+        let one_line_guard =
+            tests_interactive && (line.contains("return") || line.contains("exit"));
+        if tests_interactive && depth == 0 {
+            guarded |= one_line_guard || first == "case" || first == "if";
+        }
+        if depth == 0 && !one_line_guard && !tests_interactive {
+            let ends = matches!(first, "exit" | "logout" | "exec")
+                || line.starts_with("kill -9 $$")
+                || line.starts_with("kill $$");
+            let prints = matches!(
+                first,
+                "echo"
+                    | "printf"
+                    | "cat"
+                    | "neofetch"
+                    | "fastfetch"
+                    | "figlet"
+                    | "fortune"
+                    | "motd"
+                    | "screenfetch"
+            ) && !line.contains('>')
+                && !line.contains('|');
+            let unconditional = !line.contains("&&") && !line.contains("||");
+            // `exec >log` only moves the output.
+            let redirect = first == "exec"
+                && words.get(1).is_none_or(|w| {
+                    w.contains('>')
+                        || w.contains('<')
+                        || w.starts_with(|c: char| c.is_ascii_digit())
+                });
+            if (ends && !redirect || prints) && unconditional && out.len() < 20 {
+                out.push(Found {
+                    line: i as u32 + 1,
+                    text: line.chars().take(120).collect(),
+                    ends,
+                    guarded,
+                });
+            }
+        }
+        for w in &words {
+            match *w {
+                "if" | "case" | "do" => depth += 1,
+                "fi" | "esac" | "done" => depth -= 1,
+                "{" => depth += 1,
+                "}" => depth -= 1,
+                w if w.ends_with("(){")
+                    || w.ends_with("()") && line.ends_with('{') && w != first =>
+                {
+                    depth += 1
+                }
+                _ => {}
+            }
+        }
+        depth = depth.max(0);
+    }
+    out
+}
+
+/// File systems without room, where a login or a transfer needs some.
+fn disks(scene: &mut Scene<'_>, account: &Account) {
+    let paths: Vec<&str> = [account.home.as_str(), "/tmp", "/var/log", "/run", "/var"]
+        .into_iter()
+        .filter(|p| scene.machine.exists(p))
+        .collect();
+    for (name, flag, what) in [("df", "-P", "blocks"), ("df-inodes", "-Pi", "inodes")] {
+        let mut args = vec![flag, "--"];
+        args.extend(&paths);
+        let Some(a) = scene.machine.ask(name, "df", &args) else {
+            continue;
+        };
+        let mut told: Vec<String> = Vec::new();
+        for line in a.out.lines().skip(1) {
+            let w: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [_, total, _, free, _, mount, ..] = w[..] else {
+                continue;
+            };
+            let (Ok(total), Ok(free)) = (total.parse::<u64>(), free.parse::<u64>()) else {
+                continue;
+            };
+            let least = if what == "blocks" { 16 } else { 1 };
+            if total > 0 && free < least && !told.contains(&mount.to_owned()) {
+                told.push(mount.to_owned());
+                let home = account.home.starts_with(mount) && mount != "/";
+                scene.say(
+                    Gate::Session,
+                    "disk.full",
+                    if home || account.home.starts_with(mount) {
+                        "home"
+                    } else {
+                        "system"
+                    },
+                    mount,
+                    format!("{mount} has {free} of {total} {what} left: {line}"),
+                    "df",
+                );
+            }
+        }
+    }
+}
+
+/// Accounts whose shell lets them log in: for `config who` and `config check`.
+pub fn people(all: &[Account]) -> Vec<Account> {
+    let closed = |a: &&Account| {
+        !a.shell.ends_with("/nologin")
+            && !a.shell.ends_with("/false")
+            && !a.shell.ends_with("/sync")
+    };
+    all.iter().filter(closed).cloned().collect()
+}
+
+/// Whether any file of the account, where this configuration looks, holds a key.
+pub fn has_key(machine: &super::Machine, account: &accounts::Account, setting: &str) -> bool {
+    setting
+        .split(' ')
+        .filter(|p| !p.is_empty() && *p != "none")
+        .any(|p| {
+            let text = machine.text(&keys::expand(p, account)).unwrap_or_default();
+            authorized_keys::lines(&text)
+                .iter()
+                .any(|(_, l)| matches!(l, Line::Entry(_)))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<(u32, bool, bool)> {
+        scan(text)
+            .into_iter()
+            .map(|f| (f.line, f.ends, f.guarded))
+            .collect()
+    }
+
+    #[test]
+    fn what_ends_a_shell_is_told_from_what_is_guarded() {
+        assert_eq!(lines("exit 3\n"), [(1, true, false)]);
+        assert_eq!(
+            lines("case $- in\n  *i*) ;;\n  *) return;;\nesac\necho hi\n"),
+            [(5, false, true)]
+        );
+        assert_eq!(
+            lines("[ -z \"$PS1\" ] && return\nexit\n"),
+            [(2, true, true)]
+        );
+        assert_eq!(lines("if [ -f x ]; then\n  exit 1\nfi\n"), []);
+        assert_eq!(lines("f() {\n  exit 1\n}\n"), []);
+        assert_eq!(lines("[ -x /x ] || exit 1\n"), []);
+        assert_eq!(lines("# exit\nexec 2>/dev/null\necho a > b\n"), []);
+        assert_eq!(
+            lines("echo Welcome\nexec tmux\n"),
+            [(1, false, false), (2, true, false)]
+        );
+    }
+}
