@@ -14,7 +14,6 @@ pub struct Process {
     pub title: String,
     pub exe: Option<String>,
     pub state: char,
-    pub parent: u32,
     pub uid: u32,
 }
 
@@ -60,7 +59,6 @@ pub fn processes(machine: &Machine) -> Vec<Process> {
             .unwrap_or_default()
             .split_ascii_whitespace();
         let state = rest.next().and_then(|s| s.chars().next()).unwrap_or('?');
-        let parent = rest.next().and_then(|p| p.parse().ok()).unwrap_or(0);
         let status = machine
             .text(&format!("/proc/{pid}/status"))
             .unwrap_or_default();
@@ -79,7 +77,6 @@ pub fn processes(machine: &Machine) -> Vec<Process> {
             title: title.replace('\0', " ").trim().to_owned(),
             exe: machine.link(&format!("/proc/{pid}/exe")),
             state,
-            parent,
             uid,
         });
     }
@@ -267,10 +264,6 @@ pub struct Unit {
 }
 
 impl Unit {
-    pub fn last(&self, key: &str) -> Option<&(String, String)> {
-        self.settings.get(key).and_then(|v| v.last())
-    }
-
     pub fn all(&self, key: &str) -> &[(String, String)] {
         self.settings.get(key).map_or(&[], Vec::as_slice)
     }
@@ -395,7 +388,6 @@ mod tests {
             title: title.into(),
             exe: None,
             state: 'S',
-            parent: 1,
             uid: 0,
         };
         let l = p("sshd: /usr/sbin/sshd -D [listener] 3 of 10-100 startups");

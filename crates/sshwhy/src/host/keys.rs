@@ -111,7 +111,7 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
     let mut all: Vec<(String, Entry)> = Vec::new();
     for path in &found {
         good += usize::from(trusted(scene, &account, path));
-        read(scene, &account, path, &mut all);
+        read(scene, path, &mut all);
     }
     let usable = all
         .iter()
@@ -237,7 +237,7 @@ fn name_of(scene: &Scene<'_>, uid: u32) -> String {
     known.map_or_else(|| uid.to_string(), |a| a.name.clone())
 }
 
-fn read(scene: &mut Scene<'_>, account: &Account, path: &str, all: &mut Vec<(String, Entry)>) {
+fn read(scene: &mut Scene<'_>, path: &str, all: &mut Vec<(String, Entry)>) {
     let text = match scene.machine.text(path) {
         Ok(text) => text,
         Err(why) => {
@@ -295,7 +295,6 @@ fn read(scene: &mut Scene<'_>, account: &Account, path: &str, all: &mut Vec<(Str
             }
         }
     }
-    let _ = account;
 }
 
 /// `YYYYMMDD[HHMM[SS]][Z]`.

@@ -38,10 +38,6 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn has(&self, slug: &str) -> bool {
-        self.lines.iter().any(|l| l.slug == slug)
-    }
-
     pub fn says(&self, part: &str) -> bool {
         self.lines.iter().any(|l| l.text.contains(part))
     }
@@ -60,24 +56,17 @@ pub struct Log {
     pub daemon: Vec<Said>,
     /// What was read, and what could not be.
     pub sources: Vec<String>,
-    pub newest: Option<Time>,
 }
 
-const FILES: [&str; 5] = [
-    "/var/log/auth.log",
-    "/var/log/secure",
-    "/var/log/messages",
-    "/var/log/syslog",
-    "/var/log/fail2ban.log",
-];
+const FILES: [&str; 3] = ["/var/log/auth.log", "/var/log/secure", "/var/log/messages"];
 
 /// Reads the tails of this machine's logs.
 pub fn read(machine: &Machine, zone: &Zone, now: Time) -> Log {
     let mut log = Log::default();
     let mut join = Join::default();
     let year = Years::starting(now.civil().year);
-    for file in FILES.iter().take(3) {
-        // syslog and messages repeat what auth.log has.
+    for file in FILES {
+        // messages repeats what the others have.
         if !log.sources.is_empty() {
             break;
         }
@@ -85,7 +74,7 @@ pub fn read(machine: &Machine, zone: &Zone, now: Time) -> Log {
             if bytes.is_empty() {
                 continue;
             }
-            log.sources.push((*file).to_owned());
+            log.sources.push(file.to_owned());
             join.read(&bytes, year, zone, file, &mut log);
         }
     }
@@ -155,15 +144,11 @@ impl Join {
                 (slug, cause, outcome) = (m.slug, m.cause, m.outcome);
                 addr = e.addr().and_then(parse_ip);
                 port = e.port();
-                user = e
-                    .user()
-                    .map(user_name)
-                    .filter(|u| !u.is_empty());
+                user = e.user().map(user_name).filter(|u| !u.is_empty());
             }
             if sftp && text.contains("No space left on device") {
                 (slug, cause) = ("sftp-no-space", "disk-full");
             }
-            log.newest = log.newest.max(line.time);
             let said = Said {
                 slug,
                 cause,

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -191,11 +191,6 @@ impl Machine {
         Some(bytes)
     }
 
-    /// Seconds since the epoch at which it was last changed.
-    pub fn modified(&self, path: &str) -> Option<i64> {
-        fs::metadata(self.real(path)?).ok().map(|m| m.mtime())
-    }
-
     pub fn stat(&self, path: &str) -> Option<Stat> {
         let meta = fs::metadata(self.real(path)?).ok()?;
         let kind = match meta.file_type() {
@@ -229,12 +224,6 @@ impl Machine {
         };
         meta.is_file()
             && (meta.mode() & 0o111 != 0 || self.stats.get(path).is_some_and(|s| s.0 & 0o111 != 0))
-    }
-
-    pub fn is_socket(&self, path: &str) -> bool {
-        self.real(path)
-            .and_then(|p| fs::metadata(p).ok())
-            .is_some_and(|m| m.file_type().is_socket())
     }
 
     /// Names in a folder, sorted.
