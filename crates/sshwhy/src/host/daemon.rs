@@ -90,6 +90,8 @@ pub struct Listener {
     pub port: u16,
     pub inode: u64,
     pub pid: Option<u32>,
+    /// systemd opened it and passed it on: then `[::]` takes IPv4 too, which sshd's own sockets never do.
+    pub inherited: bool,
 }
 
 fn address(hex: &str) -> Option<(IpAddr, u16)> {
@@ -128,6 +130,7 @@ pub fn listeners(machine: &Machine, processes: &[Process]) -> Vec<Listener> {
                     port,
                     inode,
                     pid: None,
+                    inherited: false,
                 });
             }
         }
@@ -152,6 +155,7 @@ pub fn listeners(machine: &Machine, processes: &[Process]) -> Vec<Listener> {
                 let better = l.pid.is_none_or(|pid| {
                     p.is_sshd() && processes.iter().any(|q| q.pid == pid && !q.is_sshd())
                 });
+                l.inherited |= p.pid == 1;
                 if better {
                     l.pid = Some(p.pid);
                 }
@@ -344,7 +348,7 @@ fn load(machine: &Machine, path: &str, unit: &mut Unit) {
 
 /// `Key=Value` lines of `systemctl show`.
 pub fn show(machine: &Machine, unit: &str) -> BTreeMap<String, String> {
-    let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,ConditionResult,NRestarts,FragmentPath";
+    let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainStatus";
     let Some(answer) = machine.ask(
         &format!("systemctl-show-{unit}"),
         "systemctl",

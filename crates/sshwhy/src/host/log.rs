@@ -22,7 +22,6 @@ const LINES: usize = 60;
 pub struct Said {
     pub slug: &'static str,
     pub cause: &'static str,
-    pub outcome: Outcome,
     pub text: String,
     pub source: String,
     pub at: Option<Time>,
@@ -152,7 +151,6 @@ impl Join {
             let said = Said {
                 slug,
                 cause,
-                outcome,
                 text,
                 source: source.to_owned(),
                 at: line.time,
