@@ -278,7 +278,8 @@ fn action(control: &str, failed: bool, rule: &Rule) -> Action {
         match name {
             "success" if !failed => return action,
             "perm_denied" | "auth_err" | "acct_expired" if failed => return action,
-            "default" if failed => default = action,
+            // For every result that is not named, success included: `[default=1] pam_permit.so`.
+            "default" => default = action,
             _ => {}
         }
     }
@@ -774,6 +775,11 @@ mod tests {
             refused(&[(SSHD, "@include common-account\n")], "account", &alice()),
             []
         );
+        let jump = "session [default=1] pam_permit.so\nsession requisite pam_deny.so\n";
+        assert_eq!(refused(&[(SSHD, jump)], "session", &alice()), []);
+        let no_jump =
+            "session [success=ok default=1] pam_permit.so\nsession requisite pam_deny.so\n";
+        assert_eq!(refused(&[(SSHD, no_jump)], "session", &alice()).len(), 1);
         let r = refused(
             &[(
                 SSHD,

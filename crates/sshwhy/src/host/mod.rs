@@ -453,11 +453,21 @@ fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
         .copied()
         .collect();
     let family = scene.question.from;
+<<<<<<< HEAD
     let reachable = |l: &&Listener| {
         !l.ip.is_loopback()
             && family
                 .is_none_or(|f| f.is_ipv4() == l.ip.is_ipv4() || l.ip == IpAddr::from([0u16; 8]))
             || family.is_some_and(|f| f.is_loopback())
+=======
+    let reachable = |l: &&Listener| match family {
+        Some(f) if f.is_loopback() => f.is_ipv4() == l.ip.is_ipv4(),
+        Some(f) => {
+            let dual = l.inherited && l.ip.is_unspecified();
+            !l.ip.is_loopback() && (f.is_ipv4() == l.ip.is_ipv4() || dual)
+        }
+        None => !l.ip.is_loopback(),
+>>>>>>> doctor
     };
     let (at, line) = scene.set_at("ListenAddress");
     let (port_at, port_line) = scene.set_at("Port");
@@ -660,6 +670,7 @@ fn units(scene: &mut Scene<'_>) {
                 source.clone(),
             );
         }
+<<<<<<< HEAD
         if prop("ConditionResult") == "no" && value == "inactive" {
             scene.say(
                 Gate::Tcp,
@@ -670,6 +681,8 @@ fn units(scene: &mut Scene<'_>) {
                 source.clone(),
             );
         }
+=======
+>>>>>>> doctor
         if prop("ExecMainStatus") == "203" {
             scene.say(
                 Gate::Tcp,

@@ -173,6 +173,18 @@ pub(super) const ROWS: &[Rule] = &[
         "listen-address",
         0.95,
         &[is("sshd.listen", &["loopback", "other-address"])],
+<<<<<<< HEAD
+=======
+    )
+    .not(&[seen("port.holder")]),
+    rule(
+        "port-in-use",
+        0.95,
+        &[
+            is("port.holder", &["other"]),
+            is("sshd.listen", &["loopback", "other-address"]),
+        ],
+>>>>>>> doctor
     ),
     rule(
         "listen-address",
