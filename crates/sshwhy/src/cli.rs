@@ -22,13 +22,10 @@ pub enum Verb {
     Events(Events),
     /// What does this message mean? Any message of ssh, sshd or another client, or an id of ours.
     Explain(Explain),
-<<<<<<< HEAD
     /// Why can't I get in? Walks the way from here to that server, gate by gate.
     Probe(Probe),
     /// What on that host did it? Finds the odd logins in a target's log, and who on the source node made them.
     Trace(Trace),
-=======
->>>>>>> doctor
     /// Why can't they get in? Looks at this machine's sshd, accounts, keys, PAM, firewall and log.
     Doctor(Doctor),
     /// What will this sshd_config do? Checks it, evaluates it for one connection, compares, simulates, hardens.

@@ -6,12 +6,9 @@ mod cmd;
 mod evidence;
 mod exit;
 mod feed;
-mod host;
-<<<<<<< HEAD
 mod filter;
+mod host;
 mod net;
-=======
->>>>>>> doctor
 mod pipeline;
 mod source;
 mod sys;
@@ -29,11 +26,8 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Explain(args) => cmd::explain::run(args),
         Verb::Doctor(args) => cmd::doctor::run(args),
         Verb::Config(args) => cmd::config::run(args),
-<<<<<<< HEAD
         Verb::Trace(args) => cmd::trace::run(args),
         Verb::Probe(args) => cmd::probe::run(args),
-=======
->>>>>>> doctor
     }
 }
 

@@ -90,11 +90,8 @@ pub struct Listener {
     pub port: u16,
     pub inode: u64,
     pub pid: Option<u32>,
-<<<<<<< HEAD
-=======
     /// systemd opened it and passed it on: then `[::]` takes IPv4 too, which sshd's own sockets never do.
     pub inherited: bool,
->>>>>>> doctor
 }
 
 fn address(hex: &str) -> Option<(IpAddr, u16)> {
@@ -133,10 +130,7 @@ pub fn listeners(machine: &Machine, processes: &[Process]) -> Vec<Listener> {
                     port,
                     inode,
                     pid: None,
-<<<<<<< HEAD
-=======
                     inherited: false,
->>>>>>> doctor
                 });
             }
         }
@@ -161,10 +155,7 @@ pub fn listeners(machine: &Machine, processes: &[Process]) -> Vec<Listener> {
                 let better = l.pid.is_none_or(|pid| {
                     p.is_sshd() && processes.iter().any(|q| q.pid == pid && !q.is_sshd())
                 });
-<<<<<<< HEAD
-=======
                 l.inherited |= p.pid == 1;
->>>>>>> doctor
                 if better {
                     l.pid = Some(p.pid);
                 }
@@ -357,11 +348,7 @@ fn load(machine: &Machine, path: &str, unit: &mut Unit) {
 
 /// `Key=Value` lines of `systemctl show`.
 pub fn show(machine: &Machine, unit: &str) -> BTreeMap<String, String> {
-<<<<<<< HEAD
-    let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,ExecMainCode,ConditionResult,NRestarts,FragmentPath";
-=======
     let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainStatus";
->>>>>>> doctor
     let Some(answer) = machine.ask(
         &format!("systemctl-show-{unit}"),
         "systemctl",

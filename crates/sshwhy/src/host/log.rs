@@ -22,10 +22,6 @@ const LINES: usize = 60;
 pub struct Said {
     pub slug: &'static str,
     pub cause: &'static str,
-<<<<<<< HEAD
-    pub outcome: Outcome,
-=======
->>>>>>> doctor
     pub text: String,
     pub source: String,
     pub at: Option<Time>,
@@ -155,10 +151,6 @@ impl Join {
             let said = Said {
                 slug,
                 cause,
-<<<<<<< HEAD
-                outcome,
-=======
->>>>>>> doctor
                 text,
                 source: source.to_owned(),
                 at: line.time,

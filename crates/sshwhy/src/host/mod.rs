@@ -453,13 +453,6 @@ fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
         .copied()
         .collect();
     let family = scene.question.from;
-<<<<<<< HEAD
-    let reachable = |l: &&Listener| {
-        !l.ip.is_loopback()
-            && family
-                .is_none_or(|f| f.is_ipv4() == l.ip.is_ipv4() || l.ip == IpAddr::from([0u16; 8]))
-            || family.is_some_and(|f| f.is_loopback())
-=======
     let reachable = |l: &&Listener| match family {
         Some(f) if f.is_loopback() => f.is_ipv4() == l.ip.is_ipv4(),
         Some(f) => {
@@ -467,7 +460,6 @@ fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
             !l.ip.is_loopback() && (f.is_ipv4() == l.ip.is_ipv4() || dual)
         }
         None => !l.ip.is_loopback(),
->>>>>>> doctor
     };
     let (at, line) = scene.set_at("ListenAddress");
     let (port_at, port_line) = scene.set_at("Port");
@@ -670,19 +662,6 @@ fn units(scene: &mut Scene<'_>) {
                 source.clone(),
             );
         }
-<<<<<<< HEAD
-        if prop("ConditionResult") == "no" && value == "inactive" {
-            scene.say(
-                Gate::Tcp,
-                "unit.broken",
-                "condition",
-                name,
-                "a condition of the unit does not hold",
-                source.clone(),
-            );
-        }
-=======
->>>>>>> doctor
         if prop("ExecMainStatus") == "203" {
             scene.say(
                 Gate::Tcp,

@@ -173,8 +173,6 @@ pub(super) const ROWS: &[Rule] = &[
         "listen-address",
         0.95,
         &[is("sshd.listen", &["loopback", "other-address"])],
-<<<<<<< HEAD
-=======
     )
     .not(&[seen("port.holder")]),
     rule(
@@ -184,7 +182,6 @@ pub(super) const ROWS: &[Rule] = &[
             is("port.holder", &["other"]),
             is("sshd.listen", &["loopback", "other-address"]),
         ],
->>>>>>> doctor
     ),
     rule(
         "listen-address",
