@@ -2,6 +2,7 @@
 //! `sshd -T -C`. Where sshd refuses a file we must refuse it, and where it takes one every value must be the same.
 //!
 //! Without root or /usr/sbin/sshd it does not run, and says so by name.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
 
 use sshwhy_core::config::Files;
 use sshwhy_core::config::effective::{Connection, effective};

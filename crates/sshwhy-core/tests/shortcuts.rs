@@ -1,4 +1,5 @@
 //! A shortcut says what the search says, or nothing: every message of the catalogue, over and over, with values of all kinds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
 
 use sshwhy_core::catalog::messages;
 use sshwhy_core::event::catalog;

@@ -1,4 +1,5 @@
 //! The program from outside: what it prints and how it exits on good, bad and hostile input.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
 
 use std::fs;
 use std::io::Write;

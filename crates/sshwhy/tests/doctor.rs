@@ -1,6 +1,7 @@
 //! `doctor` over snapshots of servers: one file a scenario in `testdata/doctor`, laid over the healthy one in `base`.
 //!
 //! Beside each fault stands what only looks like it, and must not be reported.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
 
 use std::fs;
 use std::os::unix::fs::symlink;
