@@ -178,7 +178,7 @@ pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> T
         "done" => "other",
         end => end,
     };
-    if exchange.seen.greeting.is_some() && !talk.greeting_ms.is_some_and(|ms| ms > millis(quiet)) {
+    if exchange.seen.greeting.is_some() && talk.greeting_ms.is_none_or(|ms| ms <= millis(quiet)) {
         talk.quiet = "ident";
         if exchange.seen.proposal.is_none() {
             talk.spoken = Some(first(talk.end));

@@ -290,7 +290,7 @@ impl Desk {
                 .map(|(_, h)| h.to_owned())
                 .collect::<Vec<_>>();
             rows.push(json!({
-                "user": a.name, "can": why.is_empty(), "methods": chains.map_or_else(|| methods.iter().map(|m| (*m).to_owned()).collect(), |c| c),
+                "user": a.name, "can": why.is_empty(), "methods": chains.unwrap_or_else(|| methods.iter().map(|m| (*m).to_owned()).collect()),
                 "from": from, "why": why,
             }));
         }

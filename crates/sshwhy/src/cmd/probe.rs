@@ -440,12 +440,12 @@ impl<'a> Probe<'a> {
                 None => format!("{ip}: {text} on this machine"),
             };
             self.see(Gate::Route, "route.lookup", word, &ip, text);
-            if let Some(source) = source {
-                if self.source.is_none() {
-                    self.source = Some(source);
-                    let text = source.to_string();
-                    self.see(Gate::Route, "route.source", &text, &ip, String::new());
-                }
+            if let Some(source) = source
+                && self.source.is_none()
+            {
+                self.source = Some(source);
+                let text = source.to_string();
+                self.see(Gate::Route, "route.source", &text, &ip, String::new());
             }
         }
         if !any {
@@ -784,7 +784,7 @@ impl<'a> Probe<'a> {
                 self.first_hop(addr, wait),
                 net::reach(&[other], Dial::default(), wait),
             );
-            let _ = hop;
+            hop;
             for r in near {
                 let value = match net::word(&r.dialled) {
                     "ok" => "open",
