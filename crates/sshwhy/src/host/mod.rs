@@ -841,8 +841,8 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                             .any(|c| allows(c, scene.question.from))
                 }
                 "Service.CapabilityBoundingSet" => {
-                    !value.starts_with('~')
-                        && !(value.contains("CAP_SETUID") && value.contains("CAP_SETGID"))
+                    let both = value.contains("CAP_SETUID") && value.contains("CAP_SETGID");
+                    !value.starts_with('~') && !both
                 }
                 "Service.NoExecPaths" => value
                     .split_ascii_whitespace()
