@@ -177,7 +177,7 @@ const TUNNEL: Words = &[
     ("ethernet", "ethernet"),
 ];
 const LOG_LEVEL: Words = &[
-    ("quiet", "QUIET"),
+    ("quiet", "SILENT"),
     ("fatal", "FATAL"),
     ("error", "ERROR"),
     ("info", "INFO"),
@@ -1713,7 +1713,7 @@ pub const ROWS: &[Keyword] = &[
         in_match: true,
         defaults: &[Default {
             since: OLDEST,
-            value: "af21 cs1",
+            value: "lowdelay throughput",
         }],
         since: OLDEST,
         until: None,

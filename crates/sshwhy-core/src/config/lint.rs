@@ -292,7 +292,7 @@ fn values(lints: &mut Lints<'_>, e: &Effective) {
             lints.add("weak-algorithms", &at(keyword), headline, Vec::new());
         }
     }
-    if matches!(e.value("LogLevel"), "QUIET" | "FATAL" | "ERROR") {
+    if matches!(e.value("LogLevel"), "SILENT" | "FATAL" | "ERROR") {
         let headline = format!(
             "LogLevel {}: failed logins leave no trace",
             e.value("LogLevel")
