@@ -41,7 +41,16 @@ impl<T, S> Gate<T, S> {
             w.1.insert(seq, item);
             // Items come in order to each worker, so whoever works on the next one is not waiting here with a later one:
             // this ends. Who has nothing waiting any more goes on.
-            while w.1.len() > self.depth && w.1.contains_key(&seq) && !w.1.contains_key(&w.0) {
+            while w.1.len() > self.depth && w.1.contains_key(&seq) {
+                // The next one is here and nobody lets it through: ours to do. Who holds the turn looks again after giving it
+                // back, and every item that passes wakes us.
+                let free = !matches!(
+                    self.turn.try_lock(),
+                    Err(std::sync::TryLockError::WouldBlock)
+                );
+                if w.1.contains_key(&w.0) && free {
+                    break;
+                }
                 w = self.moved.wait(w).unwrap_or_else(PoisonError::into_inner);
             }
         }
