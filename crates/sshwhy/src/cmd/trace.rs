@@ -27,10 +27,10 @@ pub fn run(args: Args) -> Result<Exit, String> {
         .iter()
         .map(|t| parse_ip(t.as_bytes()).ok_or_else(|| format!("{t:?} is no IP address")))
         .collect::<Result<_, _>>()?;
-    let source = match &args.source {
-        None => None,
-        Some(s) => Some(parse_ip(s.as_bytes()).map_or_else(|| s.clone(), |ip| ip.to_string())),
-    };
+    let source = args
+        .source
+        .as_ref()
+        .map(|s| parse_ip(s.as_bytes()).map_or_else(|| s.clone(), |ip| ip.to_string()));
     for path in &args.evidence {
         if !path.exists() {
             return Err(format!("{}: not found", path.display()));

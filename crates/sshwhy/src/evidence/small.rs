@@ -130,7 +130,8 @@ impl Small {
             let mut time = || {
                 let text = std::str::from_utf8(fields.next()?).ok()?;
                 let secs: f64 = text.parse().ok()?;
-                (secs.is_finite() && secs.abs() < 1e11).then(|| Time((secs * SECOND as f64) as i64))
+                (secs.is_finite() && secs.abs() < 1e11)
+                    .then_some(Time((secs * SECOND as f64) as i64))
             };
             let Some(mtime) = time() else { continue };
             let size = time().map_or(0, |t| (t.0 / SECOND).max(0) as u64);
