@@ -83,6 +83,33 @@ pub fn html(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// Text for a line of Markdown (CommonMark), also inside a table of GitHub's: nothing in it is markup, a link or an image.
+pub fn markdown(text: &str) -> Cow<'_, str> {
+    rewrite(text, |c| {
+        Some(match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '\\' => "\\\\",
+            '`' => "\\`",
+            '*' => "\\*",
+            '_' => "\\_",
+            '{' => "\\{",
+            '}' => "\\}",
+            '[' => "\\[",
+            ']' => "\\]",
+            '#' => "\\#",
+            '!' => "\\!",
+            '|' => "\\|",
+            '~' => "\\~",
+            // Bare addresses become links in some dialects; a colon as an entity is no scheme.
+            ':' => "&#58;",
+            '@' => "&#64;",
+            _ => return None,
+        })
+    })
+}
+
 /// One word of a suggested POSIX shell command, quoted where needed.
 ///
 /// `None` where no quoting makes a word that is both safe and readable: it is empty of meaning to suggest a command with
@@ -234,6 +261,16 @@ mod tests {
             "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot; onload=&quot;x&amp;y"
         );
         assert_eq!(html("a\u{202e}<b>\x1b"), r"a\u{202e}&lt;b&gt;\x1b");
+    }
+
+    #[test]
+    fn markdown_is_text_only() {
+        assert_eq!(
+            markdown("![x](http://h) `a` <b> |*_#"),
+            "\\!\\[x\\](http&#58;//h) \\`a\\` &lt;b&gt; \\|\\*\\_\\#"
+        );
+        assert_eq!(markdown("a\nb\u{202e}"), "a\\nb\\u{202e}");
+        assert!(matches!(markdown("job 12 (x.sh)"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::escape;
 use std::fmt::Write;
 
 #[derive(Default)]
-pub(super) struct Markup(String);
+pub(crate) struct Markup(String);
 
 impl Markup {
     pub fn raw(&mut self, markup: &'static str) -> &mut Markup {

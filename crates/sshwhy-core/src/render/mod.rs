@@ -12,4 +12,5 @@ mod markup;
 pub mod probe;
 mod svg;
 pub mod terminal;
+pub mod trace;
 pub mod words;

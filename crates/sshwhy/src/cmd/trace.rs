@@ -1,20 +1,23 @@
 //! `trace`: what on that host did it?
 
 use super::reading::{Ready, ready};
-use super::report::print;
+use super::report::{print, width};
 use crate::cli::{Reading, Trace as Args, TraceFormat};
 use crate::evidence::{self, Wanted};
 use crate::exit::Exit;
 use crate::pipeline;
 use sshwhy_core::addr::parse_ip;
 use sshwhy_core::analysis::Analysis;
-use sshwhy_core::detect::Detectors;
+use sshwhy_core::detect::{Detectors, Settings};
+use sshwhy_core::finding::Finding;
 use sshwhy_core::names::Limits;
-use sshwhy_core::render::json;
+use sshwhy_core::render::terminal::TextOptions;
+use sshwhy_core::render::{json, trace as view};
 use sshwhy_core::trace::digest::Needles;
 use sshwhy_core::trace::evidence::Evidence;
 use sshwhy_core::trace::story::{self, Read};
 use sshwhy_core::trace::{Act, Trace};
+use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::sync::Mutex;
 
@@ -49,7 +52,12 @@ pub fn run(args: Args) -> Result<Exit, String> {
         host: Vec::new(),
         threads: args.threads,
     })?;
-    let mut analysis = Analysis::new(zone.clone(), filter, Limits::default(), Detectors::off());
+    let mut analysis = Analysis::new(
+        zone.clone(),
+        filter,
+        Limits::default(),
+        Detectors::new(Settings::default()),
+    );
     analysis.keep_acts();
     for name in &feed.names {
         analysis.file(name);
@@ -63,7 +71,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let year_note = feed.year_note();
     let (sources, dropped) = analysis.take_sources();
     let report = analysis.finish(feed.skipped, feed.notes);
-    let input = report.input;
+    let (input, seen) = (report.input, report.findings);
     if input.lines == 0 && !input.skipped.is_empty() && input.files.is_empty() {
         return Err("nothing could be read of the target's log".to_owned());
     }
@@ -85,7 +93,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
             .map_or("log", |n| n.as_str());
         format!("{name}:{}", act.line.line)
     };
-    let trace = match story::choose(&sources, source.as_deref(), span, &zone) {
+    let mut trace = match story::choose(&sources, source.as_deref(), span, &zone) {
         None => Trace {
             reasons: vec![match &args.source {
                 Some(s) => format!("the log shows no login from {s}"),
@@ -130,10 +138,27 @@ pub fn run(args: Args) -> Result<Exit, String> {
             }
         }
     };
+    // What the detectors say about this source stands beside what was found out here.
+    trace.findings.extend(seen.into_iter().filter(|f| {
+        trace
+            .source
+            .as_ref()
+            .is_some_and(|s| f.subjects.addrs.contains(s))
+    }));
+    trace.findings.sort_by(Finding::order);
     let partial = !trace.read.skipped.is_empty();
     let text = match args.format {
         TraceFormat::Json => json::to_string(&trace, false),
-        TraceFormat::Text | TraceFormat::Html | TraceFormat::Md => json::to_string(&trace, true),
+        TraceFormat::Html => view::html(&trace, &zone),
+        TraceFormat::Md => view::markdown(&trace, &zone),
+        TraceFormat::Text => {
+            let on_terminal = args.output.is_none() && io::stdout().is_terminal();
+            let mut options = TextOptions::new(&zone);
+            options.colour =
+                on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            options.width = width(on_terminal);
+            view::text(&trace, &options)
+        }
     };
     match &args.output {
         Some(path) => std::fs::write(path, text)

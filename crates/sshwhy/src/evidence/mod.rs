@@ -175,7 +175,7 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
         };
         from.read(&mut done, &mut read.skipped);
     }
-    done.logs.sort_by_key(|a| a.0);
+    done.logs.sort_by_key(|l| l.0);
     let logs: Vec<LogFacts> = done.logs.into_iter().map(|(_, l)| l).collect();
     let containers = owners.containers();
     read.skipped.extend(done.skipped);
