@@ -20,6 +20,7 @@ pub mod line;
 pub mod names;
 pub mod observation;
 pub mod once;
+pub mod probe;
 pub mod render;
 pub mod report;
 pub mod scan;

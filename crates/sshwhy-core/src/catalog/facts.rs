@@ -390,6 +390,7 @@ pub const CLIENT: &[Fact] = &[
             "offered",
             "refused",
             "accepted",
+            "accepted-not-signed",
             "missing",
             "permissions",
             "invalid",
