@@ -32,3 +32,4 @@ pub mod time;
 pub mod transcode;
 pub mod transcript;
 pub mod version;
+pub mod wire;

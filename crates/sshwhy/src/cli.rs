@@ -22,6 +22,8 @@ pub enum Verb {
     Events(Events),
     /// What does this message mean? Any message of ssh, sshd or another client, or an id of ours.
     Explain(Explain),
+    /// Why can't I get in? Walks the way from here to that server, gate by gate.
+    Probe(Probe),
 }
 
 /// What to read, shared by the verbs that read logs.
@@ -106,6 +108,44 @@ pub struct Explain {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExplainFormat {
+    Text,
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Probe {
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: ProbeFormat,
+    /// What the failing ssh wrote to standard error (ssh -v … 2> FILE); - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub ssh_log: Option<PathBuf>,
+    /// Run ssh once, with -v, and read what it writes
+    #[arg(long, conflicts_with = "ssh_log")]
+    pub run: bool,
+    /// Look at the server through this host too, to tell a block of this client from a dead server
+    #[arg(long, value_name = "HOST")]
+    pub via: Option<String>,
+    /// Only read: no connection to anywhere
+    #[arg(long, conflicts_with_all = ["run", "via"])]
+    pub offline: bool,
+    /// Seconds for each stage
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=120))]
+    pub timeout: u16,
+    /// Hide names, addresses and fingerprints, to show the answer in public
+    #[arg(long)]
+    pub redact: bool,
+    /// What you typed: [ssh] [options] [user@]host [command], also scp … and sftp …
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "SSH ARGUMENTS"
+    )]
+    pub words: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeFormat {
     Text,
     Json,
 }

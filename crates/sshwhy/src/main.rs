@@ -1,11 +1,15 @@
 //! sshwhy: says why. Parses what was typed, runs the verb, turns its end into an exit code.
 
 mod cli;
+mod client;
 mod cmd;
 mod exit;
 mod feed;
+mod filter;
+mod net;
 mod pipeline;
 mod source;
+mod sys;
 mod zone;
 
 use clap::Parser;
@@ -18,6 +22,7 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Report(args) => cmd::report::run(args),
         Verb::Events(args) => cmd::events::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
+        Verb::Probe(args) => cmd::probe::run(args),
     }
 }
 

@@ -301,13 +301,11 @@ impl Command {
             self.user = Some(user.to_owned());
         }
         let mut host = host;
-        if scheme.is_some() {
-            if let Some((h, p)) = host.rsplit_once(':')
-                && !(h.contains(':') && !h.ends_with(']'))
-            {
-                self.port = Some(port(p)?);
-                host = h;
-            }
+        if let (true, Some((h, p))) = (scheme.is_some(), host.rsplit_once(':'))
+            && (!h.contains(':') || h.ends_with(']'))
+        {
+            self.port = Some(port(p)?);
+            host = h;
         }
         let host = host
             .strip_prefix('[')

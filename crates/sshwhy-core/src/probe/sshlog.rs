@@ -314,7 +314,12 @@ impl Reader<'_> {
             self.reach(Stage::Auth);
             self.refused(line);
             self.see(Gate::Auth, "auth.methods", list, "", line);
+        } else if line.starts_with("Trying private key: ")
+            || line.starts_with("No more authentication methods")
+        {
+            self.unsigned();
         } else if let Some(method) = line.strip_prefix("Next authentication method: ") {
+            self.unsigned();
             self.method = method.to_owned();
             self.prompted = false;
             self.see(Gate::Auth, "auth.method", "tried", method, line);
@@ -484,7 +489,11 @@ impl Reader<'_> {
         if let Some(name) = self.offering.take() {
             self.see(Gate::Auth, "auth.key", "refused", &name, line);
         }
-        self.unsigned();
+        if let Some(name) = self.accepted.take() {
+            // ssh asked whether the key would do, then signed with it, and was refused after all.
+            let text = "the server would take the key, and refused the signature";
+            self.see(Gate::Auth, "auth.key", "signed-refused", &name, text);
+        }
         if matches!(self.method.as_str(), "password" | "keyboard-interactive") {
             if self.prompted {
                 self.see(Gate::Auth, "auth.password", "refused", "", line);
@@ -1068,7 +1077,8 @@ impl Reader<'_> {
             self.fail(Gate::Session, "mux.socket", "frozen", &path, text);
         }
         // A text that just stops: ssh was stopped, or still waits.
-        if self.verbose && !self.broken && !self.ended && !(let_in && self.exit.is_some()) {
+        let over = self.broken || self.ended || (let_in && self.exit.is_some());
+        if self.verbose && !over {
             self.stopped();
         }
         if self.hop.is_some() && !self.broken && self.verbose {

@@ -9,6 +9,7 @@ pub mod html;
 pub mod json;
 pub mod layout;
 mod markup;
+pub mod probe;
 mod svg;
 pub mod terminal;
 pub mod words;

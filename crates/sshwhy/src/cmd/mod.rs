@@ -2,5 +2,6 @@
 
 pub mod events;
 pub mod explain;
+pub mod probe;
 pub mod reading;
 pub mod report;

@@ -161,7 +161,8 @@ pub(super) const ROWS: &[Rule] = &[
         "firewall-client-outbound",
         0.9,
         &[is("tcp.local-refusal", &["permission"])],
-    ),
+    )
+    .not(&[is("route.lookup", &["prohibit", "none", "unreachable", "blackhole"])]),
     rule(
         "firewall-client-outbound",
         0.93,
@@ -269,7 +270,7 @@ pub(super) const ROWS: &[Rule] = &[
         0.8,
         &[
             is("ident.spoken", &["reset"]),
-            is("ident.quiet", &["silent"]),
+            is("ident.mute", &["silent"]),
         ],
     )
     .settle("the same server by another network or port: it answers there"),
@@ -323,7 +324,8 @@ pub(super) const ROWS: &[Rule] = &[
         "server-closed-early",
         0.4,
         &[is("kex.end", &["closed", "reset"])],
-    ),
+    )
+    .despite(),
     // ---- host key
     rule(
         "host-key-unknown",
@@ -382,13 +384,40 @@ pub(super) const ROWS: &[Rule] = &[
         is("auth.keys", &["few", "many"]),
         is("auth.end", &["too-many"]),
     ]),
+    // The server would take the key, and nothing came of it: the file is locked.
+    rule(
+        "key-passphrase",
+        0.93,
+        &[
+            is("auth.key-locked", &["yes"]),
+            is("auth.key", &["accepted-not-signed"]).same(),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[LET_IN, is("auth.key", &["permissions", "agent-refused", "sign-failed"]).same()]),
+    rule(
+        "key-passphrase",
+        0.75,
+        &[is("auth.key", &["accepted-not-signed"]), NOT_LET_IN],
+    )
+    .not(&[
+        LET_IN,
+        is("auth.key", &["permissions", "invalid", "agent-refused", "sign-failed"]).same(),
+        is("auth.key", &["mismatch"]).same(),
+    ]),
     rule(
         "key-passphrase",
         0.92,
         &[is("auth.key", &["passphrase"]), NOT_LET_IN],
     )
-    .not(&[LET_IN, is("auth.key", &["refused"]).same()])
-    .stronger(&[is("auth.key", &["accepted"]).same()]),
+    .not(&[LET_IN, is("auth.key", &["refused"]).same()]),
+    // A locked file without its public half is not even offered.
+    rule(
+        "key-passphrase",
+        0.85,
+        &[is("auth.key-locked", &["yes"]), is("auth.keys", &["none"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN, is("auth.key", &["permissions"]).same()]),
     rule(
         "key-pair-mismatch",
         0.92,
@@ -440,6 +469,16 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[LET_IN])
     .doubts(&[is("auth.keys", &["few", "many"])]),
+    rule(
+        "pubkey-algorithm-rejected",
+        0.82,
+        &[
+            is("client.rsa-signature", &["sha1-only"]),
+            is("auth.key-kind", &["rsa"]),
+            is("auth.end", &["denied"]),
+        ],
+    )
+    .not(&[LET_IN, is("auth.key", &["accepted"])]),
     rule(
         "key-too-short",
         0.93,
@@ -560,8 +599,19 @@ pub(super) const ROWS: &[Rule] = &[
         "server-closed-early",
         0.35,
         &[is("auth.end", &["closed", "reset", "disconnected"])],
-    ),
-    rule("banner-timeout", 0.2, &[is("auth.end", &["timeout"])]),
+    )
+    .despite(),
+    rule(
+        "root-login-disabled",
+        0.78,
+        &[
+            is("auth.key", &["signed-refused"]),
+            is("auth.root", &["yes"]),
+            is("auth.end", &["denied"]),
+        ],
+    )
+    .not(&[LET_IN])
+    .settle("sshd -T on the server, for root from this address: permitrootlogin"),
     // ---- account
     rule(
         "account-expired",

@@ -1,0 +1,537 @@
+//! Facts of the client's own machine: what ssh's configuration comes to, keys, agent, known hosts, /etc/hosts. Only looks.
+
+use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::observation::Observation;
+use sshwhy_core::probe::command::Command;
+use sshwhy_core::probe::keyfile::{self, Kind};
+use sshwhy_core::probe::known_hosts::{self, Entry};
+use sshwhy_core::wire::base64;
+use sshwhy_core::wire::kexinit::Proposal;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Key files and known_hosts files are read up to here.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// What a program wrote, and how it ended.
+pub struct Ran {
+    pub out: String,
+    pub err: String,
+    pub code: Option<i32>,
+}
+
+/// Runs a program with nothing on its standard input, for no longer than `timeout`; then it is ended.
+pub fn run(program: &str, arguments: &[String], timeout: Duration) -> std::io::Result<Ran> {
+    let mut child = std::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let reader = |pipe: Option<Box<dyn Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(pipe) = pipe {
+                let _ = pipe.take(MOST_BYTES).read_to_end(&mut bytes);
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    let out = reader(
+        child
+            .stdout
+            .take()
+            .map(|p| Box::new(p) as Box<dyn Read + Send>),
+    );
+    let err = reader(
+        child
+            .stderr
+            .take()
+            .map(|p| Box::new(p) as Box<dyn Read + Send>),
+    );
+    let end = Instant::now() + timeout;
+    let code = loop {
+        match child.try_wait()? {
+            Some(status) => break status.code(),
+            None if Instant::now() >= end => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    Ok(Ran {
+        out: out.join().unwrap_or_default(),
+        err: err.join().unwrap_or_default(),
+        code,
+    })
+}
+
+/// The effective configuration: keyword in small letters to values, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    values: BTreeMap<String, Vec<String>>,
+}
+
+impl Config {
+    /// Reads what `ssh -G` prints.
+    pub fn parse(text: &str) -> Config {
+        let mut config = Config::default();
+        for line in text.lines() {
+            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+            config
+                .values
+                .entry(key.to_ascii_lowercase())
+                .or_default()
+                .push(value.to_owned());
+        }
+        config
+    }
+
+    pub fn is_known(&self) -> bool {
+        !self.values.is_empty()
+    }
+
+    pub fn first(&self, key: &str) -> Option<&str> {
+        self.values.get(key)?.first().map(String::as_str)
+    }
+
+    pub fn all(&self, key: &str) -> &[String] {
+        self.values.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn is(&self, key: &str, words: &[&str]) -> bool {
+        self.first(key).is_some_and(|v| words.contains(&v))
+    }
+
+    pub fn list(&self, key: &str) -> Vec<String> {
+        let text = self.first(key).unwrap_or_default();
+        let words = text.split(',').filter(|w| !w.is_empty());
+        words.map(str::to_owned).collect()
+    }
+
+    /// What this client would propose.
+    pub fn proposal(&self) -> Proposal {
+        let (ciphers, macs) = (self.list("ciphers"), self.list("macs"));
+        Proposal {
+            kex: self.list("kexalgorithms"),
+            host_key: self.list("hostkeyalgorithms"),
+            cipher_out: ciphers.clone(),
+            cipher_in: ciphers,
+            mac_out: macs.clone(),
+            mac_in: macs,
+            compression_out: Vec::new(),
+            compression_in: Vec::new(),
+        }
+    }
+}
+
+/// Asks ssh itself what its configuration comes to; the text of its complaint where it has one.
+pub fn configuration(command: &Command) -> Result<Config, Option<String>> {
+    let mut arguments = vec!["-G".to_owned()];
+    arguments.extend(command.ssh_arguments.iter().cloned());
+    match run("ssh", &arguments, Duration::from_secs(5)) {
+        Ok(ran) if ran.code == Some(0) => Ok(Config::parse(&ran.out)),
+        Ok(ran) => Err(Some(ran.err)),
+        Err(_) => Err(None),
+    }
+}
+
+pub fn home() -> Option<PathBuf> {
+    std::env::home_dir().filter(|h| h.is_absolute())
+}
+
+/// `~/…` as a path; ssh has put the other tokens in already.
+fn expand(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), home()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+pub fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(MOST_BYTES)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The names that ssh tries where nothing is configured (readconf.c fill_default_options()).
+const DEFAULT_KEYS: &[&str] = &[
+    "id_rsa",
+    "id_ecdsa",
+    "id_ecdsa_sk",
+    "id_ed25519",
+    "id_ed25519_sk",
+    "id_xmss",
+    "id_dsa",
+];
+
+fn is_default(path: &Path) -> bool {
+    let in_ssh = home().is_some_and(|h| path.parent() == Some(&h.join(".ssh")));
+    let name = path.file_name().and_then(|n| n.to_str());
+    in_ssh && name.is_some_and(|n| DEFAULT_KEYS.contains(&n))
+}
+
+/// The keys that ssh would try: each file, its public half, its certificate.
+pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
+    let mut out = Vec::new();
+    let mut usable = 0;
+    for file in config.all("identityfile").iter().take(50) {
+        let path = expand(file);
+        let shown = path.display().to_string();
+        let see = |value: &str, text: String| {
+            Observation::new(Gate::Auth, "auth.key", value, "probe:keys")
+                .about(shown.clone())
+                .text(text)
+        };
+        let public = read_file(&path.with_extension_added("pub")).ok();
+        let bytes = match read_file(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                if !is_default(&path) && public.is_none() {
+                    out.push(see("missing", format!("{shown}: no such file")));
+                }
+                continue;
+            }
+            Err(e) => {
+                out.push(see("permissions", format!("{shown}: {e}")));
+                continue;
+            }
+        };
+        let before = out.len();
+        if let Some(mode) = too_open(&path) {
+            let text =
+                format!("{shown} has mode {mode:04o}: others may read it, so ssh does not use it");
+            out.push(see("permissions", text));
+        }
+        let key = keyfile::read(&bytes);
+        match key.kind {
+            Kind::Private { encrypted: true } => {
+                let text = format!("{shown} is locked with a passphrase");
+                out.push(
+                    Observation::new(Gate::Auth, "auth.key-locked", "yes", "probe:keys")
+                        .about(shown.clone())
+                        .text(text),
+                );
+                usable += 1;
+            }
+            Kind::Private { encrypted: false } => usable += usize::from(out.len() == before),
+            Kind::Public => {
+                let text = format!("{shown} holds a public key, not a private one");
+                out.push(see("invalid", text));
+            }
+            Kind::Putty => {
+                let text = format!("{shown} is in PuTTY's format, which ssh does not read");
+                out.push(see("invalid", text));
+            }
+            Kind::Invalid(why) => {
+                out.push(see("invalid", format!("{shown} is no private key: {why}")));
+            }
+        }
+        let public = public.and_then(|b| {
+            let text = String::from_utf8_lossy(&b).into_owned();
+            keyfile::public_line(text.lines().next().unwrap_or_default())
+        });
+        if let (Some(of_file), Some((_, of_pub))) = (&key.public, &public)
+            && of_file != of_pub
+        {
+            let text = format!("{shown}.pub belongs to another key than {shown}");
+            out.push(see("mismatch", text));
+        }
+        let kind = key
+            .public
+            .as_deref()
+            .and_then(|b| sshwhy_core::wire::Cursor::new(b).text())
+            .or(public.map(|(k, _)| k));
+        if let Some(kind) = kind {
+            out.push(
+                Observation::new(
+                    Gate::Auth,
+                    "auth.key-kind",
+                    keyfile::kind_word(&kind),
+                    "probe:keys",
+                )
+                .about(shown.clone())
+                .text(format!("{shown} is a {kind} key")),
+            );
+        }
+        out.extend(certificate(&format!("{shown}-cert.pub"), user, now));
+    }
+    for file in config.all("certificatefile").iter().take(50) {
+        out.extend(certificate(&expand(file).display().to_string(), user, now));
+    }
+    let any = if usable > 0 { "some" } else { "none" };
+    out.push(
+        Observation::new(Gate::Auth, "client.key-files", any, "probe:keys")
+            .text(format!("{usable} usable private key files")),
+    );
+    out
+}
+
+fn certificate(file: &str, user: Option<&str>, now: u64) -> Option<Observation> {
+    let bytes = read_file(Path::new(file)).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let blob = base64::decode(text.split_whitespace().nth(1)?.as_bytes())?;
+    let cert = keyfile::certificate(&blob)?;
+    let date = |t: u64| {
+        i64::try_from(t).map_or_else(
+            |_| "ever".to_owned(),
+            |t| sshwhy_core::time::Time::from_secs(t).to_string(),
+        )
+    };
+    let text = format!(
+        "{file}: \"{}\", valid from {} to {}, for the principals {}",
+        cert.key_id,
+        date(cert.valid_after),
+        date(cert.valid_before),
+        if cert.principals.is_empty() {
+            "(none)".to_owned()
+        } else {
+            cert.principals.join(", ")
+        }
+    );
+    Some(
+        Observation::new(
+            Gate::Auth,
+            "auth.certificate",
+            cert.judge(now, user),
+            "probe:keys",
+        )
+        .about(file)
+        .text(text),
+    )
+}
+
+/// The mode of a key file that is open to others than its owner, where ssh minds (authfile.c
+/// sshkey_perm_ok(): only for one's own files).
+#[cfg(unix)]
+fn too_open(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(path).ok()?;
+    let mode = meta.mode() & 0o777;
+    (meta.uid() == crate::sys::user_id() && mode & 0o077 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn too_open(_path: &Path) -> Option<u32> {
+    None
+}
+
+/// The agent: does anybody serve its socket, and how many keys does it hold?
+pub fn agent(config: &Config) -> Option<Observation> {
+    let configured = config.first("identityagent").filter(|v| !v.is_empty());
+    if configured == Some("none") {
+        return None;
+    }
+    let socket = match configured {
+        None | Some("SSH_AUTH_SOCK") => std::env::var("SSH_AUTH_SOCK").ok()?,
+        Some(other) => match other.strip_prefix('$') {
+            Some(name) => std::env::var(name).ok()?,
+            None => expand(other).display().to_string(),
+        },
+    };
+    if socket.is_empty() {
+        return None;
+    }
+    let (value, text) = agent_keys(&socket);
+    Some(
+        Observation::new(Gate::Auth, "auth.agent", value, "probe:agent")
+            .about(socket.clone())
+            .text(format!("{socket}: {text}")),
+    )
+}
+
+#[cfg(unix)]
+fn agent_keys(socket: &str) -> (&'static str, String) {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    let mut stream = match UnixStream::connect(socket) {
+        Ok(stream) => stream,
+        Err(e) => return ("unreachable", e.to_string()),
+    };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(3)));
+    // SSH_AGENTC_REQUEST_IDENTITIES, answered by SSH_AGENT_IDENTITIES_ANSWER (draft-ietf-sshm-ssh-agent).
+    let mut head = [0; 9];
+    let asked = stream
+        .write_all(&[0, 0, 0, 1, 11])
+        .and_then(|()| stream.read_exact(&mut head));
+    match asked {
+        Ok(()) => {
+            let mut c = sshwhy_core::wire::Cursor::new(&head);
+            c.u32();
+            let (kind, count) = (c.u8(), c.u32());
+            match (kind, count) {
+                (Some(12), Some(0)) => ("empty", "the agent holds no keys".to_owned()),
+                (Some(12), Some(n)) => ("ok", format!("the agent holds {n} keys")),
+                _ => ("locked", "the agent refuses to list its keys".to_owned()),
+            }
+        }
+        Err(e) => ("unreachable", format!("the agent does not answer: {e}")),
+    }
+}
+
+#[cfg(not(unix))]
+fn agent_keys(_socket: &str) -> (&'static str, String) {
+    ("none", "not looked at on this system".to_owned())
+}
+
+/// What the client is set to prove itself with, and whether somebody can be asked.
+pub fn intentions(config: &Config) -> Vec<Observation> {
+    let on = |key: &str| !config.is(key, &["no", "false"]);
+    let batch = config.is("batchmode", &["yes", "true"]);
+    let preferred = config.list("preferredauthentications");
+    let allowed = |m: &str| preferred.is_empty() || preferred.iter().any(|p| p == m);
+    let key = on("pubkeyauthentication") && allowed("publickey");
+    let password = (on("passwordauthentication") && allowed("password"))
+        || (on("kbdinteractiveauthentication") && allowed("keyboard-interactive"));
+    let askpass = std::env::var_os("SSH_ASKPASS").is_some()
+        && (std::env::var("SSH_ASKPASS_REQUIRE").is_ok_and(|v| v == "force" || v == "prefer")
+            || std::env::var_os("DISPLAY").is_some());
+    let terminal = std::fs::File::open("/dev/tty").is_ok();
+    let ask = !batch && (askpass || terminal);
+    let wants = match (key, password && !batch) {
+        (true, true) => None,
+        (true, false) => Some("key"),
+        (false, true) => Some("password"),
+        (false, false) => Some("nothing"),
+    };
+    let see = |key, value: &str, text: &str| {
+        Observation::new(Gate::Auth, key, value, "probe:config").text(text)
+    };
+    let mut out = Vec::new();
+    if let Some(wants) = wants {
+        let text = format!(
+            "PubkeyAuthentication {}, PasswordAuthentication {}, BatchMode {}, PreferredAuthentications {}",
+            config.first("pubkeyauthentication").unwrap_or("?"),
+            config.first("passwordauthentication").unwrap_or("?"),
+            config.first("batchmode").unwrap_or("?"),
+            if preferred.is_empty() {
+                "(default)".to_owned()
+            } else {
+                preferred.join(",")
+            }
+        );
+        out.push(see("client.wants", wants, &text));
+    }
+    let (value, text) = if ask {
+        ("yes", "ssh could ask for a password")
+    } else {
+        ("no", "ssh could not ask anybody for a password")
+    };
+    out.push(see("client.can-prompt", value, text));
+    for keyword in ["stricthostkeychecking", "pubkeyauthentication", "batchmode"] {
+        if let Some(value) = config.first(keyword) {
+            out.push(see("client.setting", value, &format!("{keyword} {value}")).about(keyword));
+        }
+    }
+    let taken = config.list("pubkeyacceptedalgorithms");
+    if taken.iter().any(|a| a == "ssh-rsa") && !taken.iter().any(|a| a.starts_with("rsa-sha2-")) {
+        let text = "PubkeyAcceptedAlgorithms of the client allows RSA keys to sign with SHA-1 only";
+        out.push(see("client.rsa-signature", "sha1-only", text));
+    }
+    out
+}
+
+/// The entries of every known_hosts file that the configuration names, with the file's name.
+pub fn known_hosts(config: &Config) -> Vec<(String, Entry)> {
+    let mut out = Vec::new();
+    for key in ["userknownhostsfile", "globalknownhostsfile"] {
+        for files in config.all(key) {
+            for file in files.split_whitespace() {
+                let path = expand(file);
+                if let Ok(bytes) = read_file(&path) {
+                    let text = String::from_utf8_lossy(&bytes);
+                    let name = path.display().to_string();
+                    let entries = known_hosts::parse(&text);
+                    out.extend(entries.into_iter().map(|e| (name.clone(), e)));
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The lines of /etc/hosts for a name: (line number, address).
+pub fn hosts_file(name: &str) -> Vec<(usize, IpAddr)> {
+    let path = if cfg!(windows) {
+        r"C:\Windows\System32\drivers\etc\hosts"
+    } else {
+        "/etc/hosts"
+    };
+    let Ok(bytes) = read_file(Path::new(path)) else {
+        return Vec::new();
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let mut out = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let Some(Ok(ip)) = words.next().map(str::parse::<IpAddr>) else {
+            continue;
+        };
+        if words.any(|w| w.eq_ignore_ascii_case(name)) {
+            out.push((i + 1, ip));
+        }
+    }
+    out
+}
+
+/// The name servers of /etc/resolv.conf.
+pub fn name_servers() -> Vec<IpAddr> {
+    let bytes = read_file(Path::new("/etc/resolv.conf")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines()
+        .filter_map(|l| l.trim().strip_prefix("nameserver"))
+        .filter_map(|l| l.split('%').next().unwrap_or_default().trim().parse().ok())
+        .take(3)
+        .collect()
+}
+
+/// Whether an IPv4 address is on a network that this machine is part of, with nobody between.
+#[cfg(target_os = "linux")]
+pub fn is_near(ip: IpAddr) -> Option<bool> {
+    let IpAddr::V4(ip) = ip else { return None };
+    if ip.is_loopback() {
+        return Some(true);
+    }
+    // proc(5): little-endian hex words; columns Destination, Gateway, …, Mask.
+    let table = std::fs::read_to_string("/proc/net/route").ok()?;
+    let word = |t: &str| u32::from_str_radix(t, 16).ok().map(u32::from_be);
+    let target = u32::from(ip);
+    table
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let f: Vec<&str> = line.split_whitespace().collect();
+            let (net, gateway, mask) = (word(f.get(1)?)?, word(f.get(2)?)?, word(f.get(7)?)?);
+            (target & mask == net).then_some((mask, gateway == 0))
+        })
+        .max_by_key(|(mask, _)| *mask)
+        .map(|(_, near)| near)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn is_near(_ip: IpAddr) -> Option<bool> {
+    None
+}
+
+/// `PATH` with another ending after the one that it has.
+trait WithExtensionAdded {
+    fn with_extension_added(&self, extension: &str) -> PathBuf;
+}
+
+impl WithExtensionAdded for PathBuf {
+    fn with_extension_added(&self, extension: &str) -> PathBuf {
+        let mut name = self.clone().into_os_string();
+        name.push(".");
+        name.push(extension);
+        PathBuf::from(name)
+    }
+}

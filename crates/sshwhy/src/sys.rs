@@ -1,0 +1,365 @@
+//! The system calls for which no safe binding exists: connecting with a say in hops and segment size, and hearing which
+//! ICMP message answered.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// How to connect.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dial {
+    /// How many hops the packets live; the system's own number where nothing is said.
+    pub hops: Option<u8>,
+    /// The largest segment, both ways.
+    pub segment: Option<u16>,
+}
+
+/// An ICMP message that answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Icmp {
+    pub from: IpAddr,
+    /// Of ICMP, or of ICMPv6.
+    pub kind: u8,
+    pub code: u8,
+    pub v6: bool,
+}
+
+impl Icmp {
+    /// The word of the catalogue (RFC 792, RFC 1812 section 5.2.7.1, RFC 4443 section 3.1).
+    pub fn word(self) -> &'static str {
+        match (self.v6, self.kind, self.code) {
+            (false, 3, 0 | 6) | (true, 1, 0) => "net",
+            (false, 3, 1 | 7) | (true, 1, 3) => "host",
+            (false, 3, 3) | (true, 1, 4) => "port",
+            (false, 3, 9 | 11) => "net-prohibited",
+            (false, 3, 10 | 12) => "host-prohibited",
+            (false, 3, 13) | (true, 1, 1 | 5 | 6) => "admin-prohibited",
+            _ => "other",
+        }
+    }
+
+    /// A packet's life was over on the way.
+    pub fn is_time_exceeded(self) -> bool {
+        matches!((self.v6, self.kind), (false, 11) | (true, 3))
+    }
+}
+
+/// How connecting ended.
+#[derive(Debug)]
+pub struct Dialled {
+    pub result: Result<TcpStream, io::Error>,
+    pub icmp: Option<Icmp>,
+    pub took: Duration,
+}
+
+/// Connects, and waits no longer than `timeout`.
+#[cfg(not(target_os = "linux"))]
+pub fn dial(addr: SocketAddr, _how: Dial, timeout: Duration) -> Dialled {
+    let start = Instant::now();
+    Dialled {
+        result: TcpStream::connect_timeout(&addr, timeout),
+        icmp: None,
+        took: start.elapsed(),
+    }
+}
+
+/// Connects, and waits no longer than `timeout`.
+#[cfg(target_os = "linux")]
+pub fn dial(addr: SocketAddr, how: Dial, timeout: Duration) -> Dialled {
+    let start = Instant::now();
+    let mut icmp = None;
+    let result = linux::dial(addr, how, timeout, &mut icmp);
+    Dialled {
+        result,
+        icmp,
+        took: start.elapsed(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::{Dial, Icmp};
+    use std::io;
+    use std::mem::{size_of, zeroed};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::time::{Duration, Instant};
+
+    fn last() -> io::Error {
+        io::Error::last_os_error()
+    }
+
+    fn set(
+        fd: &OwnedFd,
+        level: libc::c_int,
+        name: libc::c_int,
+        value: libc::c_int,
+    ) -> io::Result<()> {
+        // SAFETY: `value` lives for the call, and its size is given.
+        let done = unsafe {
+            libc::setsockopt(
+                fd.as_raw_fd(),
+                level,
+                name,
+                (&raw const value).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        };
+        if done == 0 { Ok(()) } else { Err(last()) }
+    }
+
+    pub fn dial(
+        addr: SocketAddr,
+        how: Dial,
+        timeout: Duration,
+        icmp: &mut Option<Icmp>,
+    ) -> io::Result<TcpStream> {
+        let v6 = addr.is_ipv6();
+        let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+        // SAFETY: no pointers; the result is checked before it is owned.
+        let fd = unsafe {
+            let raw = libc::socket(
+                family,
+                libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+                0,
+            );
+            if raw < 0 {
+                return Err(last());
+            }
+            OwnedFd::from_raw_fd(raw)
+        };
+        // Only to hear who answered; without it the answer is still an errno.
+        let _ = if v6 {
+            set(&fd, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)
+        } else {
+            set(&fd, libc::IPPROTO_IP, libc::IP_RECVERR, 1)
+        };
+        if let Some(hops) = how.hops {
+            let hops = libc::c_int::from(hops);
+            if v6 {
+                set(&fd, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, hops)?;
+            } else {
+                set(&fd, libc::IPPROTO_IP, libc::IP_TTL, hops)?;
+            }
+        }
+        if let Some(segment) = how.segment {
+            let segment = libc::c_int::from(segment);
+            set(&fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, segment)?;
+        }
+        let started = connect(&fd, addr);
+        if let Err(e) = started
+            && e.raw_os_error() != Some(libc::EINPROGRESS)
+        {
+            return Err(e);
+        }
+        wait(&fd, timeout)?;
+        let mut error: libc::c_int = 0;
+        let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: both pointers live for the call, and `length` is the size of `error`.
+        let got = unsafe {
+            libc::getsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ERROR,
+                (&raw mut error).cast(),
+                &raw mut length,
+            )
+        };
+        if got != 0 {
+            return Err(last());
+        }
+        if error != 0 {
+            *icmp = error_queue(&fd);
+            return Err(io::Error::from_raw_os_error(error));
+        }
+        let stream = TcpStream::from(fd);
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    }
+
+    fn connect(fd: &OwnedFd, addr: SocketAddr) -> io::Result<()> {
+        let done = match addr {
+            SocketAddr::V4(a) => {
+                // SAFETY: a socket address of zeros is a valid one.
+                let mut raw: libc::sockaddr_in = unsafe { zeroed() };
+                raw.sin_family = libc::AF_INET as libc::sa_family_t;
+                raw.sin_port = a.port().to_be();
+                raw.sin_addr.s_addr = u32::from(*a.ip()).to_be();
+                // SAFETY: `raw` lives for the call, and its size is given.
+                unsafe {
+                    libc::connect(
+                        fd.as_raw_fd(),
+                        (&raw const raw).cast(),
+                        size_of::<libc::sockaddr_in>() as libc::socklen_t,
+                    )
+                }
+            }
+            SocketAddr::V6(a) => {
+                // SAFETY: a socket address of zeros is a valid one.
+                let mut raw: libc::sockaddr_in6 = unsafe { zeroed() };
+                raw.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                raw.sin6_port = a.port().to_be();
+                raw.sin6_addr.s6_addr = a.ip().octets();
+                raw.sin6_scope_id = a.scope_id();
+                // SAFETY: `raw` lives for the call, and its size is given.
+                unsafe {
+                    libc::connect(
+                        fd.as_raw_fd(),
+                        (&raw const raw).cast(),
+                        size_of::<libc::sockaddr_in6>() as libc::socklen_t,
+                    )
+                }
+            }
+        };
+        if done == 0 { Ok(()) } else { Err(last()) }
+    }
+
+    /// Until the socket is writable or has failed.
+    fn wait(fd: &OwnedFd, timeout: Duration) -> io::Result<()> {
+        let end = Instant::now() + timeout;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+            let mut poll = libc::pollfd {
+                fd: fd.as_raw_fd(),
+                events: libc::POLLOUT,
+                revents: 0,
+            };
+            // SAFETY: one valid pollfd, which lives for the call.
+            match unsafe { libc::poll(&raw mut poll, 1, millis) } {
+                0 => return Err(io::Error::from(io::ErrorKind::TimedOut)),
+                n if n > 0 => return Ok(()),
+                _ => {
+                    let e = last();
+                    if e.kind() != io::ErrorKind::Interrupted {
+                        return Err(e);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The ICMP message behind an error (ip(7) IP_RECVERR).
+    fn error_queue(fd: &OwnedFd) -> Option<Icmp> {
+        let mut data = [0_u8; 256];
+        let mut control = [0_u64; 64]; // aligned as control messages must be
+        let mut part = libc::iovec {
+            iov_base: data.as_mut_ptr().cast(),
+            iov_len: data.len(),
+        };
+        // SAFETY: a message header of zeros is a valid one; every pointer put in lives until the end of this function.
+        let mut message: libc::msghdr = unsafe { zeroed() };
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of::<[u64; 64]>();
+        // SAFETY: the header describes buffers of ours with their true sizes.
+        let n = unsafe {
+            libc::recvmsg(
+                fd.as_raw_fd(),
+                &raw mut message,
+                libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,
+            )
+        };
+        if n < 0 {
+            return None;
+        }
+        // SAFETY: the kernel filled the control buffer, and the macros walk only inside `msg_controllen`.
+        unsafe {
+            let mut at = libc::CMSG_FIRSTHDR(&raw const message);
+            while !at.is_null() {
+                let v4 =
+                    (*at).cmsg_level == libc::IPPROTO_IP && (*at).cmsg_type == libc::IP_RECVERR;
+                let v6 =
+                    (*at).cmsg_level == libc::IPPROTO_IPV6 && (*at).cmsg_type == libc::IPV6_RECVERR;
+                let needed = size_of::<libc::sock_extended_err>() + size_of::<libc::sockaddr_in6>();
+                let room = (*at).cmsg_len as usize >= needed
+                    || v4
+                        && (*at).cmsg_len as usize
+                            >= size_of::<libc::sock_extended_err>()
+                                + size_of::<libc::sockaddr_in>();
+                if (v4 || v6) && room {
+                    let error: libc::sock_extended_err = libc::CMSG_DATA(at)
+                        .cast::<libc::sock_extended_err>()
+                        .read_unaligned();
+                    let sender = libc::CMSG_DATA(at).add(size_of::<libc::sock_extended_err>());
+                    let from_icmp = matches!(
+                        error.ee_origin,
+                        libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6
+                    );
+                    if from_icmp {
+                        let from = if v4 {
+                            let a = sender.cast::<libc::sockaddr_in>().read_unaligned();
+                            IpAddr::V4(Ipv4Addr::from(u32::from_be(a.sin_addr.s_addr)))
+                        } else {
+                            let a = sender.cast::<libc::sockaddr_in6>().read_unaligned();
+                            IpAddr::V6(Ipv6Addr::from(a.sin6_addr.s6_addr))
+                        };
+                        return Some(Icmp {
+                            from,
+                            kind: error.ee_type,
+                            code: error.ee_code,
+                            v6,
+                        });
+                    }
+                }
+                at = libc::CMSG_NXTHDR(&raw const message, at);
+            }
+        }
+        None
+    }
+}
+
+/// Who runs this program; 0 is root, and everybody where the system has no such number.
+pub fn user_id() -> u32 {
+    #[cfg(unix)]
+    // SAFETY: no arguments, and it cannot fail.
+    unsafe {
+        libc::geteuid()
+    }
+    #[cfg(not(unix))]
+    0
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn connects_and_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let how = Dial {
+            hops: Some(3),
+            segment: Some(500),
+        };
+        assert!(dial(addr, how, SOON).result.is_ok());
+        drop(listener);
+        let refused = dial(addr, Dial::default(), SOON);
+        let kind = refused.result.unwrap_err().kind();
+        assert_eq!(kind, io::ErrorKind::ConnectionRefused);
+        assert_eq!(refused.icmp, None, "a reset is no ICMP message");
+    }
+
+    #[test]
+    fn icmp_has_words() {
+        let word = |v6, kind, code| {
+            Icmp {
+                from: IpAddr::from([192, 0, 2, 1]),
+                kind,
+                code,
+                v6,
+            }
+            .word()
+        };
+        assert_eq!(word(false, 3, 1), "host");
+        assert_eq!(word(false, 3, 10), "host-prohibited");
+        assert_eq!(word(false, 3, 13), "admin-prohibited");
+        assert_eq!(word(true, 1, 4), "port");
+        assert_eq!(word(true, 3, 0), "other");
+    }
+}
