@@ -147,12 +147,6 @@ fn nft_rule_fits(rule: &str, packet: &Packet) -> Option<bool> {
             "drop" | "accept" | "return" | "reject" | "jump" | "goto" | "counter" | "log" => {
                 if *word == "counter" && next == "packets" {
                     i += 4;
-                } else if *word == "log" {
-                    return words
-                        .contains(&"accept")
-                        .then_some(false)
-                        .or(Some(fits))
-                        .filter(|_| !words.iter().any(|w| ["drop", "reject"].contains(w)) || fits);
                 } else if *word != "counter" {
                     return Some(fits);
                 }

@@ -265,9 +265,7 @@ pub fn ask_dns(servers: &[IpAddr], name: &str, timeout: Duration) -> Option<dns:
     for v6 in [false, true] {
         for (i, server) in servers.iter().take(3).enumerate() {
             let id = 0x5357_u16.wrapping_add(u16::try_from(i).unwrap_or(0));
-            let Some(question) = dns::question(id, name, v6) else {
-                return None;
-            };
+            let question = dns::question(id, name, v6)?;
             let Some(answer) = ask(*server, &question, id, timeout) else {
                 continue;
             };

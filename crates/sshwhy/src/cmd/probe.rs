@@ -440,9 +440,7 @@ impl<'a> Probe<'a> {
                 None => format!("{ip}: {text} on this machine"),
             };
             self.see(Gate::Route, "route.lookup", word, &ip, text);
-            if let Some(source) = source
-                && self.source.is_none()
-            {
+            if let (Some(source), None) = (source, self.source) {
                 self.source = Some(source);
                 let text = source.to_string();
                 self.see(Gate::Route, "route.source", &text, &ip, String::new());
@@ -780,11 +778,8 @@ impl<'a> Probe<'a> {
         }
         if word == "timeout" {
             let other = SocketAddr::new(addr.ip(), if self.port == 1 { 7 } else { 1 });
-            let (hop, near) = (
-                self.first_hop(addr, wait),
-                net::reach(&[other], Dial::default(), wait),
-            );
-            hop;
+            self.first_hop(addr, wait);
+            let near = net::reach(&[other], Dial::default(), wait);
             for r in near {
                 let value = match net::word(&r.dialled) {
                     "ok" => "open",
