@@ -145,7 +145,7 @@ pub fn print(text: &[u8]) -> Result<(), String> {
     }
 }
 
-fn width(on_terminal: bool) -> usize {
+pub fn width(on_terminal: bool) -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
     let asked = on_terminal
         .then(|| terminal_size::terminal_size().map(|(w, _)| usize::from(w.0)))
