@@ -16,6 +16,7 @@ pub mod config;
 pub mod detect;
 pub mod diagnose;
 pub mod event;
+pub mod explain;
 pub mod finding;
 pub mod line;
 pub mod names;

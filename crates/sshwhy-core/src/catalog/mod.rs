@@ -9,5 +9,6 @@ pub mod detectors;
 pub mod facts;
 pub mod keywords;
 pub mod lints;
+pub mod clues;
 pub mod messages;
 pub mod rules;

@@ -5,6 +5,7 @@
 pub mod arrange;
 pub mod escape;
 pub mod events;
+pub mod explain;
 pub mod html;
 pub mod json;
 pub mod layout;

@@ -886,9 +886,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
             "Enter passphrase for key '{file}':",
             "Enter passphrase for {file}:",
             "Bad passphrase, try again for {text}",
-            "read_passphrase: can't open /dev/tty: {reason}",
         ],
-        meaning: "The key is encrypted and the passphrase was wrong, missing, or could not be asked for.",
+        meaning: "The key is encrypted and the passphrase was wrong or missing.",
         passed: None,
         failed_at: None,
         causes: &[("key-passphrase", 0.86), ("agent-unreachable", 0.06)],
@@ -1557,5 +1556,23 @@ pub(super) const ROWS: &[ClientMessage] = &[
         tells_apart: "",
         example: "build@build.example.org's password:",
         near_miss: "build@build.example.org: Permission denied (publickey).",
+    },
+    ClientMessage {
+        id: "SW7076",
+        slug: "client-no-terminal",
+        program: Program::OpenSsh,
+        texts: &[
+            "read_passphrase: can't open /dev/tty: {reason}",
+            "ssh_askpass: exec({file}): {reason}",
+        ],
+        meaning: "ssh wanted to ask for a passphrase or a password and has no terminal (and no askpass \
+            program) to ask on.",
+        passed: None,
+        failed_at: None,
+        causes: &[("key-passphrase", 0.3), ("auth-method-mismatch", 0.24)],
+        tells_apart: "The line before it says for which: \"Server accepts key\" means a passphrase, \"Next \
+            authentication method: password\" a password.",
+        example: "debug1: read_passphrase: can't open /dev/tty: No such device or address",
+        near_miss: "read_passphrase: the terminal is open",
     },
 ];
