@@ -134,6 +134,23 @@ pub const ROWS: &[(&str, &[(&str, f32)])] = &[
         &[("dh-group-exchange-failed", 0.85)],
     ),
     ("moduli-missing", &[("dh-group-exchange-failed", 0.4)]),
+    (
+        "max-auth-tries-exceeded",
+        &[("too-many-auth-failures", 0.93)],
+    ),
+    (
+        "disconnecting-too-many-failures",
+        &[("too-many-auth-failures", 0.93)],
+    ),
+    (
+        "monitor-too-many-attempts",
+        &[("too-many-auth-failures", 0.8)],
+    ),
+    // The end of a story that other lines may tell: why none could be loaded.
+    (
+        "no-host-keys",
+        &[("host-keys-missing", 0.72), ("host-key-permissions", 0.2)],
+    ),
     ("host-key-signing-failed", &[("host-key-unusable", 0.9)]),
     ("host-key-agent-unreachable", &[("host-key-unusable", 0.8)]),
     ("host-key-mismatch", &[("host-key-unusable", 0.6)]),

@@ -5,10 +5,10 @@
 
 pub mod causes;
 pub mod client_messages;
+pub mod clues;
 pub mod detectors;
 pub mod facts;
 pub mod keywords;
 pub mod lints;
-pub mod clues;
 pub mod messages;
 pub mod rules;

@@ -8,6 +8,8 @@ use crate::catalog::causes::{self, Cause};
 use crate::catalog::client_messages::{self, ClientMessage};
 use crate::catalog::clues;
 use crate::catalog::detectors::{self, Detector};
+use crate::catalog::keywords::{self, Keyword, Repeat};
+use crate::catalog::lints;
 use crate::catalog::messages::{self, Daemon, Message};
 use crate::diagnose::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,11 +54,13 @@ sources!(
     "messages/platform.rs",
     "messages/records.rs",
     "detectors.rs",
+    "keywords.rs",
+    "lints.rs",
 );
 
 /// Where the row of that id stands: `path:line`; empty where it is not found.
 fn place(id: &str) -> String {
-    let needle = format!("id: \"{id}\"");
+    let needle = format!("\"{id}\"");
     SOURCES
         .iter()
         .find_map(|(path, source)| {
@@ -323,14 +327,18 @@ mod tests {
             .map(|r| r.id)
             .chain(client_messages::all().map(|r| r.id))
             .chain(messages::all().map(|r| r.id))
-            .chain(detectors::ROWS.iter().map(|r| r.id));
+            .chain(detectors::ROWS.iter().map(|r| r.id))
+            .chain(keywords::ROWS.iter().map(|r| r.id))
+            .chain(keywords::GONE.iter().map(|r| r.id))
+            .chain(lints::ROWS.iter().map(|r| r.id));
         let written: BTreeSet<&str> = SOURCES
             .iter()
-            .flat_map(|(_, source)| source.split("id: \"").skip(1))
+            .flat_map(|(_, source)| source.split("\"SW").skip(1))
             .filter_map(|rest| rest.split('"').next())
             .collect();
         for id in ids {
-            assert!(written.contains(id), "{id} stands nowhere");
+            let number = id.strip_prefix("SW").unwrap_or(id);
+            assert!(written.contains(number), "{id} stands nowhere");
         }
         let at = place("SW0311");
         let (path, line) = at.rsplit_once(':').unwrap();
@@ -349,12 +357,16 @@ mod tests {
                     Row::Cause { text, .. } => format!("cause {}", text.slug),
                     Row::Message { slug, .. } => format!("message {slug}"),
                     Row::Detector { slug, .. } => format!("detector {slug}"),
+                    Row::Lint { slug, .. } => format!("lint {slug}"),
+                    Row::Keyword { slug, .. } => format!("keyword {slug}"),
                 })
                 .collect()
         };
         assert_eq!(slugs("sw0311"), ["cause authorized-keys-permissions"]);
         assert_eq!(slugs(" failed-password\n"), ["message failed-password"]);
         assert_eq!(slugs("brute-force"), ["detector brute-force"]);
+        assert_eq!(slugs("permitrootlogin"), ["keyword PermitRootLogin"]);
+        assert_eq!(slugs("SW8501"), ["lint config-error"]);
         assert_eq!(
             slugs("SW0311, client-connect-refused"),
             [

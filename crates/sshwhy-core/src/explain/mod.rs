@@ -129,6 +129,24 @@ pub enum Row {
         tells_apart: &'static str,
         example: &'static str,
     },
+    /// A word of sshd_config.
+    Keyword {
+        at: String,
+        id: &'static str,
+        slug: &'static str,
+        facts: Vec<String>,
+        refs: Vec<String>,
+    },
+    /// Something questionable in a configuration.
+    Lint {
+        at: String,
+        id: &'static str,
+        slug: &'static str,
+        title: &'static str,
+        severity: &'static str,
+        advice: &'static str,
+        refs: [&'static str; 1],
+    },
     Detector {
         at: String,
         id: &'static str,

@@ -515,7 +515,14 @@ fn server_words(readings: &[Reading<'_>]) -> Vec<Word> {
         let let_in = said
             .iter()
             .any(|(_, line, _)| line.message.outcome == Outcome::Success);
+        let told = said
+            .iter()
+            .any(|(_, line, causes)| !causes.is_empty() && !is_farewell(line));
         for (i, line, causes) in said {
+            // That it ended says something only where nothing else does.
+            if told && pid.is_some() && is_farewell(line) {
+                continue;
+            }
             // Connections come in: it listens where it should.
             if line.message.slug == "server-listening" && served {
                 continue;
@@ -552,6 +559,18 @@ fn server_words(readings: &[Reading<'_>]) -> Vec<Word> {
         }
     }
     words
+}
+
+/// A line that says no more than that a connection is over.
+fn is_farewell(line: &ServerLine) -> bool {
+    [
+        "connection-closed",
+        "connection-reset",
+        "disconnected",
+        "received-disconnect",
+    ]
+    .iter()
+    .any(|prefix| line.message.slug.starts_with(prefix))
 }
 
 // ---- together

@@ -384,6 +384,40 @@ impl Page {
                     self.prose("", tells_apart);
                 }
             }
+            Row::Keyword {
+                at,
+                id,
+                slug,
+                facts,
+                refs,
+            } => {
+                self.heading(&format!("{id} {slug}"));
+                let about = self.faint(&format!("keyword · {at}"));
+                self.push(&about);
+                self.gap();
+                for fact in facts {
+                    self.prose("", &format!("- {fact}"));
+                }
+                self.gap();
+                self.prose("", &format!("see: {}", refs.join(", ")));
+            }
+            Row::Lint {
+                at,
+                id,
+                slug,
+                title,
+                severity,
+                advice,
+                refs,
+            } => {
+                self.heading(&format!("{id} {slug}: {title}"));
+                let about = self.faint(&format!("lint of config check · {severity} · {at}"));
+                self.push(&about);
+                self.gap();
+                self.prose("", advice);
+                self.gap();
+                self.prose("", &format!("see: {}", refs.join(", ")));
+            }
             Row::Detector {
                 at,
                 id,
