@@ -8,8 +8,6 @@ use crate::catalog::causes::{self, Cause};
 use crate::catalog::client_messages::{self, ClientMessage};
 use crate::catalog::clues;
 use crate::catalog::detectors::{self, Detector};
-use crate::catalog::keywords::{self, Keyword, Repeat};
-use crate::catalog::lints;
 use crate::catalog::messages::{self, Daemon, Message};
 use crate::diagnose::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -320,6 +318,7 @@ pub fn nearest(line: &str, strict: bool) -> Vec<Guess> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::{keywords, lints};
 
     #[test]
     fn every_row_is_found_where_it_stands() {
