@@ -8,6 +8,8 @@ use crate::catalog::causes::{self, Cause};
 use crate::catalog::client_messages::{self, ClientMessage};
 use crate::catalog::clues;
 use crate::catalog::detectors::{self, Detector};
+use crate::catalog::keywords::{self, Keyword, Repeat};
+use crate::catalog::lints;
 use crate::catalog::messages::{self, Daemon, Message};
 use crate::diagnose::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,11 +106,91 @@ fn by_name(name: &str) -> Vec<Row> {
     let server = messages::all()
         .filter(|row| is(row.id, row.slug))
         .map(message);
+    let lints = lints::ROWS
+        .iter()
+        .filter(|row| is(row.id, row.slug))
+        .map(|row| Row::Lint {
+            at: place(row.id),
+            id: row.id,
+            slug: row.slug,
+            title: row.title,
+            severity: row.severity.name(),
+            advice: row.advice,
+            refs: [row.reference],
+        });
+    let keywords = keywords::ROWS
+        .iter()
+        .filter(|row| row.id.eq_ignore_ascii_case(name) || row.is_named(name))
+        .map(keyword);
+    let gone = keywords::GONE
+        .iter()
+        .filter(|row| is(row.id, row.name))
+        .map(|row| Row::Keyword {
+            at: place(row.id),
+            id: row.id,
+            slug: row.name,
+            facts: vec![
+                "sshd knows the word and does nothing with it: take the line out".to_owned(),
+            ],
+            refs: vec!["sshd_config(5)".to_owned()],
+        });
     causes
         .chain(detectors)
         .chain(client)
         .chain(server)
+        .chain(lints)
+        .chain(keywords)
+        .chain(gone)
         .collect()
+}
+
+fn keyword(row: &'static Keyword) -> Row {
+    let mut facts = vec![
+        match row.repeat {
+            Repeat::First => "a word of sshd_config; where it stands twice, the first value wins",
+            Repeat::FirstLine => {
+                "a word of sshd_config with a list; where it stands twice, the first line wins"
+            }
+            Repeat::Each => "a word of sshd_config; each line adds to the ones before",
+        }
+        .to_owned(),
+    ];
+    facts.push(if row.in_match {
+        "may stand in a Match block".to_owned()
+    } else {
+        "may not stand in a Match block".to_owned()
+    });
+    if !row.aliases.is_empty() {
+        facts.push(format!("older name: {}", row.aliases.join(", ")));
+    }
+    for default in row.defaults {
+        let (major, minor) = default.since;
+        facts.push(if default.since == keywords::OLDEST {
+            format!("default: {}", default.value)
+        } else {
+            format!("default since OpenSSH {major}.{minor}: {}", default.value)
+        });
+    }
+    if row.since != keywords::OLDEST {
+        facts.push(format!(
+            "known since OpenSSH {}.{}",
+            row.since.0, row.since.1
+        ));
+    }
+    if let Some((major, minor)) = row.until {
+        facts.push(format!("known until OpenSSH {major}.{minor}"));
+    }
+    facts.push(format!(
+        "what it is for one connection: sshd -T -C user=USER,host=HOST,addr=ADDR | grep -i '^{} '",
+        row.name.to_lowercase()
+    ));
+    Row::Keyword {
+        at: place(row.id),
+        id: row.id,
+        slug: row.name,
+        facts,
+        refs: vec![format!("sshd_config(5) {}", row.name)],
+    }
 }
 
 fn cause(row: &'static Cause) -> Row {
