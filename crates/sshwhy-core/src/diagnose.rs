@@ -495,7 +495,11 @@ pub fn fill<'t>(text: &'t str, case: &Case, about: &str, place: &str) -> Cow<'t,
     // `sshd -T -C user=…,host=…,addr=…` asks about the client.
     let about_client = text.contains("-C user=");
     let file = about.split(':').next().filter(|f| f.starts_with('/'));
-    let port = case.port.map(|p| p.to_string());
+    // Where the finding is about a port, that one is meant, not the one that was called in vain.
+    let port = match about.parse::<std::net::SocketAddr>() {
+        Ok(socket) => Some(socket.port().to_string()),
+        Err(_) => case.port.map(|p| p.to_string()),
+    };
     let net = case.client_addr.as_deref().map(client_net);
     let value = |word: &str| -> Option<&str> {
         match word {
@@ -734,6 +738,10 @@ mod tests {
             fill("stat 'KEY'", "client"),
             "stat 'KEY'",
             "not inside quotes"
+        );
+        assert_eq!(
+            super::fill("ssh -p PORT", &case(), "192.0.2.7:2222", "client"),
+            "ssh -p 2222"
         );
         assert_eq!(fill("REVOKED_USER USERS", "client"), "REVOKED_USER USERS");
         let hostile = Case {

@@ -31,6 +31,9 @@ impl Default for Limits {
     }
 }
 
+/// What stands for every address beyond all limits.
+pub const OTHER_ADDRESSES: &str = "(other addresses)";
+
 /// Longer names are cut; sshd itself cuts user names at 100 bytes before escaping.
 const MAX_NAME: usize = 400;
 
@@ -96,7 +99,7 @@ impl Names {
         }
         let addr = if self.addrs.len() >= self.limits.addrs.saturating_mul(2) {
             self.addrs_forgotten += 1;
-            Addr::Name("(other addresses)".into())
+            Addr::Name(OTHER_ADDRESSES.into())
         } else {
             addr
         };

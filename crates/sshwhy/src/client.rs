@@ -348,6 +348,44 @@ pub fn agent(config: &Config) -> Option<Observation> {
     )
 }
 
+/// The ControlMaster's socket: does a living master greet there? (PROTOCOL.mux: both sides begin with MUX_MSG_HELLO.)
+#[cfg(unix)]
+pub fn control_socket(config: &Config) -> Option<Observation> {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    let path = config.first("controlpath").filter(|p| *p != "none")?;
+    let path = expand(path);
+    if !path.exists() {
+        return None;
+    }
+    let about = path.display().to_string();
+    let (value, text) = match UnixStream::connect(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => ("stale", e.to_string()),
+        Err(_) => return None,
+        Ok(mut stream) => {
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+            let mut head = [0; 4];
+            // Length 8, MUX_MSG_HELLO, version 4.
+            let hello = stream.write_all(&[0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 4]);
+            match hello.and_then(|()| stream.read_exact(&mut head)) {
+                Ok(()) => ("ok", "a master answers".to_owned()),
+                Err(_) => ("frozen", "somebody holds it and does not answer".to_owned()),
+            }
+        }
+    };
+    let text = format!("{about}: {text}");
+    Some(
+        Observation::new(Gate::Session, "mux.socket", value, "probe:mux")
+            .about(about)
+            .text(text),
+    )
+}
+
+#[cfg(not(unix))]
+pub fn control_socket(_config: &Config) -> Option<Observation> {
+    None
+}
+
 #[cfg(unix)]
 fn agent_keys(socket: &str) -> (&'static str, String) {
     use std::io::Write;

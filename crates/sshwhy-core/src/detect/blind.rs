@@ -170,6 +170,29 @@ pub fn findings(case: &Case<'_>, sight: &Sight, out: &mut Vec<Finding>) {
             out.push(f);
         }
     }
+    let beyond: u64 = case
+        .ledger
+        .sources
+        .iter()
+        .filter(|s| s.stands_in())
+        .map(|s| u64::from(s.guess.fails))
+        .sum();
+    if beyond > 0 {
+        let mut f = words::finding("blind", case.subjects(&[], &[]));
+        f.headline = format!(
+            "more addresses than are kept apart: {} of the later ones are counted by network and judged by nobody",
+            words::count(beyond, "failure", "failures")
+        );
+        // It is this program's own limit.
+        f.confidence = 1.0;
+        f.severity = Severity::Low;
+        f.count = beyond;
+        f.remedy.clear();
+        f.notes.push(
+            "look at a part of the time or of the network: --since, --until, --addr".to_owned(),
+        );
+        out.push(f);
+    }
     if let Some(addr) = case.front {
         let mut f = words::finding("blind", case.subjects(&[addr], &[]));
         f.headline = format!(

@@ -11,12 +11,27 @@ use super::settings::Settings;
 use super::success::Successes;
 use super::trouble::Troubles;
 use super::words;
-use crate::finding::{Evidence, Subjects};
+use crate::finding::{Evidence, Finding, Subjects};
 use crate::names::{AddrId, UserId};
 
 /// More addresses than that are not listed one by one in a finding.
 pub const MAX_LISTED: usize = 10_000;
+/// More findings of one kind than that are put into one.
+pub const MAX_EACH: usize = 1_000;
 const MAX_USERS_LISTED: usize = 64;
+
+/// The busiest [`MAX_EACH`], and the rest, each in the order of their numbers.
+pub fn busiest(mut all: Vec<(u64, AddrId)>) -> (Vec<AddrId>, Vec<(u64, AddrId)>) {
+    if all.len() <= MAX_EACH {
+        return (all.into_iter().map(|(_, a)| a).collect(), Vec::new());
+    }
+    all.sort_by_key(|(n, a)| (std::cmp::Reverse(*n), *a));
+    let mut rest = all.split_off(MAX_EACH);
+    rest.sort_by_key(|(_, a)| *a);
+    let mut head: Vec<AddrId> = all.into_iter().map(|(_, a)| a).collect();
+    head.sort_unstable();
+    (head, rest)
+}
 
 /// What an address is, as far as its failures tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -78,6 +93,9 @@ impl Case<'_> {
     }
 
     pub fn accuse(&mut self, addr: AddrId) {
+        if self.source(addr).is_none_or(Source::stands_in) {
+            return;
+        }
         if let Some(h) = self.hostile.get_mut(addr as usize) {
             *h = true;
         }
@@ -92,6 +110,37 @@ impl Case<'_> {
             .get(user as usize)
             .copied()
             .unwrap_or(false)
+    }
+
+    /// One finding for those beyond [`MAX_EACH`] of a kind.
+    pub fn rest(&self, slug: &str, addrs: &[AddrId], count: u64, what: &str) -> Finding {
+        let mut f = words::finding(slug, self.subjects(addrs, &[]));
+        f.headline = format!(
+            "{} more {what}: {} in all",
+            words::count(addrs.len() as u64, "address", "addresses"),
+            words::count(count, "attempt", "attempts"),
+        );
+        let sources = || addrs.iter().filter_map(|a| self.source(*a));
+        f.first = sources().map(|s| s.first).min();
+        f.last = sources().map(|s| s.last).max();
+        f.count = count;
+        // As sure as of the least of those that have a finding of their own.
+        f.confidence = 0.7;
+        f.notes.push(format!(
+            "the {MAX_EACH} busiest have findings of their own; `sshwhy report --addr` tells about any other"
+        ));
+        if addrs.len() > MAX_LISTED {
+            f.notes.push(format!(
+                "the first {MAX_LISTED} are listed, {} more are not",
+                addrs.len() - MAX_LISTED
+            ));
+        }
+        let quotes: Vec<QuoteId> = sources()
+            .take(8)
+            .filter_map(|s| s.quotes.first().copied())
+            .collect();
+        f.evidence = self.evidence(&quotes);
+        f
     }
 
     pub fn is_root(&self, user: UserId) -> bool {

@@ -29,6 +29,7 @@ pub struct Campaign {
 /// Who could be part of one: an address that failed, never got in, and is not accused of anything or known to be somebody.
 fn quiet(case: &Case<'_>, addr: AddrId, s: &Source) -> bool {
     s.guess.fails > 0
+        && !s.stands_in()
         && case.standing(addr) == Standing::Nobody
         && !case.is_hostile(addr)
         && case.accepts(s) == 0

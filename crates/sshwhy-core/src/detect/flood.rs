@@ -1,7 +1,7 @@
 //! `startup-flood` and `throttling`: who fills the places for unfinished logins, and who is turned away for it.
 
 use super::Fact;
-use super::case::{Case, MAX_LISTED};
+use super::case::{Case, MAX_EACH, MAX_LISTED};
 use super::kinds::Kind;
 use super::quotes::{QuoteId, Quotes};
 use super::words;
@@ -9,7 +9,7 @@ use crate::finding::{Finding, Severity};
 use crate::names::AddrId;
 use crate::scan::NONE;
 use crate::time::{HOUR, Time};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 const MAX_DROPPED: usize = 100_000;
 
@@ -124,9 +124,10 @@ fn flooders(case: &Case<'_>) -> Vec<Flooder> {
             });
         }
     }
+    let named: HashSet<AddrId> = found.iter().map(|f| f.addr).collect();
     for (addr, source) in case.ledger.sources.iter().enumerate() {
         let addr = addr as AddrId;
-        if source.timeouts <= s.flood_timeouts || found.iter().any(|f| f.addr == addr) {
+        if source.timeouts <= s.flood_timeouts || source.stands_in() || named.contains(&addr) {
             continue;
         }
         // Held open by the dozen within hours; a monitor that forgets to hang up keeps a rhythm, a person takes days.
@@ -146,6 +147,9 @@ fn flooders(case: &Case<'_>) -> Vec<Flooder> {
             });
         }
     }
+    // The worst of them, where there are very many.
+    found.sort_by_key(|f| (std::cmp::Reverse(f.drops.max(f.timeouts)), f.addr));
+    found.truncate(MAX_EACH);
     found
 }
 

@@ -3,7 +3,7 @@
 //! Whom such text names is nobody's business but the text's: the address blamed is the one that sshd wrote.
 
 use super::Fact;
-use super::case::Case;
+use super::case::{Case, busiest};
 use super::quotes::{QuoteId, Quotes};
 use super::words;
 use crate::addr::parse_ip;
@@ -11,8 +11,7 @@ use crate::finding::Finding;
 use crate::names::{AddrId, Names, UserId};
 use crate::scan::NONE;
 use crate::time::Time;
-use hashbrown::HashMap;
-use memchr::memmem;
+use hashbrown::{HashMap, HashSet};
 
 const MAX_FORGERS: usize = 20_000;
 
@@ -87,6 +86,18 @@ struct Forger {
     quotes: [QuoteId; 4],
 }
 
+/// What the client chose in a goodbye (behind the code) or a banner (in quotes).
+fn client_text(message: &[u8]) -> Option<&[u8]> {
+    if message.starts_with(b"Received disconnect") {
+        let colon =
+            memchr::memchr_iter(b':', message).find(|i| message.get(i + 1) == Some(&b' '))?;
+        return message.get(colon + 2..);
+    }
+    let open = memchr::memchr2(b'"', b'\'', message)?;
+    let close = memchr::memrchr(*message.get(open)?, message)?;
+    message.get(open + 1..close)
+}
+
 impl Forger {
     fn guilty(&self, more_than: u32) -> bool {
         self.strong > 0 || self.weak > more_than
@@ -148,17 +159,7 @@ impl Forgers {
 
     /// A goodbye or a banner: whatever stands behind the last of the fields that sshd wrote.
     pub fn text(&mut self, fact: &Fact<'_>, quotes: &mut Quotes) {
-        let message = fact.message;
-        let at = memmem::find(message, b" port ")
-            .and_then(|at| {
-                message
-                    .get(at..)
-                    .and_then(|m| memmem::find(m, b": "))
-                    .map(|n| at + n + 2)
-            })
-            .or_else(|| memmem::find(message, b"\"").map(|at| at + 1))
-            .unwrap_or(message.len());
-        let Some(text) = message.get(at..).filter(|t| t.len() >= 12) else {
+        let Some(text) = client_text(fact.message).filter(|t| t.len() >= 12) else {
             return;
         };
         let text = String::from_utf8_lossy(text);
@@ -208,7 +209,19 @@ pub fn judge(case: &mut Case<'_>) {
 }
 
 pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for (addr, forger) in case.forgers.guilty(case.settings.forgery_names) {
+    let guilty = case.forgers.guilty(case.settings.forgery_names);
+    let weights = guilty
+        .iter()
+        .map(|(a, f)| (u64::from(f.strong + f.weak), *a))
+        .collect();
+    let (each, rest) = busiest(weights);
+    if !rest.is_empty() {
+        let addrs: Vec<AddrId> = rest.iter().map(|(_, a)| *a).collect();
+        let count = rest.iter().map(|(n, _)| n).sum();
+        out.push(case.rest("log-forgery", &addrs, count, "sent such names"));
+    }
+    let each: HashSet<AddrId> = each.into_iter().collect();
+    for (addr, forger) in guilty.into_iter().filter(|(a, _)| each.contains(a)) {
         let users: Vec<UserId> = forger
             .users
             .iter()
@@ -269,6 +282,25 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_clients_own_words_are_judged() {
+        let text =
+            |m: &'static str| client_text(m.as_bytes()).and_then(|t| std::str::from_utf8(t).ok());
+        assert_eq!(
+            text("Received disconnect from 2001:db8::7 port 22:11: disconnected by user"),
+            Some("disconnected by user")
+        );
+        assert_eq!(
+            text("Bad protocol version identification 'GET / HTTP/1.1' from 192.0.2.7 port 5"),
+            Some("GET / HTTP/1.1")
+        );
+        assert_eq!(
+            text("banner exchange: Connection from 192.0.2.7 port 5: invalid format"),
+            None
+        );
+        assert_eq!(text("x \""), None);
+    }
 
     #[test]
     fn imitations_and_names_that_only_look_odd() {

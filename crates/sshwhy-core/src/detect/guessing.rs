@@ -1,6 +1,6 @@
 //! `brute-force`, `slow-brute-force`, `password-spray`, `invalid-user-scan`: one address, or one IPv6 /64, that guesses.
 
-use super::case::{Case, Standing};
+use super::case::{Case, MAX_EACH, Standing, busiest};
 use super::ledger::{Guess, Source};
 use super::standing::{Shape, names, shape};
 use super::words;
@@ -75,12 +75,26 @@ pub fn judge_nets(case: &mut Case<'_>) -> HashMap<u32, Vec<AddrId>> {
 }
 
 pub fn findings(case: &Case<'_>, nets: &HashMap<u32, Vec<AddrId>>, out: &mut Vec<Finding>) {
-    for (addr, source) in case.ledger.sources.iter().enumerate() {
-        let addr = addr as AddrId;
-        let in_net = nets.get(&source.net).is_some_and(|m| m.contains(&addr));
-        if case.standing(addr) != Standing::Guesser || in_net {
+    let guessers = case
+        .ledger
+        .sources
+        .iter()
+        .enumerate()
+        .filter(|(a, s)| {
+            let addr = *a as AddrId;
+            // Members are in ascending order.
+            let in_net = nets
+                .get(&s.net)
+                .is_some_and(|m| m.binary_search(&addr).is_ok());
+            case.standing(addr) == Standing::Guesser && !in_net
+        })
+        .map(|(a, s)| (u64::from(s.guess.fails), a as AddrId))
+        .collect();
+    let (each, rest) = busiest(guessers);
+    for addr in each {
+        let Some(source) = case.source(addr) else {
             continue;
-        }
+        };
         let actor = Actor {
             addrs: vec![addr],
             prefix: None,
@@ -92,9 +106,48 @@ pub fn findings(case: &Case<'_>, nets: &HashMap<u32, Vec<AddrId>>, out: &mut Vec
         };
         describe(case, &actor, out);
     }
+    // Those beyond: one finding for each way of guessing.
+    for slug in [
+        "brute-force",
+        "invalid-user-scan",
+        "password-spray",
+        "slow-brute-force",
+    ] {
+        let some: Vec<(u64, AddrId)> = rest
+            .iter()
+            .filter(|(_, a)| {
+                let shape = case.source(*a).map(|s| shape(case, &s.guess));
+                shape.and_then(|s| slugs(s).first().copied()) == Some(slug)
+            })
+            .copied()
+            .collect();
+        if !some.is_empty() {
+            let addrs: Vec<AddrId> = some.iter().map(|(_, a)| *a).collect();
+            let count = some.iter().map(|(n, _)| n).sum();
+            out.push(case.rest(slug, &addrs, count, "guessed like that"));
+        }
+    }
     let mut groups: Vec<(&u32, &Vec<AddrId>)> = nets.iter().collect();
     groups.sort();
-    for (net, members) in groups {
+    let beyond: Vec<AddrId> = groups
+        .iter()
+        .skip(MAX_EACH)
+        .flat_map(|(_, m)| m.iter().copied())
+        .collect();
+    if !beyond.is_empty() {
+        let count = beyond
+            .iter()
+            .filter_map(|a| case.source(*a))
+            .map(|s| u64::from(s.guess.fails))
+            .sum();
+        out.push(case.rest(
+            "brute-force",
+            &beyond,
+            count,
+            "guessed, each with others of its /64",
+        ));
+    }
+    for (net, members) in groups.into_iter().take(MAX_EACH) {
         let Some((prefix, guess)) = case.ledger.nets.get(*net as usize) else {
             continue;
         };
@@ -116,26 +169,35 @@ pub fn findings(case: &Case<'_>, nets: &HashMap<u32, Vec<AddrId>>, out: &mut Vec
     }
 }
 
-fn describe(case: &Case<'_>, actor: &Actor<'_>, out: &mut Vec<Finding>) {
-    let shape = shape(case, actor.guess);
+/// Which findings a shape makes: the rate by itself, and the list that was tried.
+fn slugs(shape: Shape) -> Vec<&'static str> {
+    let mut all = Vec::new();
     if shape.fast {
-        out.push(one(case, actor, shape, "brute-force"));
+        all.push("brute-force");
     }
+    if shape.scan {
+        all.push("invalid-user-scan");
+    } else if shape.spray {
+        all.push("password-spray");
+    } else if shape.slow && !shape.fast {
+        all.push("slow-brute-force");
+    }
+    all
+}
+
+fn describe(case: &Case<'_>, actor: &Actor<'_>, out: &mut Vec<Finding>) {
+    let mut shape = shape(case, actor.guess);
     // Names made up to imitate log lines are no list of users.
-    let forged = actor
+    if actor
         .addrs
         .iter()
-        .any(|a| case.forgers.is_guilty(*a, case.settings.forgery_names));
-    if forged {
-        if shape.slow && !shape.fast {
-            out.push(one(case, actor, shape, "slow-brute-force"));
-        }
-    } else if shape.scan {
-        out.push(one(case, actor, shape, "invalid-user-scan"));
-    } else if shape.spray {
-        out.push(one(case, actor, shape, "password-spray"));
-    } else if shape.slow && !shape.fast {
-        out.push(one(case, actor, shape, "slow-brute-force"));
+        .any(|a| case.forgers.is_guilty(*a, case.settings.forgery_names))
+    {
+        shape.scan = false;
+        shape.spray = false;
+    }
+    for slug in slugs(shape) {
+        out.push(one(case, actor, shape, slug));
     }
 }
 

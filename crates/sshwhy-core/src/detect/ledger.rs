@@ -9,7 +9,7 @@ use super::quotes::QuoteId;
 use super::settings::Settings;
 use crate::addr::{Addr, is_private};
 use crate::event::Row;
-use crate::names::{AddrId, Names, UserId};
+use crate::names::{AddrId, Names, OTHER_ADDRESSES, UserId};
 use crate::scan::NONE;
 use crate::time::{HOUR, Time};
 use hashbrown::HashMap;
@@ -149,6 +149,8 @@ pub mod trait_of {
     pub const PRIVATE: u8 = 1;
     /// Looked at once.
     pub const KNOWN: u8 = 2;
+    /// No address, but what stands for many when there are too many to keep apart.
+    pub const STANDS_IN: u8 = 4;
 }
 
 /// One address.
@@ -205,6 +207,11 @@ impl Default for Source {
 impl Source {
     pub fn private(&self) -> bool {
         self.traits & trait_of::PRIVATE != 0
+    }
+
+    /// Whether it is many addresses counted as one: they are not judged, for some may belong to people.
+    pub fn stands_in(&self) -> bool {
+        self.traits & trait_of::STANDS_IN != 0
     }
 }
 
@@ -456,8 +463,19 @@ impl Ledger {
             return;
         }
         source.traits |= trait_of::KNOWN;
-        let Some(Addr::Ip(ip)) = names.addr_of(addr) else {
-            return;
+        let ip = match names.addr_of(addr) {
+            Some(Addr::Ip(ip)) => ip,
+            Some(Addr::Net(..)) => {
+                source.traits |= trait_of::STANDS_IN;
+                return;
+            }
+            Some(Addr::Name(name)) => {
+                if &**name == OTHER_ADDRESSES {
+                    source.traits |= trait_of::STANDS_IN;
+                }
+                return;
+            }
+            None => return,
         };
         if is_private(*ip) {
             source.traits |= trait_of::PRIVATE;

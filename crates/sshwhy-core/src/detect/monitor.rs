@@ -3,7 +3,7 @@
 //! The interval is found by majority: each gap either agrees with the candidate, is a multiple of it (checks that are missing),
 //! or votes against it; a candidate without votes gives way. That needs 48 bytes an address, whatever the log's length.
 
-use super::case::Case;
+use super::case::{Case, MAX_EACH};
 use super::words;
 use crate::finding::{Finding, Severity};
 use crate::names::AddrId;
@@ -112,7 +112,11 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
         .map(|((addr, host), b)| (*addr, *host, b))
         .collect();
     by_addr.sort_by_key(|(addr, host, b)| (*addr, std::cmp::Reverse(b.agreed), *host));
+    let mut written = 0;
     for group in by_addr.chunk_by(|a, b| a.0 == b.0) {
+        if written >= MAX_EACH {
+            break;
+        }
         let Some((addr, _, lead)) = group.first() else {
             continue;
         };
@@ -124,7 +128,7 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
         let restless = lead.connections as f64 / days >= f64::from(RESTLESS)
             && source.probes == 0
             && lead.last.0 - lead.first.0 > 6 * 3600 * SECOND;
-        if !regular && !restless {
+        if (!regular && !restless) || source.stands_in() {
             continue;
         }
         // Connections that a flood holds open end evenly too.
@@ -189,6 +193,7 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
             );
         }
         f.evidence = case.evidence(&source.quotes);
+        written += 1;
         out.push(f);
     }
 }

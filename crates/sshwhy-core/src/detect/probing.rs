@@ -1,6 +1,6 @@
 //! `protocol-scan`: connections that do not speak SSH, or that only ask what we speak.
 
-use super::case::Case;
+use super::case::{Case, busiest};
 use super::ledger::Source;
 use super::words;
 use crate::finding::Finding;
@@ -9,7 +9,8 @@ use crate::time::SECOND;
 
 /// Whether a source scans. One kind of algorithm missing again and again is an outdated client, unless it comes in a burst.
 fn scans(case: &Case<'_>, source: &Source) -> bool {
-    if source.probes <= case.settings.probe_probes || case.accepts(source) > 0 {
+    if source.probes <= case.settings.probe_probes || source.stands_in() || case.accepts(source) > 0
+    {
         return false;
     }
     let burst = source.probes >= 6
@@ -32,11 +33,24 @@ pub fn judge(case: &mut Case<'_>) {
 }
 
 pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for (addr, source) in case.ledger.sources.iter().enumerate() {
-        if !scans(case, source) {
+    let scanners = case
+        .ledger
+        .sources
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| scans(case, s))
+        .map(|(a, s)| (u64::from(s.probes), a as AddrId))
+        .collect();
+    let (each, rest) = busiest(scanners);
+    if !rest.is_empty() {
+        let addrs: Vec<AddrId> = rest.iter().map(|(_, a)| *a).collect();
+        let count = rest.iter().map(|(n, _)| n).sum();
+        out.push(case.rest("protocol-scan", &addrs, count, "scanned"));
+    }
+    for addr in each {
+        let Some(source) = case.source(addr) else {
             continue;
-        }
-        let addr = addr as AddrId;
+        };
         let mut f = words::finding("protocol-scan", case.subjects(&[addr], &[]));
         let mut what: Vec<&str> = Vec::new();
         if source.not_ssh > 0 {

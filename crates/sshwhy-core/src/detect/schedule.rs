@@ -1,6 +1,6 @@
 //! `scheduled-automation`: the same source day after day in the same hours, its failures and successes crossing.
 
-use super::case::{Case, Standing};
+use super::case::{Case, MAX_EACH, Standing};
 use super::ledger::{Burst, Source};
 use super::words;
 use crate::finding::Finding;
@@ -145,11 +145,11 @@ fn window(bursts: &[Burst], case: &Case<'_>) -> Option<(i64, i64, u32)> {
 }
 
 pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
-    for (addr, source) in case.ledger.sources.iter().enumerate() {
+    let scheduled =
+        |(addr, _): &(usize, &Source)| case.standing(*addr as AddrId) == Standing::Scheduled;
+    let sources = case.ledger.sources.iter().enumerate();
+    for (addr, source) in sources.filter(scheduled).take(MAX_EACH) {
         let addr = addr as AddrId;
-        if case.standing(addr) != Standing::Scheduled {
-            continue;
-        }
         let Some(s) = of(case, source) else { continue };
         let (tried, total) = case.ledger.users(&source.guess);
         let users: Vec<u32> = tried.iter().map(|t| t.user).collect();

@@ -71,7 +71,7 @@ pub fn judge(case: &mut Case<'_>) {
 
 fn of(case: &Case<'_>, addr: AddrId, source: &Source) -> Standing {
     let guess = &source.guess;
-    if guess.fails == 0 {
+    if guess.fails == 0 || source.stands_in() {
         return Standing::Nobody;
     }
     if schedule::of(case, source).is_some() {

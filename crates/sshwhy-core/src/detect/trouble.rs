@@ -3,7 +3,7 @@
 //! Lines that say what is wrong often carry neither address nor user: they are held until their connection is over and known.
 
 use super::Fact;
-use super::case::{Case, Standing};
+use super::case::{Case, MAX_EACH, Standing};
 use super::kinds::Kind;
 use super::ledger::{BURST_GAP, Event, What};
 use super::quotes::{QuoteId, Quotes};
@@ -15,7 +15,7 @@ use crate::names::{AddrId, HostId, UserId};
 use crate::scan::NONE;
 use crate::session::LineRef;
 use crate::time::Time;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// Pairs of address and user with a reason.
 const MAX_TROUBLES: usize = 50_000;
@@ -181,17 +181,25 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
             }),
         }
     }
-    let mut told: Vec<AddrId> = Vec::new();
+    groups.sort_by_key(|g| std::cmp::Reverse(g.of.iter().map(|(_, t)| t.connections).max()));
+    groups.truncate(MAX_EACH);
+    let mut told: HashSet<AddrId> = HashSet::new();
     for group in &groups {
         told.extend(group.of.iter().map(|(a, _)| *a));
         out.push(explained(case, group));
     }
+    let mut written = 0;
     for (addr, source) in case.ledger.sources.iter().enumerate() {
         let addr = addr as AddrId;
-        if told.contains(&addr) || case.is_hostile(addr) {
+        if told.contains(&addr)
+            || case.is_hostile(addr)
+            || source.stands_in()
+            || written >= MAX_EACH
+        {
             continue;
         }
         if let Some(f) = unexplained(case, addr, source).or_else(|| outdated(case, addr, source)) {
+            written += 1;
             out.push(f);
         }
     }

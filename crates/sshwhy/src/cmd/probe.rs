@@ -232,6 +232,7 @@ impl<'a> Probe<'a> {
         let now = u64::try_from(now().secs()).unwrap_or(0);
         let mut seen = client::keys(&self.config, self.user.as_deref(), now);
         seen.extend(client::agent(&self.config));
+        seen.extend(client::control_socket(&self.config));
         if self.config.is_known() {
             seen.extend(client::intentions(&self.config));
         }
@@ -771,6 +772,9 @@ impl<'a> Probe<'a> {
             return;
         };
         let wait = self.stage.min(Duration::from_secs(3));
+        if addr.is_ipv6() && word != "refused" {
+            self.other_family(addr, wait);
+        }
         if self.port != 22 {
             self.default_port(addr.ip());
         } else if word == "refused" {
@@ -794,6 +798,23 @@ impl<'a> Probe<'a> {
             self.first_hop(addr, wait);
         }
         self.local_firewall(addr);
+    }
+
+    /// Only IPv6 was tried, and it is dead: does the server greet over IPv4?
+    fn other_family(&mut self, dead: SocketAddr, wait: Duration) {
+        let others = net::lookup(&self.host, self.port, Some(4)).unwrap_or_default();
+        if let Some(other) = others.first()
+            && net::greets(*other, wait) == "ssh"
+        {
+            let text = format!("{} does not answer; {} does", dead.ip(), other.ip());
+            self.see(
+                Gate::Tcp,
+                "tcp.dead-family",
+                "6",
+                &dead.ip().to_string(),
+                text,
+            );
+        }
     }
 
     /// Packets that live for one hop: does one to this port come as far as one to another?
@@ -892,6 +913,8 @@ impl<'a> Probe<'a> {
             return;
         }
         let name = known_hosts::name(&self.host, self.port);
+        // An address of the other family is no other place: the name still leads there.
+        let every = net::lookup(&self.host, self.port, None).unwrap_or_default();
         let mut known: Vec<IpAddr> = Vec::new();
         for (_, entry) in client::known_hosts(&self.config) {
             if !entry.names().any(|n| n.eq_ignore_ascii_case(&name)) {
@@ -904,7 +927,7 @@ impl<'a> Probe<'a> {
                     .map_or(other, |(h, _)| h);
                 if let Ok(ip) = other.parse()
                     && !known.contains(&ip)
-                    && !addrs.iter().any(|a| a.ip() == ip)
+                    && !addrs.iter().chain(&every).any(|a| a.ip() == ip)
                     && known.len() < 4
                 {
                     known.push(ip);

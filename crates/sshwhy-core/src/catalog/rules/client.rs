@@ -228,7 +228,17 @@ pub(super) const ROWS: &[Rule] = &[
             is("tcp.default-port", &["ssh"]),
             is("ident.end", &["other-protocol"]),
         ],
-    ),
+    )
+    .despite(),
+    rule(
+        "wrong-port",
+        0.7,
+        &[
+            is("tcp.default-port", &["ssh"]),
+            is("ident.end", &["closed", "reset", "timeout"]),
+        ],
+    )
+    .despite(),
     rule(
         "wrong-port",
         0.85,
@@ -767,6 +777,7 @@ pub(super) const ROWS: &[Rule] = &[
         0.9,
         &[is("mux.socket", &["stale", "frozen"])],
     )
+    .not(&[LET_IN])
     .despite(),
     rule(
         "control-path-too-long",
