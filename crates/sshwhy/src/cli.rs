@@ -284,7 +284,7 @@ pub struct Trace {
     /// Log of the host that is logged in to; may be given again (rotated copies are taken as one log)
     #[arg(long, value_name = "FILE", required = true)]
     pub log: Vec<OsString>,
-    /// What was collected on the source node: a folder, or the archive of `trace collect`; may be given again
+    /// What was collected on the source node: a folder or a tar archive of it; may be given again
     #[arg(long, value_name = "PATH")]
     pub evidence: Vec<PathBuf>,
     /// Zone of times that say none, and of the times shown: +08:00, Europe/Berlin, UTC, local

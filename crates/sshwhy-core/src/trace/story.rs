@@ -335,37 +335,31 @@ fn step(action: &str, command: Option<String>, place: &'static str, risk: &'stat
 
 fn next_steps(t: &Trace, q: &Question, e: &Evidence) -> Vec<Step> {
     let mut out = Vec::new();
-    let window = match t.window.as_slice() {
-        [from, until] => format!(" --window {from}-{until}"),
-        _ => String::new(),
-    };
-    let to = t
-        .target
-        .as_deref()
-        .and_then(shell_word)
-        .map_or(String::new(), |t| format!(" --target {t}"));
     let certain: Vec<&Suspect> = t.suspects.iter().filter(|s| s.confidence > 0.5).collect();
     if certain.is_empty() {
-        let since = q
-            .events
-            .first()
-            .map_or(String::new(), |t| format!(" --since {}", Time(t - DAY)));
         if e.containers.is_empty() {
             out.push(step(
                 "Collect what the source node knows: no containers are in the evidence.",
-                Some(format!(
-                    "sshwhy trace collect{since} --output evidence.tar.zst"
-                )),
+                Some(
+                    "mkdir -p evidence/logs && docker ps -aq --no-trunc | xargs docker inspect > evidence/containers.json; \
+                     cp /var/lib/docker/containers/*/*-json.log evidence/logs/; cp /var/log/audit/audit.log evidence/"
+                        .to_owned(),
+                ),
                 "client",
-                "none",
+                "the copy holds the containers' environment, secrets in it too",
             ));
         }
-        out.push(step(
+        let mut record = step(
             "Record who connects in the coming night: nobody in the evidence fits the logins.",
-            Some(format!("sshwhy trace arm --port {}{to}{window}", q.port)),
+            Some(
+                "auditctl -a always,exit -F arch=b64 -S connect -S execve -k sshwhy-trace"
+                    .to_owned(),
+            ),
             "client",
-            "a few records for each connect; removed by sshwhy trace disarm",
-        ));
+            "a record for each connection and each program that starts: watch the size of audit.log",
+        );
+        record.undo = Some("auditctl -D -k sshwhy-trace".to_owned());
+        out.push(record);
         if e.audit.is_none() {
             out.push(step(
                 "Ask the runtime and the cluster for containers that were removed since: events, and the logs that were shipped elsewhere.",

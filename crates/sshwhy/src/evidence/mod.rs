@@ -1,4 +1,4 @@
-//! Reads what was collected on a node: a folder, or the archive that `trace collect` writes, into [`Evidence`].
+//! Reads what was collected on a node: a folder, or a tar archive of one, into [`Evidence`].
 //!
 //! What a file is follows from its name and its first bytes; nothing depends on one tool's layout. First everything small is read
 //! (containers, processes, file times, crontabs), then logs, each compared with the logins as soon as it was read, so that memory
@@ -426,7 +426,7 @@ fn read_small_entries(path: &Path, small: &mut Small, skip: &mut Vec<Skipped>) {
             skip.push(skipped(
                 &path.display().to_string(),
                 e,
-                "give a folder, or an archive as trace collect writes it (tar, packed or not)",
+                "give a folder, or a tar archive of it, packed or not",
             ));
             return;
         }

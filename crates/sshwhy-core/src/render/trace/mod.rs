@@ -176,7 +176,9 @@ pub(crate) mod tests {
             }],
             next: vec![Step {
                 action: EVIL.to_owned(),
-                command: Some("sshwhy trace arm --port 22".to_owned()),
+                command: Some(
+                    "auditctl -a always,exit -F arch=b64 -S connect -k sshwhy-trace".to_owned(),
+                ),
                 place: "client",
                 risk: "none",
                 undo: None,
@@ -205,7 +207,7 @@ pub(crate) mod tests {
             assert!(view.contains("97 %"), "{view}");
             assert!(view.contains("192.0.2.7"), "{view}");
             assert!(view.contains("wrong zone"), "{view}");
-            assert!(view.contains("trace arm"), "{view}");
+            assert!(view.contains("sshwhy-trace"), "{view}");
         }
         let page = html(&t, &zone);
         assert!(!page.contains("<script"), "{page}");
