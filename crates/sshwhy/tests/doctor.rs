@@ -2,7 +2,6 @@
 //!
 //! Beside each fault stands what only looks like it, and must not be reported.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -177,7 +177,7 @@ pub fn tell(
         pattern,
         read: Read::default(),
     };
-    trace.next = next_steps(&trace, q, e);
+    trace.next = next_steps(&trace, e);
     trace.findings = findings(&trace, source, &place);
     trace
 }
@@ -333,7 +333,7 @@ fn step(action: &str, command: Option<String>, place: &'static str, risk: &'stat
     }
 }
 
-fn next_steps(t: &Trace, q: &Question, e: &Evidence) -> Vec<Step> {
+fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
     let mut out = Vec::new();
     let certain: Vec<&Suspect> = t.suspects.iter().filter(|s| s.confidence > 0.5).collect();
     if certain.is_empty() {
