@@ -55,7 +55,9 @@ impl Program {
             b"sftp-server" | b"internal-sftp" | b"ssh.service" | b"OpenSSH" => Program::Sshd,
             b"dropbear" => Program::Dropbear,
             b"systemd-logind" | b"systemd" | b"kernel" | b"btmp" | b"wtmp" | b"utmp"
-            | b"lastlog" => Program::Platform,
+            | b"lastlog" | b"systemd-journald" | b"systemd-journal" | b"rsyslogd" => {
+                Program::Platform
+            }
             _ => Program::Other,
         }
     }

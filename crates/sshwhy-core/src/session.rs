@@ -204,6 +204,10 @@ pub struct Session {
     pub key_failures: u32,
     pub pam_failures: u32,
     pub dialogue_failures: u32,
+    /// How often sshd named a user who does not exist (once a connection, unless lines were joined on their way here).
+    pub names_refused: u32,
+    /// Lines of the row in `probe`.
+    pub probe_lines: u32,
     /// When the first and the last of `failures` happened.
     pub fail_first: Time,
     pub fail_last: Time,
@@ -257,6 +261,8 @@ impl Session {
             key_failures: 0,
             pam_failures: 0,
             dialogue_failures: 0,
+            names_refused: 0,
+            probe_lines: 0,
             fail_first: time,
             fail_last: time,
             invalid_user: false,
@@ -302,7 +308,8 @@ impl Session {
         if said > 0 {
             said
         } else {
-            u32::from(self.attempted || self.key_failures > 0)
+            self.names_refused
+                .max(u32::from(self.attempted || self.key_failures > 0))
         }
     }
 
@@ -507,10 +514,16 @@ impl Sessions {
             Role::FailedKey => s.key_failures = s.key_failures.saturating_add(n),
             Role::FailedPam => s.pam_failures = s.pam_failures.saturating_add(n),
             Role::FailedDialogue => s.dialogue_failures = s.dialogue_failures.saturating_add(n),
+            Role::InvalidUser if addr != NONE && user != NONE => {
+                s.names_refused = s.names_refused.saturating_add(n);
+            }
             Role::NotAllowed => s.not_allowed = true,
             Role::Probe => {
                 s.probed = true;
                 s.probe = s.probe.or(Some(record.row));
+                if s.probe == Some(record.row) {
+                    s.probe_lines = s.probe_lines.saturating_add(n);
+                }
             }
             Role::Timeout => s.timed_out = true,
             Role::TooManyFailures => s.too_many = true,
@@ -816,6 +829,18 @@ mod tests {
             .map(|s| (s.attempts_failed(), s.without_attempt()))
             .collect();
         assert_eq!(what, [(0, false), (0, true)]);
+    }
+
+    #[test]
+    fn names_refused_again_in_one_connection_count_again() {
+        let mut w = World::new(10);
+        w.say(0, 5, 1, 4000, 7, Role::InvalidUser);
+        w.say(1, 5, 1, 4000, 8, Role::InvalidUser);
+        w.say(1, 5, NONE, 0, NONE, Role::InvalidUser);
+        w.say(0, 6, 1, 4001, 7, Role::InvalidUser);
+        w.say(2, 6, 1, 4001, 7, Role::Failed);
+        let counts: Vec<u32> = w.end().iter().map(Session::attempts_failed).collect();
+        assert_eq!(counts, [2, 1]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct Event {
     pub addr: AddrId,
     pub user: UserId,
     pub host: u32,
-    /// Failures.
+    /// Failures, or lines of a probe.
     pub n: u32,
     /// sshd called the user invalid.
     pub invalid: bool,
@@ -509,8 +509,8 @@ impl Ledger {
             What::Gone => source.gone += 1,
             What::TimedOut => {}
             What::Probed => {
-                source.probes += 1;
-                source.not_ssh += u32::from(e.not_ssh);
+                source.probes = source.probes.saturating_add(e.n);
+                source.not_ssh = source.not_ssh.saturating_add(e.n * u32::from(e.not_ssh));
                 source.mismatch |= e.mismatch;
             }
             What::Faulty => source.faulty += 1,

@@ -308,9 +308,12 @@ impl Detectors {
             if s.failures > 0 {
                 e.first = s.fail_first;
                 e.time = s.fail_last;
+            } else if failures > 1 {
+                e.first = s.first;
             }
         } else if s.probed {
             e.what = What::Probed;
+            e.n = s.probe_lines.max(1);
             match s.probe.map(|row| self.kind(row)) {
                 Some(Kind::Mismatch(bit)) => e.mismatch = bit,
                 _ => e.not_ssh = true,

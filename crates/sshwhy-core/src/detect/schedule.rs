@@ -92,6 +92,17 @@ pub fn of(case: &Case<'_>, source: &Source) -> Option<Schedule> {
     })
 }
 
+/// Whether a source comes on three days or more, and always in the same hours.
+pub fn keeps_hours(case: &Case<'_>, source: &Source) -> bool {
+    let Some(h) = case.history(source).filter(|h| h.bursts.len() >= 3) else {
+        return false;
+    };
+    window(&h.bursts, case).is_some_and(|(from, to, outside)| {
+        let length = (to - from).rem_euclid(86_400);
+        outside == 0 && length <= i64::from(case.settings.schedule_window) * 3600 / 2
+    })
+}
+
 /// The hours of the day that the runs share, and how many runs lie outside of them.
 fn window(bursts: &[Burst], case: &Case<'_>) -> Option<(i64, i64, u32)> {
     let local = |t: Time| t.secs() + i64::from(case.context.zone.offset_at(t.secs()));

@@ -135,6 +135,16 @@ fn locked_out(case: &Case<'_>, addr: AddrId, source: &Source, shape: Shape) -> b
     if explained && (source.private() || case.logins.knows(one.user) && !case.is_root(one.user)) {
         return true;
     }
+    // Somebody known from elsewhere who tries at the same hours of each day: a habit, not a search. A search that is fast, or
+    // more than a person's patience in one day, is none.
+    if !shape.fast
+        && guess.fired & fired::DAY == 0
+        && case.logins.knows(one.user)
+        && !case.is_root(one.user)
+        && schedule::keeps_hours(case, source)
+    {
+        return true;
+    }
     // A machine inside that keeps failing for one user, at a pace no guesser would be content with.
     source.private() && !shape.fast && !case.is_nonexistent(one.user)
 }

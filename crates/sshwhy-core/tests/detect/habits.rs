@@ -229,6 +229,29 @@ fn a_locked_out_user_who_tries_every_morning_is_no_guesser() {
 }
 
 #[test]
+fn a_known_user_outside_who_tries_at_the_same_hour_each_day_is_locked_out_and_round_the_clock_is_not()
+ {
+    let run = |hours: &[f64]| {
+        let mut log = Log::new();
+        log.habit("192.0.2.9", "bob", 3);
+        for day in 0..10 {
+            for hour in hours {
+                log.fails(f64::from(day) * DAY + hour * HOUR, "198.51.100.3", "bob", 1);
+            }
+        }
+        log.findings()
+    };
+    let mornings = run(&[8.0, 8.01, 8.02, 8.03, 8.05]);
+    assert_eq!(hostile(&mornings), Vec::<String>::new());
+    assert_eq!(
+        the(&mornings, "broken-login").subjects.addrs,
+        ["198.51.100.3"]
+    );
+    let always = run(&[1.0, 6.0, 11.0, 16.0, 21.0]);
+    assert_eq!(hostile(&always), ["slow-brute-force 198.51.100.3"]);
+}
+
+#[test]
 fn what_worked_until_some_day_is_said_so() {
     let mut log = Log::new();
     log.habit("192.0.2.9", "alice", 4);

@@ -71,6 +71,15 @@ fn an_outdated_client_is_told_from_a_scanner() {
 }
 
 #[test]
+fn the_same_refusal_again_and_again_in_one_burst_is_a_scan() {
+    let mut log = Log::new();
+    for i in 0..6 {
+        log.say(f64::from(i), 900, &format!("Unable to negotiate with {BAD} port 4000: no matching MAC found. Their offer: x [preauth]"));
+    }
+    assert_eq!(summary(&log.findings()), [format!("protocol-scan {BAD}")]);
+}
+
+#[test]
 fn a_flood_is_blamed_and_its_victims_are_not() {
     let mut log = Log::new();
     log.habit(INSIDE, "alice", 3);

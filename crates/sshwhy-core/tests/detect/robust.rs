@@ -296,6 +296,31 @@ fn a_log_without_sshds_own_lines_is_called_blind() {
 }
 
 #[test]
+fn lines_lost_to_a_rate_limit_are_a_blind_spot_and_those_of_other_programs_are_not() {
+    for (text, blind) in [
+        (
+            "systemd-journald[250]: Suppressed 812 messages from ssh.service",
+            true,
+        ),
+        (
+            "systemd-journald[250]: Suppressed 812 messages from cron.service",
+            false,
+        ),
+        (
+            "rsyslogd: imjournal: begin to drop messages due to rate-limiting",
+            true,
+        ),
+    ] {
+        let mut log = Log::new();
+        log.login(0.0, "192.0.2.9", "alice", "publickey", 5.0);
+        log.lines
+            .push((60.0, format!("2026-03-02T00:01:00Z srv {text}\n")));
+        let all = log.findings();
+        assert_eq!(has(&all, "blind"), blind, "{text}");
+    }
+}
+
+#[test]
 fn a_hole_in_a_busy_log_is_named_and_quiet_nights_are_not() {
     let mut log = Log::new();
     for i in 0..2000 {

@@ -280,4 +280,37 @@ pub const ROWS: &[Message] = &[
         example: "Out of memory: Killed process 812 (sftp) total-vm:10000kB",
         near_miss: "Out of memory: Killed process 812 (sftp)",
     },
+    Message {
+        id: "SW6080",
+        slug: "journald-suppressed",
+        daemon: Daemon::Platform,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "journald dropped lines of sshd over its rate limit, so the log is not whole.",
+        texts: &[
+            Text::any("Suppressed {count} messages from {=ssh.service|sshd.service}"),
+            Text::any(
+                "Suppressed {count} messages from {=/system.slice/ssh.service|/system.slice/sshd.service}",
+            ),
+            Text::any("Suppressed {count} messages from unit {=ssh.service|sshd.service}"),
+        ],
+        example: "Suppressed 812 messages from ssh.service",
+        near_miss: "Suppressed 812 messages from cron.service",
+    },
+    Message {
+        id: "SW6081",
+        slug: "rsyslog-rate-limited",
+        daemon: Daemon::Platform,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "rsyslog dropped lines over its rate limit, so the log is not whole.",
+        texts: &[
+            Text::any("imjournal: {count} messages lost due to rate-limiting"),
+            Text::any("imjournal: begin to drop messages due to rate-limiting"),
+        ],
+        example: "imjournal: begin to drop messages due to rate-limiting",
+        near_miss: "imjournal: begin to drop messages due to a full disk",
+    },
 ];
