@@ -286,7 +286,7 @@ impl<'z> LineParser<'z> {
                 }
                 if self.key_len != 19 || !same(&self.key, key) {
                     let mut cur = Cursor::new(key);
-                    let civil = iso(&mut cur)?;
+                    let civil = iso(&mut cur).filter(|_| cur.rest().is_empty())?;
                     self.stamp = Stamp {
                         time: Some(Time::from_secs(civil.as_utc_secs())),
                         twice: None,
@@ -1915,6 +1915,7 @@ mod tests {
             b"2026-11-03T04:05:06.5+01:00 web1 CRON[1]: x",
             b"2026-11-03T04:05:06Z web1 kernel: x",
             b"Dec 31 23:59:59 h a: ",
+            b"2026-11-03T04:05:06Z web1 kernel[1]: x",
         ] {
             let mut scratch = Vec::new();
             let f = LineParser::new(&zone, Years::starting(2026))
@@ -1927,6 +1928,13 @@ mod tests {
                 (s.time, s.host, s.ident, s.pid, s.message)
             );
         }
+    }
+
+    #[test]
+    fn a_clock_with_a_digit_too_many_is_no_fast_time() {
+        let zone = Zone::utc();
+        let mut p = LineParser::new(&zone, Years::starting(2026));
+        assert!(p.fast(b"2026-11-03T0:53:006Z web1 sshd[812]: x").is_none());
     }
 
     #[test]
