@@ -87,13 +87,12 @@ const BLOCK: Remedy = step(
     Some("ip route del blackhole ADDR"),
 );
 const KEYS_ONLY: Remedy = step(
-    "Once everybody has a key, accept no passwords: guessing then leads nowhere. Keep this session open and try a second login \
-     (RHEL and others: sshd)",
-    "printf 'PasswordAuthentication no\\nKbdInteractiveAuthentication no\\n' > /etc/ssh/sshd_config.d/00-keys-only.conf && sshd -t \
-     && systemctl reload ssh",
+    "See who logs in by which method. Once nobody needs a password, set PasswordAuthentication no and \
+     KbdInteractiveAuthentication no: guessing then leads nowhere. Keep this session open and try a second login",
+    "sshwhy config who",
     "server",
-    "whoever has no key is locked out; the Include line must stand first in sshd_config",
-    Some("rm /etc/ssh/sshd_config.d/00-keys-only.conf && systemctl reload ssh"),
+    "none",
+    None,
 );
 const PENALTIES: Remedy = step(
     "OpenSSH 9.8 and later slow such sources down by themselves: see that it is on",
