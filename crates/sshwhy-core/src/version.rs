@@ -41,29 +41,28 @@ pub struct Versions {
     rows: Vec<(u32, Option<&'static str>)>,
     ranges: Vec<Range>,
     hosts: BTreeMap<(HostId, &'static str), Range>,
-    last: Option<(HostId, Row, u8)>,
+    /// Host, row and text in one number; 0: none.
+    last: u64,
     /// Wordings that say nothing new as long as no host's releases change: one for each place.
-    settled: Vec<Option<(HostId, Row, u8)>>,
+    settled: Vec<u64>,
     /// The host and daemon of the last wording that counted, and what is left of their releases.
     current: Option<(HostId, &'static str, Range)>,
 }
 
 impl Versions {
     /// A line of this wording was seen.
+    #[inline]
     pub fn see(&mut self, host: HostId, row: Row, text: u8) {
-        let wording = Some((host, row, text));
-        if self.last == wording {
-            return;
-        }
+        let wording = u64::from(host) << 32 | u64::from(row) << 8 | u64::from(text) | 1 << 24;
         let place = (host as usize * 5 ^ usize::from(row) ^ usize::from(text) << 5) % SETTLED;
-        if self.settled.get(place) == Some(&wording) {
+        if self.settled.get(place) == Some(&wording) || self.last == wording {
             return;
         }
         self.last = wording;
         if self.learn(host, row, text) {
             self.settled.clear();
         } else {
-            self.settled.resize(SETTLED, None);
+            self.settled.resize(SETTLED, 0);
             if let Some(place) = self.settled.get_mut(place) {
                 *place = wording;
             }
