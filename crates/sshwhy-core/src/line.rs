@@ -1402,11 +1402,12 @@ fn weekday(text: &[u8]) -> bool {
 /// Decimal digits at the start: (value, how many); at most 9, so that nothing overflows.
 #[inline(always)]
 pub(crate) fn number(text: &[u8]) -> Option<(u32, usize)> {
-    match text.first_chunk::<8>().and_then(|c| short_number(*c)) {
-        Some((_, 0)) => None,
-        Some(found) => Some(found),
-        None => long(text),
+    if let Some(head) = text.first_chunk::<8>()
+        && let Some(found) = short_number(*head)
+    {
+        return (found.1 > 0).then_some(found);
     }
+    long(text)
 }
 
 /// The number that eight bytes begin with and how many digits it has; `None` where all eight are digits, for it may go on.
