@@ -183,6 +183,8 @@ impl Detectors {
             Role::Other => {
                 if kind == Kind::ClientText && fact.addr != NONE {
                     self.forgers.text(fact, &mut self.quotes);
+                } else if kind == Kind::Foreign {
+                    self.forgers.foreign(fact, &mut self.quotes);
                 }
                 return;
             }
