@@ -19,11 +19,11 @@ fn sshwhy(args: &[&str], input: Option<&[u8]>) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
-        if let Err(e) = pipe.write_all(input) {
-            // A program that does not read it may be gone already.
-            assert_eq!(e.kind(), std::io::ErrorKind::BrokenPipe);
-        }
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input)
+        && let Err(e) = pipe.write_all(input)
+    {
+        // A program that does not read it may be gone already.
+        assert_eq!(e.kind(), std::io::ErrorKind::BrokenPipe);
     }
     child.wait_with_output().unwrap()
 }
