@@ -8,6 +8,7 @@ use super::accounts;
 use super::daemon;
 use super::machine::Machine;
 use sshwhy_core::addr::{Cidr, canonical, parse_ip};
+use sshwhy_core::ban::{NeverList, Why};
 use sshwhy_core::transcode::Transcoder;
 use sshwhy_core::transcode::utmp::{Utmp, layout};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +25,9 @@ const ADMIN_GROUPS: [&str; 4] = ["sudo", "wheel", "admin", "root"];
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fact {
     pub net: Cidr,
+    pub why: Why,
     /// In words: `the gateway`, `alice is logged in from there`.
-    pub why: String,
+    pub text: String,
 }
 
 /// All of them, and what could not be found out.
@@ -43,19 +45,41 @@ pub struct Names {
 }
 
 impl Facts {
-    fn add(&mut self, ip: IpAddr, why: impl Into<String>) {
+    /// Puts the facts in the place of those that the list had from an earlier look. Recent key logins and monitors
+    /// are not touched.
+    pub fn fill(&self, list: &mut NeverList) {
+        for why in [
+            Why::Listed,
+            Why::Own,
+            Why::Gateway,
+            Why::Resolver,
+            Why::LoggedIn,
+        ] {
+            let nets = self.facts.iter().filter(|f| f.why == why).map(|f| f.net);
+            list.replace(why, nets);
+        }
+    }
+
+    /// In words, what keeps `net` from being banned.
+    pub fn words(&self, net: &Cidr) -> Option<&str> {
+        let fact = self.facts.iter().find(|f| f.net.overlaps(net))?;
+        Some(&fact.text)
+    }
+
+    fn add(&mut self, ip: IpAddr, why: Why, text: impl Into<String>) {
         let ip = canonical(ip);
         if ip.is_unspecified() {
             return;
         }
         let len = if ip.is_ipv4() { 32 } else { 128 };
-        self.net(Cidr { ip, len }, why);
+        self.net(Cidr { ip, len }, why, text);
     }
 
-    fn net(&mut self, net: Cidr, why: impl Into<String>) {
+    fn net(&mut self, net: Cidr, why: Why, text: impl Into<String>) {
         let fact = Fact {
             net,
-            why: why.into(),
+            why,
+            text: text.into(),
         };
         if !self.facts.contains(&fact) {
             self.facts.push(fact);
@@ -70,15 +94,15 @@ pub fn gather(machine: &Machine, allow: &[String], names: &mut Names) -> Facts {
         (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
         (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
     ] {
-        out.net(Cidr { ip: net, len }, "this machine itself");
+        out.net(Cidr { ip: net, len }, Why::Own, "this machine itself");
     }
     for ip in daemon::own_addresses(machine) {
         if !ip.is_loopback() {
-            out.add(ip, "an address of this machine");
+            out.add(ip, Why::Own, "an address of this machine");
         }
     }
     for ip in gateways(machine) {
-        out.add(ip, "the gateway");
+        out.add(ip, Why::Gateway, "the gateway");
     }
     for file in ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"] {
         for line in machine.text(file).unwrap_or_default().lines() {
@@ -86,13 +110,13 @@ pub fn gather(machine: &Machine, allow: &[String], names: &mut Names) -> Facts {
             if words.next() == Some("nameserver")
                 && let Some(ip) = words.next().and_then(|w| parse_ip(w.as_bytes()))
             {
-                out.add(ip, format!("the resolver ({file})"));
+                out.add(ip, Why::Resolver, format!("the resolver ({file})"));
             }
         }
     }
     for (user, ip) in logged_in(machine) {
         if is_admin(machine, &user) {
-            out.add(ip, format!("{user} is logged in from there"));
+            out.add(ip, Why::LoggedIn, format!("{user} is logged in from there"));
         }
     }
     for entry in allow {
@@ -115,7 +139,7 @@ fn allowed(machine: &Machine, entry: &str, names: &mut Names, out: &mut Facts, d
             ));
             return;
         }
-        out.net(net, format!("the allow-list has {entry}"));
+        out.net(net, Why::Listed, format!("the allow-list has {entry}"));
         return;
     }
     if entry.starts_with('/') {
@@ -166,7 +190,7 @@ fn allowed(machine: &Machine, entry: &str, names: &mut Names, out: &mut Facts, d
         }
     }
     for ip in names.known.get(entry).into_iter().flatten() {
-        out.add(*ip, format!("the allow-list has {entry}"));
+        out.add(*ip, Why::Listed, format!("the allow-list has {entry}"));
     }
 }
 
@@ -371,7 +395,7 @@ mod tests {
             .facts
             .iter()
             .find(|f| f.net.contains(ip))
-            .map(|f| f.why.clone())
+            .map(|f| f.text.clone())
     }
 
     fn record(user: &str, ip: [u8; 4], pid: u32) -> Vec<u8> {
