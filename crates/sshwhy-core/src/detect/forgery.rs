@@ -90,7 +90,7 @@ struct Forger {
 }
 
 /// What the client chose in a goodbye (behind the code) or a banner (in quotes).
-fn client_text(message: &[u8]) -> Option<&[u8]> {
+pub fn client_text(message: &[u8]) -> Option<&[u8]> {
     if message.starts_with(b"Received disconnect") {
         let colon =
             memchr::memchr_iter(b':', message).find(|i| message.get(i + 1) == Some(&b' '))?;
