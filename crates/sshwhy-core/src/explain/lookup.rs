@@ -155,6 +155,12 @@ fn keyword(row: &'static Keyword) -> Row {
                 "a word of sshd_config with a list; where it stands twice, the first line wins"
             }
             Repeat::Each => "a word of sshd_config; each line adds to the ones before",
+            Repeat::Last => {
+                "a word of sshd_config; unlike most, where it stands twice, the last value wins"
+            }
+            Repeat::Parts => {
+                "a word of sshd_config with a value of parts, which several lines may set"
+            }
         }
         .to_owned(),
     ];
