@@ -11,6 +11,8 @@ mod filter;
 mod host;
 mod net;
 mod pipeline;
+#[allow(dead_code)] // until bans and guard use all of it
+mod sink;
 mod source;
 mod sys;
 mod zone;

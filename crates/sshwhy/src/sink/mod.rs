@@ -1,0 +1,3 @@
+//! Where decisions go: the firewall.
+
+pub mod firewall;
