@@ -9,6 +9,8 @@ mod feed;
 mod filter;
 #[allow(dead_code)] // until bans and guard use all of it
 mod host;
+#[allow(dead_code)] // until bans and guard use all of it
+mod ledger;
 mod net;
 mod pipeline;
 #[allow(dead_code)] // until monitor and guard both use it
