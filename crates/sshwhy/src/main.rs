@@ -10,7 +10,13 @@ mod filter;
 mod host;
 mod net;
 mod pipeline;
+#[allow(dead_code)] // until monitor and guard both use it
+mod settings;
+#[allow(dead_code)] // until monitor and guard both use it
+mod sink;
 mod source;
+#[allow(dead_code)] // until monitor and guard both use it
+mod state;
 mod sys;
 mod zone;
 
