@@ -25,7 +25,7 @@ mod settings;
 mod standing;
 mod success;
 mod trouble;
-mod words;
+pub mod words;
 
 pub use settings::{SettingError, Settings};
 

@@ -11,6 +11,7 @@ mod keys;
 pub mod log;
 pub mod machine;
 mod network;
+pub mod never;
 pub mod session;
 
 use accounts::Account;
