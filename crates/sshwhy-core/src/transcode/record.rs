@@ -28,6 +28,8 @@ pub struct Record {
     pub exe: Vec<u8>,
     pub uid: Vec<u8>,
     pub message: Option<Vec<u8>>,
+    /// `__CURSOR`: where to go on reading after this record.
+    pub cursor: Vec<u8>,
 }
 
 /// The fields that a [`Record`] keeps.
@@ -44,6 +46,7 @@ pub enum Field {
     Exe,
     Uid,
     Message,
+    Cursor,
 }
 
 impl Field {
@@ -60,6 +63,7 @@ impl Field {
             b"_EXE" => Field::Exe,
             b"_UID" => Field::Uid,
             b"MESSAGE" => Field::Message,
+            b"__CURSOR" => Field::Cursor,
             _ => return None,
         })
     }
@@ -100,6 +104,7 @@ impl Record {
             Field::SyslogPid => &mut self.syslog_pid,
             Field::Exe => &mut self.exe,
             Field::Uid => &mut self.uid,
+            Field::Cursor => &mut self.cursor,
         };
         if slot.is_empty() {
             slot.extend_from_slice(value.get(..256).unwrap_or(value));
