@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod cmd;
+mod collect;
 mod evidence;
 mod exit;
 mod feed;
@@ -12,6 +13,7 @@ mod net;
 mod pipeline;
 mod source;
 mod sys;
+mod watch;
 mod zone;
 
 use clap::Parser;
