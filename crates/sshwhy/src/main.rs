@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod cmd;
+mod collect;
 mod evidence;
 mod exit;
 mod feed;
@@ -21,6 +22,7 @@ mod source;
 #[allow(dead_code)] // until monitor and guard both use it
 mod state;
 mod sys;
+mod watch;
 mod zone;
 
 use clap::Parser;
