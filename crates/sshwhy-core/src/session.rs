@@ -463,7 +463,7 @@ impl Snapshot {
             (s.names_refused, s.counted, s.key_failures) = (n[8], n[9] & 0x1ff_ffff, n[9] >> 25);
             s.noted = *noted;
             // Of its lines it only matters that there were some.
-            s.lines = LINES_KEPT as u32;
+            s.lines = 1;
             set_bits!(
                 s,
                 *bits,
