@@ -8,6 +8,7 @@ mod exit;
 mod feed;
 mod filter;
 mod host;
+mod login;
 mod net;
 mod pipeline;
 mod source;
