@@ -12,6 +12,7 @@ mod filter;
 mod host;
 #[allow(dead_code)] // until bans and guard use all of it
 mod ledger;
+mod login;
 mod net;
 mod pipeline;
 #[allow(dead_code)] // until monitor and guard both use it
