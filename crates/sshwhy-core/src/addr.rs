@@ -1,5 +1,6 @@
 //! Addresses as they stand in logs: parsed, normalised (IPv4-mapped to IPv4, zone ids dropped), and cut to prefixes.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -157,7 +158,7 @@ pub fn network(ip: IpAddr, len: u8) -> IpAddr {
 }
 
 /// A prefix given by a user: `192.0.2.0/24`, `2001:db8::/32`, or one address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Cidr {
     pub ip: IpAddr,
     pub len: u8,
@@ -179,6 +180,56 @@ impl Cidr {
 
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.ip.is_ipv4() == ip.is_ipv4() && network(ip, self.len) == self.ip
+    }
+
+    /// One address.
+    pub fn one(ip: IpAddr) -> Cidr {
+        let len = if ip.is_ipv4() { 32 } else { 128 };
+        Cidr { ip, len }
+    }
+
+    /// The network of `len` bits around an address.
+    pub fn around(ip: IpAddr, len: u8) -> Cidr {
+        let len = len.min(if ip.is_ipv4() { 32 } else { 128 });
+        Cidr {
+            ip: network(ip, len),
+            len,
+        }
+    }
+
+    pub fn is_one(&self) -> bool {
+        self.len == if self.ip.is_ipv4() { 32 } else { 128 }
+    }
+
+    /// Whether they share an address: then one of them holds the other.
+    pub fn overlaps(&self, other: &Cidr) -> bool {
+        self.contains(other.ip) && self.len <= other.len
+            || other.contains(self.ip) && other.len <= self.len
+    }
+}
+
+/// `192.0.2.7`, `2001:db8::/64`
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_one() {
+            write!(f, "{}", self.ip)
+        } else {
+            write!(f, "{}/{}", self.ip, self.len)
+        }
+    }
+}
+
+impl Serialize for Cidr {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cidr {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Cidr, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+        Cidr::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no address or network")))
     }
 }
 

@@ -9,6 +9,7 @@
 
 use crate::shortcut::same;
 use crate::time::{Civil, Local, SECOND, Time, Zone};
+use crate::transcode::record::{Field, Record};
 use memchr::{memchr, memchr3, memmem};
 use std::borrow::Cow;
 
@@ -1118,27 +1119,24 @@ fn json_line(map: &serde_json::Map<String, serde_json::Value>, out: &mut Vec<u8>
     use serde_json::Value;
     let text = |key: &str| map.get(key).and_then(json_text);
     // journalctl -o json
-    if let Some(message) = text("MESSAGE") {
-        let micros = text("__REALTIME_TIMESTAMP").or_else(|| text("_SOURCE_REALTIME_TIMESTAMP"));
-        let time = micros
-            .and_then(|m| {
-                std::str::from_utf8(&m)
-                    .ok()
-                    .and_then(|s| s.parse::<i64>().ok())
-            })
-            .map(Time);
-        let ident = text("SYSLOG_IDENTIFIER")
-            .or_else(|| text("_COMM"))
-            .unwrap_or_default();
-        let pid = text("_PID")
-            .or_else(|| text("SYSLOG_PID"))
-            .unwrap_or_default();
-        let host = text("_HOSTNAME").unwrap_or_default();
-        let severity = text("PRIORITY")
-            .and_then(|p| p.first().copied())
-            .filter(u8::is_ascii_digit)
-            .map_or(6, |b| b - b'0');
-        write_5424(out, severity, time, &host, &ident, &pid, &message);
+    if map.contains_key("MESSAGE") {
+        let mut record = Record::default();
+        for (key, value) in map {
+            if let Some(field) = Field::of(key.as_bytes())
+                && let Some(value) = json_text(value)
+            {
+                record.set(field, &value);
+            }
+        }
+        if record.message.is_none() {
+            return false;
+        }
+        if let Some(micros) = text("_SOURCE_REALTIME_TIMESTAMP") {
+            // Where an export left the journal's own time out.
+            record.set(Field::Realtime, &micros);
+        }
+        record.line(out);
+        out.pop();
         return true;
     }
     // Docker json-file
@@ -1182,15 +1180,16 @@ fn json_line(map: &serde_json::Map<String, serde_json::Value>, out: &mut Vec<u8>
         match ident {
             Some(ident) if !ident.is_empty() => {
                 let time = time.and_then(|t| json_time(&t));
-                write_5424(
-                    out,
-                    6,
-                    time,
-                    &host.unwrap_or_default(),
-                    &ident,
-                    &pid.unwrap_or_default(),
-                    &message,
-                );
+                let record = Record {
+                    realtime: time.and_then(|t| u64::try_from(t.0).ok()),
+                    host: host.unwrap_or_default(),
+                    identifier: ident,
+                    pid: pid.unwrap_or_default(),
+                    message: Some(message),
+                    ..Record::default()
+                };
+                record.line(out);
+                out.pop();
             }
             _ => {
                 // The message carries an envelope of its own, or is bare.
@@ -1239,35 +1238,6 @@ fn json_text(value: &serde_json::Value) -> Option<Vec<u8>> {
         },
         _ => None,
     }
-}
-
-fn write_5424(
-    out: &mut Vec<u8>,
-    severity: u8,
-    time: Option<Time>,
-    host: &[u8],
-    ident: &[u8],
-    pid: &[u8],
-    message: &[u8],
-) {
-    // authpriv, which is where sshd logs on most systems; only the severity matters to us.
-    out.extend_from_slice(format!("<{}>1 ", 80 + severity.min(7)).as_bytes());
-    match time {
-        Some(t) => out.extend_from_slice(t.to_string().as_bytes()),
-        None => out.push(b'-'),
-    }
-    for word in [host, ident, pid] {
-        out.push(b' ');
-        if word.is_empty() {
-            out.push(b'-');
-        }
-        out.extend(
-            word.iter()
-                .map(|b| if b.is_ascii_graphic() { *b } else { b'_' }),
-        );
-    }
-    out.extend_from_slice(b" - - ");
-    push_one_line(out, message);
 }
 
 /// Control characters as sshd itself writes them, so that one record stays one line.

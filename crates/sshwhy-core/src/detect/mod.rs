@@ -11,9 +11,9 @@ mod blind;
 mod case;
 mod distributed;
 mod flood;
-mod forgery;
+pub(crate) mod forgery;
 mod guessing;
-mod kinds;
+pub(crate) mod kinds;
 mod ledger;
 mod logins;
 mod monitor;
@@ -25,7 +25,7 @@ mod settings;
 mod standing;
 mod success;
 mod trouble;
-mod words;
+pub mod words;
 
 pub use settings::{SettingError, Settings};
 
@@ -186,6 +186,8 @@ impl Detectors {
             Role::Other => {
                 if kind == Kind::ClientText && fact.addr != NONE {
                     self.forgers.text(fact, &mut self.quotes);
+                } else if kind == Kind::Foreign {
+                    self.forgers.foreign(fact, &mut self.quotes);
                 }
                 return;
             }
