@@ -8,14 +8,12 @@ mod exit;
 mod feed;
 mod filter;
 mod host;
+mod monitor;
 mod net;
 mod pipeline;
-#[allow(dead_code)] // until monitor and guard both use it
 mod settings;
-#[allow(dead_code)] // until monitor and guard both use it
 mod sink;
 mod source;
-#[allow(dead_code)] // until monitor and guard both use it
 mod state;
 mod sys;
 mod zone;
@@ -34,6 +32,7 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Config(args) => cmd::config::run(args),
         Verb::Trace(args) => cmd::trace::run(args),
         Verb::Probe(args) => cmd::probe::run(args),
+        Verb::Monitor(args) => cmd::monitor::run(args),
     }
 }
 
