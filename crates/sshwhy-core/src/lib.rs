@@ -20,6 +20,7 @@ pub mod event;
 pub mod explain;
 pub mod finding;
 pub mod line;
+pub mod monitor;
 pub mod names;
 pub mod observation;
 pub mod once;

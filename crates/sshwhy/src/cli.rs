@@ -24,6 +24,8 @@ pub enum Verb {
     Explain(Explain),
     /// Why can't I get in? Walks the way from here to that server, gate by gate.
     Probe(Probe),
+    /// Is SSH up, well and unchanged over there? Checks endpoints quietly, once or for ever.
+    Monitor(Monitor),
     /// What on that host did it? Finds the odd logins in a target's log, and who on the source node made them.
     Trace(Trace),
     /// Why can't they get in? Looks at this machine's sshd, accounts, keys, PAM, firewall and log.
@@ -469,4 +471,74 @@ pub enum ProbeDepth {
 pub enum ProbeFormat {
     Text,
     Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Monitor {
+    /// Endpoints, intervals, alert channels (TOML); watches until it is ended, SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check once, say what is so, and end
+    #[arg(long)]
+    pub once: bool,
+    /// As a Nagios or Icinga plugin: one line, performance data, exit code 0 to 3
+    #[arg(long)]
+    pub nagios: bool,
+    /// Only see whether the file is good
+    #[arg(long)]
+    pub check: bool,
+    /// Forget the keys, ident and algorithms remembered of this endpoint
+    #[arg(long, value_name = "NAME")]
+    pub forget: Option<String>,
+    /// History, and what is remembered [default: the file's, /var/lib/sshwhy/monitor.db or ~/.local/state/sshwhy/monitor.db]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// How far to go: ping, half-open, tcp, ident, kex, hostkey, auth, session
+    #[arg(long, value_name = "DEPTH", default_value = "hostkey", value_parser = depth)]
+    pub depth: sshwhy_core::monitor::Depth,
+    /// For the whole check of one host
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
+    pub timeout: crate::settings::Span,
+    /// Warn when a check takes longer
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub warning: Option<crate::settings::Span>,
+    /// Critical when it takes longer than that
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub critical: Option<crate::settings::Span>,
+    #[arg(long, short, value_name = "PORT", default_value_t = 22)]
+    pub port: u16,
+    /// Whom to log in as (depths auth and session)
+    #[arg(long, short = 'l', value_name = "NAME")]
+    pub user: Option<String>,
+    /// Private key without a passphrase
+    #[arg(long, short, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// What to run at depth session
+    #[arg(long, value_name = "COMMAND", default_value = "true")]
+    pub command: String,
+    /// The host key's fingerprint, SHA256:…; may be given again
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub host_key: Vec<String>,
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// What the ident should be like: 'SSH-2.0-OpenSSH_9.*'
+    #[arg(long, value_name = "PATTERN")]
+    pub expect_ident: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+    /// [user@]host[:port], or a name from the file
+    #[arg(value_name = "HOST")]
+    pub hosts: Vec<String>,
+}
+
+fn depth(text: &str) -> Result<sshwhy_core::monitor::Depth, String> {
+    sshwhy_core::monitor::Depth::parse(text).ok_or_else(|| {
+        let all = sshwhy_core::monitor::Depth::ALL.map(sshwhy_core::monitor::Depth::name);
+        format!("one of {}", all.join(", "))
+    })
+}
+
+fn span(text: &str) -> Result<crate::settings::Span, String> {
+    crate::settings::Span::parse(text)
+        .ok_or_else(|| "a length of time is 10, 500ms, 30s, 10m or the like".to_owned())
 }

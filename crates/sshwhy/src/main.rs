@@ -13,14 +13,12 @@ mod host;
 #[allow(dead_code)] // until bans and guard use all of it
 mod ledger;
 mod login;
+mod monitor;
 mod net;
 mod pipeline;
-#[allow(dead_code)] // until monitor and guard both use it
 mod settings;
-#[allow(dead_code)] // until monitor and guard both use it
 mod sink;
 mod source;
-#[allow(dead_code)] // until monitor and guard both use it
 mod state;
 mod sys;
 mod watch;
@@ -40,6 +38,7 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Config(args) => cmd::config::run(args),
         Verb::Trace(args) => cmd::trace::run(args),
         Verb::Probe(args) => cmd::probe::run(args),
+        Verb::Monitor(args) => cmd::monitor::run(args),
     }
 }
 

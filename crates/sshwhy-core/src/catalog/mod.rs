@@ -13,3 +13,4 @@ pub mod lints;
 pub mod messages;
 pub mod protection;
 pub mod rules;
+pub mod watches;

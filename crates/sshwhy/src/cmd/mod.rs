@@ -4,6 +4,7 @@ pub mod config;
 pub mod doctor;
 pub mod events;
 pub mod explain;
+pub mod monitor;
 pub mod probe;
 pub mod reading;
 pub mod report;
