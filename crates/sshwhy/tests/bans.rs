@@ -610,7 +610,7 @@ fn fail2bans_bans_and_jails_are_taken_over() {
     let etc = w.dir.join("fail2ban");
     fs::create_dir_all(etc.join("jail.d")).unwrap();
     fs::write(etc.join("jail.conf"), "[DEFAULT]\nbantime = 10m\nmaxretry = 5\nbackend = auto\n[sshd]\nport = ssh\nlogpath = /var/log/auth.log\n").unwrap();
-    fs::write(etc.join("jail.local"), "[DEFAULT]\nignoreip = 198.51.100.0/24 ::1\nignorecommand = /bin/x\n[sshd]\nenabled = true\nmaxretry = %(maxretry)s\nbantime = 2h\n").unwrap();
+    fs::write(etc.join("jail.local"), "[DEFAULT]\nignoreip = 198.51.100.0/24 ::1\nignorecommand = /bin/x\n[sshd]\nenabled = true\nmaxretry = %(default/maxretry)s\nbantime = 2h\n").unwrap();
     let (etc, db) = (etc.display().to_string(), db.display().to_string());
     let (dry, _) = w.json(&["import", "--dry-run", &etc, &db]);
     assert_eq!(dry["taken"], 2, "{dry}");
