@@ -30,6 +30,8 @@ pub enum Verb {
     Trace(Trace),
     /// Why can't they get in? Looks at this machine's sshd, accounts, keys, PAM, firewall and log.
     Doctor(Doctor),
+    /// Who is kept out, until when, why, and does the ban really work?
+    Bans(Bans),
     /// What will this sshd_config do? Checks it, evaluates it for one connection, compares, simulates, hardens.
     Config(Config),
 }
@@ -193,6 +195,141 @@ pub enum HardenPolicy {
     Compatible,
     Modern,
     Strict,
+}
+
+#[derive(Args, Debug)]
+pub struct Bans {
+    #[command(subcommand)]
+    pub verb: BansVerb,
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    pub format: TextOrJson,
+    /// Settings of guard, for the state file, the firewall and the allow-list [default: /etc/sshwhy/guard.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Where bans are remembered [default: as the settings say, else /var/lib/sshwhy/guard.db]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub state: Option<PathBuf>,
+    /// Which firewall: auto, nftables, ipset, firewalld, ufw, hosts.deny, command, null
+    #[arg(long, value_name = "NAME", global = true)]
+    pub firewall: Option<String>,
+    /// What is kept from banned addresses [default: everything]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', global = true)]
+    pub port: Vec<u16>,
+    /// With --firewall command: "/path/to/program <ip> <bantime>"
+    #[arg(long, value_name = "COMMAND", global = true)]
+    pub ban_command: Option<String>,
+    #[arg(long, value_name = "COMMAND", global = true)]
+    pub unban_command: Option<String>,
+    /// With --firewall hosts.deny: another file than /etc/hosts.deny
+    #[arg(long, value_name = "FILE", global = true)]
+    pub hosts_deny: Option<PathBuf>,
+    /// Never ban this: an address, a network, a name, or a file of them; may be given again
+    #[arg(long, value_name = "WHO", global = true)]
+    pub allow: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BansVerb {
+    /// Everybody who is kept out, and where state and firewall differ
+    List(BansList),
+    /// Keep somebody out
+    Add(BansAdd),
+    /// Let somebody in again: every ban that covers the address
+    Remove(BansRemove),
+    /// Does it work? Evaluates the live rules for packets from banned addresses
+    Check(BansCheck),
+    /// What led to the ban of an address, its history, and who else keeps it out
+    Why(BansWhy),
+    /// Take over fail2ban's bans and jails, or sshguard's blacklist
+    Import(BansImport),
+    /// Everybody who is kept out, for other programs
+    Export(BansExport),
+    /// Make the firewall hold what the state says, after a reboot or a flush
+    Restore(BansRestore),
+}
+
+#[derive(Args, Debug)]
+pub struct BansList {
+    /// Show all of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct BansAdd {
+    /// Addresses or networks
+    #[arg(required = true, value_name = "ADDR")]
+    pub nets: Vec<String>,
+    /// For how long: 10m, 1h, 7d, or forever
+    #[arg(long, value_name = "TIME", default_value = "1d")]
+    pub time: String,
+    /// Why; it is shown by list and why
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
+    pub reason: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansRemove {
+    /// Addresses or networks
+    #[arg(required_unless_present = "all", value_name = "ADDR")]
+    pub nets: Vec<String>,
+    /// Everybody
+    #[arg(long, conflicts_with = "nets")]
+    pub all: bool,
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
+    pub reason: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansCheck {
+    /// Only these; otherwise all of them are looked for, and some of each kind are proven
+    #[arg(value_name = "ADDR")]
+    pub addrs: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct BansWhy {
+    #[arg(value_name = "ADDR")]
+    pub addr: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansImport {
+    /// fail2ban's folder or database, sshguard's blacklist [default: where they usually lie]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Only say what would be taken over
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where to write the settings, as guard's TOML; it must not exist yet
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct BansExport {
+    /// As what
+    #[arg(long = "as", value_enum, default_value = "plain")]
+    pub form: ExportForm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// Everything that is known of each
+    Json,
+    /// One network a line
+    Plain,
+    /// A file for nft -f, with sets of its own
+    Nft,
+    /// Commands that ban them in fail2ban's jail sshd
+    Fail2ban,
+}
+
+#[derive(Args, Debug)]
+pub struct BansRestore {
+    /// Make our sets and rules anew, in front of everything
+    #[arg(long)]
+    pub rebuild: bool,
 }
 
 /// What to read, shared by the verbs that read logs.

@@ -37,6 +37,7 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Doctor(args) => cmd::doctor::run(args),
         Verb::Config(args) => cmd::config::run(args),
         Verb::Trace(args) => cmd::trace::run(args),
+        Verb::Bans(args) => cmd::bans::run(args),
         Verb::Probe(args) => cmd::probe::run(args),
         Verb::Monitor(args) => cmd::monitor::run(args),
     }

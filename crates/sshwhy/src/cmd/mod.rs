@@ -1,5 +1,6 @@
 //! One file for each verb, each a straight line from what was typed to what is shown.
 
+pub mod bans;
 pub mod config;
 pub mod doctor;
 pub mod events;
