@@ -4,6 +4,7 @@ pub mod config;
 pub mod doctor;
 pub mod events;
 pub mod explain;
+pub mod guard;
 pub mod probe;
 pub mod reading;
 pub mod report;
