@@ -22,6 +22,8 @@ pub enum Verb {
     Events(Events),
     /// What does this message mean? Any message of ssh, sshd or another client, or an id of ours.
     Explain(Explain),
+    /// Keep them out. Follows the log, bans who attacks, proves that the bans hold, and says loudly when it is blind.
+    Guard(Guard),
     /// Why can't I get in? Walks the way from here to that server, gate by gate.
     Probe(Probe),
     /// Is SSH up, well and unchanged over there? Checks endpoints quietly, once or for ever.
@@ -34,6 +36,63 @@ pub enum Verb {
     Bans(Bans),
     /// What will this sshd_config do? Checks it, evaluates it for one connection, compares, simulates, hardens.
     Config(Config),
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Guard {
+    #[command(subcommand)]
+    pub verb: Option<GuardVerb>,
+    #[command(flatten)]
+    pub settings: GuardSettings,
+    /// Ban nobody: replay these logs, and show who would have been banned when, beside fail2ban's defaults
+    #[arg(long, value_name = "LOG", num_args = 1..)]
+    pub dry_run: Vec<OsString>,
+    /// Year of the first line, where the log writes no years
+    #[arg(long, value_name = "YEAR", requires = "dry_run", value_parser = clap::value_parser!(i32).range(1970..2200))]
+    pub year: Option<i32>,
+    #[arg(long, value_enum, default_value = "text", requires = "dry_run")]
+    pub format: TextOrJson,
+    /// Lift every ban now, and ban nobody until the panic file is removed
+    #[arg(long, conflicts_with = "dry_run")]
+    pub panic: bool,
+    /// The half without rights; started by guard
+    #[arg(long, hide = true)]
+    pub worker: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct GuardSettings {
+    /// Settings [default: /etc/sshwhy/guard.toml, where it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GuardVerb {
+    /// Does it see, does it keep out? Exit status 1 when something is wrong, 2 when no guard is running
+    Status {
+        #[command(flatten)]
+        settings: GuardSettings,
+        #[arg(long, value_enum, default_value = "text")]
+        format: TextOrJson,
+    },
+    /// Makes a failing login over loopback, and waits for it to come through
+    Test {
+        #[command(flatten)]
+        settings: GuardSettings,
+        /// Port of sshd
+        #[arg(long, value_name = "PORT", default_value_t = 22)]
+        port: u16,
+        /// Seconds to wait for
+        #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+        wait: u64,
+    },
+    /// Says what is wrong with the settings, with line and column
+    CheckConfig {
+        #[command(flatten)]
+        settings: GuardSettings,
+    },
 }
 
 #[derive(Args, Debug)]

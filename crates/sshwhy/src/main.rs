@@ -8,6 +8,7 @@ mod evidence;
 mod exit;
 mod feed;
 mod filter;
+mod guard;
 #[allow(dead_code)] // until bans and guard use all of it
 mod host;
 #[allow(dead_code)] // until bans and guard use all of it
@@ -34,6 +35,7 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Report(args) => cmd::report::run(args),
         Verb::Events(args) => cmd::events::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
+        Verb::Guard(args) => cmd::guard::run(args),
         Verb::Doctor(args) => cmd::doctor::run(args),
         Verb::Config(args) => cmd::config::run(args),
         Verb::Trace(args) => cmd::trace::run(args),

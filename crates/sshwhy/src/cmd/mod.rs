@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod monitor;
+pub mod guard;
 pub mod probe;
 pub mod reading;
 pub mod report;
