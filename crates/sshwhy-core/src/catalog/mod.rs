@@ -12,3 +12,4 @@ pub mod keywords;
 pub mod lints;
 pub mod messages;
 pub mod rules;
+pub mod traces;

@@ -11,6 +11,7 @@ use crate::catalog::detectors::{self, Detector};
 use crate::catalog::keywords::{self, Keyword, Repeat};
 use crate::catalog::lints;
 use crate::catalog::messages::{self, Daemon, Message};
+use crate::catalog::traces;
 use crate::diagnose::Case;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -56,6 +57,7 @@ sources!(
     "detectors.rs",
     "keywords.rs",
     "lints.rs",
+    "traces.rs",
 );
 
 /// Where the row of that id stands: `path:line`; empty where it is not found.
@@ -98,6 +100,7 @@ fn by_name(name: &str) -> Vec<Row> {
     let causes = causes::all().filter(|row| is(row.id, row.slug)).map(cause);
     let detectors = detectors::ROWS
         .iter()
+        .chain(traces::ROWS)
         .filter(|row| is(row.id, row.slug))
         .map(detector);
     let client = client_messages::all()
@@ -409,6 +412,7 @@ mod tests {
             .chain(client_messages::all().map(|r| r.id))
             .chain(messages::all().map(|r| r.id))
             .chain(detectors::ROWS.iter().map(|r| r.id))
+            .chain(traces::ROWS.iter().map(|r| r.id))
             .chain(keywords::ROWS.iter().map(|r| r.id))
             .chain(keywords::GONE.iter().map(|r| r.id))
             .chain(lints::ROWS.iter().map(|r| r.id));
