@@ -432,6 +432,16 @@ pub struct Probe {
     /// Only read: no connection to anywhere
     #[arg(long, conflicts_with_all = ["run", "via"])]
     pub offline: bool,
+    /// How far to go: to the server's host key; to what it says about every key (nothing is signed); into a session, where
+    /// a key lets us in without a prompt (nothing is run there but `exit 0`)
+    #[arg(long, value_enum, default_value = "session", value_name = "DEPTH")]
+    pub depth: ProbeDepth,
+    /// Ask for a password where the server wants one, and try it once
+    #[arg(long, conflicts_with = "offline")]
+    pub password: bool,
+    /// Fetch the host key of every type that the server has (a connection for each)
+    #[arg(long, conflicts_with = "offline")]
+    pub host_keys: bool,
     /// Seconds for each stage
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub timeout: u16,
@@ -446,6 +456,13 @@ pub struct Probe {
         value_name = "SSH ARGUMENTS"
     )]
     pub words: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeDepth {
+    Hostkey,
+    Auth,
+    Session,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
