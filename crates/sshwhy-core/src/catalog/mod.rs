@@ -14,3 +14,4 @@ pub mod messages;
 pub mod protection;
 pub mod rules;
 pub mod watches;
+pub mod traces;
