@@ -22,6 +22,7 @@ pub mod line;
 pub mod names;
 pub mod observation;
 pub mod once;
+pub mod plan;
 pub mod probe;
 pub mod render;
 pub mod report;

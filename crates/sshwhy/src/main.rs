@@ -7,6 +7,7 @@ mod evidence;
 mod exit;
 mod feed;
 mod filter;
+mod fix;
 mod host;
 mod net;
 mod pipeline;
