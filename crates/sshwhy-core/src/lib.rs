@@ -19,6 +19,7 @@ pub mod diagnose;
 pub mod event;
 pub mod explain;
 pub mod finding;
+pub mod image;
 pub mod line;
 pub mod names;
 pub mod observation;
