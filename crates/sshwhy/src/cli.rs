@@ -112,14 +112,51 @@ pub struct Doctor {
     /// What `sshwhy probe --format json` printed on the client
     #[arg(long, value_name = "FILE")]
     pub client_json: Option<PathBuf>,
-    /// Another machine's file system: an image, a mounted disk
+    /// Another machine's file system: a mounted disk, an unpacked image
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// A container image instead: an OCI layout, or what `docker save` wrote, packed or not
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["root", "client_json"])]
+    pub image: Option<PathBuf>,
+    /// A Dockerfile instead: would a container from it take logins? With --fix: prints a patch
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "image", "client_json"])]
+    pub dockerfile: Option<PathBuf>,
+    /// Mend what can be mended safely: shown as a diff first, and taken back unless confirmed from a new login
+    #[arg(long, conflicts_with_all = ["image", "redact"])]
+    pub fix: bool,
+    /// Only show what --fix would do
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// How long --fix waits for the confirmation: 90, 2m, 1h
+    #[arg(long, value_name = "TIME", default_value = "2m", requires = "fix", value_parser = wait)]
+    pub confirm_within: u64,
+    /// Keep the changes of that fix; from another login than the one that made them
+    #[arg(long, value_name = "ID", conflicts_with_all = ["fix", "recover"])]
+    pub confirm: Option<String>,
+    /// Take back what an earlier --fix left unconfirmed when it or the machine was stopped
+    #[arg(long, conflicts_with = "fix")]
+    pub recover: bool,
+    /// Where fixes keep what stood there before
+    #[arg(long, value_name = "DIR", default_value = crate::fix::STATE)]
+    pub fix_state: PathBuf,
+    #[arg(long, value_name = "ID", hide = true)]
+    pub fix_watch: Option<String>,
+    /// Ends the program at that step, for tests
+    #[arg(long, value_name = "N", hide = true)]
+    pub stop_at: Option<u32>,
     #[arg(long, value_enum, default_value = "text")]
     pub format: TextOrJson,
     /// Replace the user's name and the addresses in the output
     #[arg(long)]
     pub redact: bool,
+}
+
+/// Seconds of `90`, `2m`, `1h30m`, as sshd writes times.
+fn wait(text: &str) -> Result<u64, String> {
+    match sshwhy_core::config::value::seconds(text) {
+        Some(s @ 1..=86_400) => Ok(s),
+        _ => Err("a time from 1 second to 1 day is wanted: 90, 2m, 1h".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -9,6 +9,7 @@ mod exit;
 mod feed;
 mod filter;
 mod guard;
+mod fix;
 #[allow(dead_code)] // until bans and guard use all of it
 mod host;
 #[allow(dead_code)] // until bans and guard use all of it

@@ -8,6 +8,7 @@ pub mod client_messages;
 pub mod clues;
 pub mod detectors;
 pub mod facts;
+pub mod fixes;
 pub mod keywords;
 pub mod lints;
 pub mod messages;
