@@ -262,13 +262,19 @@ mod tests {
         let entries = parse(&text);
         assert_eq!(entries.len(), 5);
         let check = |name: &str, blob: &[u8]| super::check(&entries, name, "ssh-ed25519", blob);
-        assert_eq!(check("server.example", &blob_one, 0), Check::Match { line: 2 });
+        assert_eq!(
+            check("server.example", &blob_one, 0),
+            Check::Match { line: 2 }
+        );
         assert_eq!(check("192.0.2.7", &blob_two, 0), Check::Changed { line: 2 });
         assert_eq!(
             check(&name("Server.Example", 2222), &blob_two, 0),
             Check::Match { line: 3 }
         );
-        assert_eq!(check("a.lab.example", &blob_two, 0), Check::Match { line: 4 });
+        assert_eq!(
+            check("a.lab.example", &blob_two, 0),
+            Check::Match { line: 4 }
+        );
         assert_eq!(check("bad.lab.example", &blob_two, 0), Check::Unknown);
         assert_eq!(
             check("server.example", &blob_three, 0),
