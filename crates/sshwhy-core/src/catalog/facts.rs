@@ -781,9 +781,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "port.holder",
         Gate::Tcp,
-        &["other"],
+        &["other", "unrelated"],
         "program",
-        "another program listens on the port",
+        "another program listens on the port; unrelated: sshd does not want that port",
     ),
     fact(
         "port.greeting",
@@ -809,16 +809,23 @@ pub const SERVER: &[Fact] = &[
     fact(
         "unit.sandbox",
         Gate::Auth,
-        &["hides"],
+        &["hides", "shuts-out"],
         "setting",
-        "a setting of the unit that hides what sshd needs",
+        "a setting of the unit that hides what sshd needs, or keeps the client's packets from it",
     ),
     fact(
         "unit.socket",
         Gate::Tcp,
-        &["listens", "other-port"],
+        &["listens", "other-port", "other-address"],
         "unit and stream",
         "a socket unit decides where sshd is reached",
+    ),
+    fact(
+        "route.mtu",
+        Gate::Kex,
+        &["usual", "small"],
+        "interface",
+        "the largest packet that may go back to the client",
     ),
     fact(
         "fw.rule",
@@ -1006,7 +1013,13 @@ pub const SERVER: &[Fact] = &[
     fact(
         "keys.line",
         Gate::Auth,
-        &["malformed", "from-refused", "expired"],
+        &[
+            "malformed",
+            "malformed-offered",
+            "malformed-other",
+            "from-refused",
+            "expired",
+        ],
         "file:line",
         "a line of authorized_keys that does not count",
     ),
@@ -1099,9 +1112,15 @@ pub const SERVER: &[Fact] = &[
     fact(
         "session.rc",
         Gate::Session,
-        &["exits", "exits-login", "prints", "prints-login"],
+        &[
+            "exits",
+            "exits-login",
+            "login-exits",
+            "prints",
+            "prints-login",
+        ],
         "file:line",
-        "a start-up file ends the shell, or prints; login: in login or interactive shells only",
+        "a start-up file ends the shell, or prints; login: in login or interactive shells only; login-exits: every login shell",
     ),
     fact(
         "disk.full",
@@ -1109,6 +1128,13 @@ pub const SERVER: &[Fact] = &[
         &["home", "system"],
         "mount",
         "a file system without room; home: the user's",
+    ),
+    fact(
+        "login.last-way",
+        Gate::Auth,
+        &["password"],
+        "",
+        "the account has no key here and has a password, and the client could ask for it: a password was meant",
     ),
     fact(
         "log.outcome",
@@ -1122,6 +1148,7 @@ pub const SERVER: &[Fact] = &[
             "dropped",
             "closed-early",
             "no-trace",
+            "refused-client",
         ],
         "user",
         "how the last attempt of this user and address ended",

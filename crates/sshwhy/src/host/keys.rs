@@ -48,6 +48,16 @@ pub(crate) fn components(scene: &Scene<'_>, path: &str) -> Vec<Stat> {
     }
 }
 
+/// Where sshd looks for the account's keys.
+pub(crate) fn files(scene: &Scene<'_>, account: &Account) -> Vec<String> {
+    let setting = scene.effective.value("AuthorizedKeysFile");
+    setting
+        .split(' ')
+        .filter(|p| !p.is_empty() && *p != "none")
+        .map(|p| expand(p, account))
+        .collect()
+}
+
 pub(crate) fn look(scene: &mut Scene<'_>) {
     let Some(account) = scene.account.clone() else {
         return;
@@ -65,12 +75,7 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
         scene.say(Gate::Auth, "keys.ca", value, file, line, place);
     }
     let (place, line) = scene.set_at("AuthorizedKeysFile");
-    let setting = scene.effective.value("AuthorizedKeysFile").to_owned();
-    let paths: Vec<String> = setting
-        .split(' ')
-        .filter(|p| !p.is_empty() && *p != "none")
-        .map(|p| expand(p, &account))
-        .collect();
+    let paths = files(scene, &account);
     let found: Vec<String> = paths
         .iter()
         .filter(|p| scene.machine.exists(p))
@@ -246,16 +251,27 @@ fn read(scene: &mut Scene<'_>, path: &str, all: &mut Vec<(String, Entry)>) {
         }
     };
     let (mut bad, mut refused) = (0, 0);
+    let mangled = authorized_keys::mangled(&text);
     for (number, line) in authorized_keys::lines(&text) {
         let place = format!("{path}:{number}");
         match line {
             Line::Malformed(why) => {
                 bad += 1;
-                if bad <= TOLD {
+                // Whose key it was: one that the client offers is what keeps it out.
+                let offered = &scene.question.keys;
+                let whose = mangled.iter().find(|(n, _)| *n == number);
+                let value = match whose {
+                    _ if offered.is_empty() => "malformed",
+                    Some((_, Some(key))) if offered.contains(key) => "malformed-offered",
+                    Some((_, Some(_))) => "malformed-other",
+                    Some((_, None)) => "malformed",
+                    None => "malformed-other",
+                };
+                if bad <= TOLD || value == "malformed-offered" {
                     scene.say(
                         Gate::Auth,
                         "keys.line",
-                        "malformed",
+                        value,
                         place.clone(),
                         format!("{place}: {}", why.text()),
                         place,

@@ -191,6 +191,12 @@ impl Machine {
         Some(bytes)
     }
 
+    /// Device and number of what lies there: whether two paths lead to the same.
+    pub fn identity(&self, path: &str) -> Option<(u64, u64)> {
+        let meta = fs::metadata(self.real(path)?).ok()?;
+        Some((meta.dev(), meta.ino()))
+    }
+
     pub fn stat(&self, path: &str) -> Option<Stat> {
         let meta = fs::metadata(self.real(path)?).ok()?;
         let kind = match meta.file_type() {

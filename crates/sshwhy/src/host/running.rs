@@ -151,13 +151,21 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
         }
         None => !l.ip.is_loopback(),
     };
-    let (at, line) = scene.set_at("ListenAddress");
+    let (mut at, mut line) = scene.set_at("ListenAddress");
+    let (family_at, family_line) = scene.set_at("AddressFamily");
+    if family_at != "default" && !family_at.is_empty() {
+        if at == "default" {
+            (at, line) = (family_at, family_line);
+        } else {
+            line = format!("{line}; {family_line}");
+        }
+    }
     let (port_at, port_line) = scene.set_at("Port");
     if !mine.is_empty() {
         if on_port.is_empty() {
             let about = mine.first().map(|l| l.port.to_string()).unwrap_or_default();
             let text = format!(
-                "sshd listens on {}, nobody on port {}; {port_line}",
+                "sshd listens on {}, and not on port {}; {port_line}",
                 shown(&mine),
                 scene.port
             );
@@ -208,10 +216,16 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 "/proc/net/tcp",
             );
         } else if !p.is_sshd() {
+            let wanted = scene
+                .effective
+                .values("ListenAddress")
+                .iter()
+                .filter_map(|v| v.rsplit(':').next()?.parse::<u16>().ok())
+                .any(|wanted| wanted == port);
             scene.say(
                 Gate::Tcp,
                 "port.holder",
-                "other",
+                if wanted { "other" } else { "unrelated" },
                 p.name.clone(),
                 format!("port {} is held by {} (process {})", l.port, p.title, p.pid),
                 "/proc/net/tcp",

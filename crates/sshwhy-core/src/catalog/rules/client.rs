@@ -705,7 +705,8 @@ pub(super) const ROWS: &[Rule] = &[
         "remote-forward-failed",
         0.93,
         &[is("forward.end", &["remote-failed"])],
-    ),
+    )
+    .not(&[is("log.says", &["forwarding-disabled"])]),
     rule(
         "local-forward-failed",
         0.95,
