@@ -272,6 +272,7 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
         };
         scene.say(Gate::Ident, "load.startups", value, "MaxStartups", format!("{now} connections have not logged in yet, MaxStartups begins at {start} and ends at {full}: {percent} % of new ones are refused; {line}"), at);
     }
+    per_source(scene, &listeners);
     // Whether another program answers with SSH's greeting is only asked where it is not sshd that listens.
     if machine.is_live()
         && on_port.is_empty()
@@ -293,4 +294,36 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
             );
         }
     }
+}
+
+/// PerSourceMaxStartups: connections of the client's address that have not logged in, as far as they can be counted.
+fn per_source(scene: &mut Scene<'_>, listeners: &[Process]) {
+    let (Some(from), Ok(most)) = (
+        scene.question.from,
+        scene
+            .effective
+            .value("PerSourceMaxStartups")
+            .parse::<usize>(),
+    ) else {
+        return;
+    };
+    let waiting = listeners
+        .iter()
+        .find_map(Process::startups)
+        .map_or(0, |s| s.0 as usize);
+    let up = daemon::connected(scene.machine, scene.port, from);
+    // No more of them can be waiting than wait in all.
+    let now = up.min(waiting);
+    let (at, line) = scene.set_at("PerSourceMaxStartups");
+    let value = if now >= most { "full" } else { "normal" };
+    let text =
+        format!("{now} connections from {from} have not logged in yet, and {most} may; {line}");
+    scene.say(
+        Gate::Ident,
+        "load.per-source",
+        value,
+        "PerSourceMaxStartups",
+        text,
+        at,
+    );
 }

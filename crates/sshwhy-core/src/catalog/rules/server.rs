@@ -283,6 +283,10 @@ pub(super) const ROWS: &[Rule] = &[
     rule("max-startups", 0.96, &[is("load.startups", &["full"])])
         .stronger(&[is("log.says", &["max-startups"])])
         .despite(),
+    rule("max-startups", 0.93, &[is("load.per-source", &["full"])])
+        .stronger(&[is("log.says", &["max-startups"])])
+        .not(&[LET_IN])
+        .despite(),
     rule("max-startups", 0.8, &[is("load.startups", &["throttling"])])
         .any(&[
             is("log.says", &["max-startups"]),
@@ -314,6 +318,27 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("log.says", &["source-penalty"])],
     )
     .not(&[LET_IN])
+    .despite(),
+    rule(
+        "out-of-memory",
+        0.7,
+        &[
+            is("kernel.oom", &["sshd"]),
+            is("log.outcome", &["closed-early", "no-trace"]),
+        ],
+    )
+    .not(&[
+        is("fw.rule", &["drops", "rejects"]),
+        seen("fw.ban"),
+        seen("wrappers.verdict"),
+        is("load.startups", &["full"]),
+    ])
+    .despite(),
+    rule(
+        "out-of-memory",
+        0.3,
+        &[is("kernel.oom", &["sshd", "group"])],
+    )
     .despite(),
     rule("refuse-connection", 0.95, &[is("conf.lists", &["refuse"])]),
     rule(
@@ -609,6 +634,12 @@ pub(super) const ROWS: &[Rule] = &[
             is("client.wants", &["password"]),
         ]),
     rule(
+        "selinux-context",
+        0.7,
+        &[is("keys.label", &["unusual"]), NOT_LET_IN],
+    )
+    .not(&[is("log.method", &["password"])]),
+    rule(
         "authorized-keys-permissions",
         0.88,
         &[is("log.says", &["authorized-keys-permissions"])],
@@ -728,7 +759,8 @@ pub(super) const ROWS: &[Rule] = &[
         "cert-not-yet-valid",
         0.96,
         &[is("log.says", &["cert-not-yet-valid"])],
-    ),
+    )
+    .stronger(&[is("clock.state", &["behind"])]),
     rule(
         "cert-principal-mismatch",
         0.96,
@@ -763,6 +795,7 @@ pub(super) const ROWS: &[Rule] = &[
         is("client.wants", &["password"]),
         is("keys.ca", &["set"]),
         is("keys.line", &["malformed-offered"]),
+        is("login.last-way", &["password"]),
         is("keys.command", &["broken"]),
         is("unit.sandbox", &["hides"]),
         seen("auth.certificate"),
@@ -794,7 +827,7 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         is("log.method", &["password"]),
         is("client.wants", &["password"]),
-        is("keys.line", &["malformed"]),
+        is("keys.line", &["malformed", "malformed-offered"]),
         is("keys.ca", &["set"]),
         is("keys.command", &["set", "broken"]),
         is("user.home", &["missing"]),
@@ -941,6 +974,21 @@ pub(super) const ROWS: &[Rule] = &[
         .despite(),
     rule("process-limit", 0.96, &[is("pam.refuses", &["nproc"])]).despite(),
     rule("process-limit", 0.85, &[is("log.says", &["process-limit"])]).despite(),
+    rule("process-limit", 0.93, &[is("kernel.pids", &["full"])])
+        .stronger(&[is("log.says", &["process-limit"])])
+        .despite(),
+    rule(
+        "process-limit",
+        0.4,
+        &[
+            is("kernel.pids", &["was-full"]),
+            is(
+                "log.outcome",
+                &["closed-early", "no-trace", "refused-client"],
+            ),
+        ],
+    )
+    .despite(),
     rule("pam-misconfigured", 0.93, &[is("pam.refuses", &["broken"])])
         .stronger(&[is("log.says", &["pam-misconfigured"])])
         .despite(),
