@@ -7,6 +7,7 @@ use crate::host::machine::Machine;
 use crate::host::{self, Question};
 use crate::zone;
 use serde::Serialize;
+use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::authorized_keys::{self, Line};
 use sshwhy_core::diagnose::{Case, Look, diagnose};
 use sshwhy_core::finding::Finding;
@@ -67,6 +68,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
             .find(|o| o.key == key)
             .map(|o| o.value.clone())
     };
+    let from = as_called(from, &client, &mut blind);
     let question = Question {
         user: args.user.clone().or_else(|| said("target.user")),
         from,
@@ -80,6 +82,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let seen = host::look(&machine, &question, &zone, now);
     let mut observations = seen.observations;
     observations.extend(client);
+    observations.extend(joined(&observations));
     blind.extend(seen.blind);
     let case = Case {
         user: question.user.clone(),
@@ -224,6 +227,76 @@ fn mended(outcome: &fix::Outcome, args: &Args) -> String {
             escape::terminal(outcome.why.as_deref().unwrap_or_default())
         ),
     });
+    out
+}
+
+/// The address to judge: where the client called over the other family than the given address has, its own one there.
+fn as_called(
+    from: Option<IpAddr>,
+    client: &[Observation],
+    blind: &mut Vec<String>,
+) -> Option<IpAddr> {
+    let given = from?;
+    let called = |o: &&Observation| o.key == "tcp.connect" && o.source.starts_with("probe");
+    let mut called = client.iter().filter(called).peekable();
+    let v6 = |o: &Observation| o.about.starts_with('[');
+    if called.peek().is_none() || called.any(|o| v6(o) == given.is_ipv6()) {
+        return from;
+    }
+    let other = client
+        .iter()
+        .filter(|o| o.key == "route.source")
+        .filter_map(|o| o.value.parse::<IpAddr>().ok())
+        .find(|ip| ip.is_ipv6() != given.is_ipv6());
+    if let Some(ip) = other {
+        blind.push(format!(
+            "{given} is not judged: the client called over {}, from {ip}",
+            if ip.is_ipv6() { "IPv6" } else { "IPv4" }
+        ));
+    }
+    other.or(from)
+}
+
+/// What neither side sees alone.
+fn joined(all: &[Observation]) -> Vec<Observation> {
+    let any = |key: &str, about: &str, values: &[&str]| {
+        all.iter().any(|o| {
+            o.key == key
+                && (about.is_empty() || o.about == about)
+                && values.contains(&o.value.as_str())
+        })
+    };
+    let mut out = Vec::new();
+    let in_log = all
+        .iter()
+        .any(|o| o.key == "log.outcome" && o.value != "no-trace");
+    if let (false, Some(end)) = (
+        in_log,
+        all.iter()
+            .find(|o| o.key == "auth.end" && matches!(o.value.as_str(), "denied" | "too-many")),
+    ) {
+        out.push(
+            Observation::new(
+                Gate::Auth,
+                "log.outcome",
+                "refused-client",
+                end.source.clone(),
+            )
+            .text(end.text.clone()),
+        );
+    }
+    let password = any("conf.method", "password", &["off"])
+        && !any("conf.method", "keyboard-interactive", &["on"])
+        && any("keys.file", "", &["missing", "empty"])
+        && any("user.password", "", &["set"])
+        && any("client.can-prompt", "", &["yes"])
+        && !any("client.wants", "", &["key"]);
+    if password {
+        let text = "the account has a password and no key, and the client could have asked for it";
+        out.push(
+            Observation::new(Gate::Auth, "login.last-way", "password", "both sides").text(text),
+        );
+    }
     out
 }
 

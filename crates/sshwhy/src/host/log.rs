@@ -13,6 +13,8 @@ use std::net::IpAddr;
 
 /// How much of the end of each log is read.
 const TAIL: u64 = 4 << 20;
+/// A log shorter than this has just been rotated: the one before is read first.
+const SHORT: usize = 64 << 10;
 /// Connections kept, the latest.
 const CONNECTIONS: usize = 20_000;
 /// Lines kept of one connection.
@@ -69,10 +71,16 @@ pub fn read(machine: &Machine, zone: &Zone, now: Time) -> Log {
         if !log.sources.is_empty() {
             break;
         }
-        if let Ok(bytes) = machine.tail(file, TAIL) {
-            if bytes.is_empty() {
-                continue;
-            }
+        let Ok(bytes) = machine.tail(file, TAIL) else {
+            continue;
+        };
+        if bytes.len() < SHORT
+            && let Some((older, before)) = rotated(machine, file)
+        {
+            log.sources.push(older.clone());
+            join.read(&before, year, zone, &older, &mut log);
+        }
+        if !bytes.is_empty() {
             log.sources.push(file.to_owned());
             join.read(&bytes, year, zone, file, &mut log);
         }
@@ -114,6 +122,23 @@ pub fn read(machine: &Machine, zone: &Zone, now: Time) -> Log {
     }
     log.connections = join.finish();
     log
+}
+
+/// The log before this one, where it is not packed: `auth.log.1`, or `secure-20261120`.
+fn rotated(machine: &Machine, file: &str) -> Option<(String, Vec<u8>)> {
+    let mut dated: Vec<String> = machine
+        .glob(&format!("{file}-*"))
+        .into_iter()
+        .filter(|f| f.ends_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    dated.sort();
+    let known = [format!("{file}.1")].into_iter().chain(dated.pop());
+    known
+        .filter_map(|f| {
+            let bytes = machine.tail(&f, TAIL / 4).ok()?;
+            (!bytes.is_empty()).then_some((f, bytes))
+        })
+        .next()
 }
 
 #[derive(Default)]

@@ -9,6 +9,7 @@ pub mod accounts;
 mod attempts;
 mod check;
 pub mod daemon;
+mod kernel;
 mod keys;
 pub mod log;
 pub mod machine;
@@ -191,6 +192,7 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
     check::configuration(&mut scene, binary.as_ref());
     running::running_daemon(&mut scene, binary.as_ref());
     units::units(&mut scene);
+    kernel::look(&mut scene);
     network::look(&mut scene, binary.as_ref());
     attempts::attempts(&mut scene);
     if scene.question.user.is_some() {

@@ -534,6 +534,10 @@ fn start_up(scene: &mut Scene<'_>, account: &Account) {
             for found in scan(&text) {
                 let place = format!("{file}:{}", found.line);
                 let value = match (found.ends, found.guarded) {
+                    // Another program in the shell's place is a choice; an exit is none.
+                    (true, false) if value_exit == "exits-login" && !found.replaces => {
+                        "login-exits"
+                    }
                     (true, false) => value_exit,
                     (true, true) => "exits-login",
                     (false, false) => value_print,
@@ -560,6 +564,8 @@ pub(crate) struct Found {
     pub line: u32,
     pub text: String,
     pub ends: bool,
+    /// Another program takes the shell's place.
+    pub replaces: bool,
     /// After the line that sends non-interactive shells away.
     pub guarded: bool,
 }
@@ -619,6 +625,7 @@ pub(crate) fn scan(text: &str) -> Vec<Found> {
                     line: i as u32 + 1,
                     text: line.chars().take(120).collect(),
                     ends,
+                    replaces: first == "exec",
                     guarded,
                 });
             }
