@@ -3,11 +3,18 @@
 mod cli;
 mod client;
 mod cmd;
+mod collect;
 mod evidence;
 mod exit;
 mod feed;
 mod filter;
+mod guard;
+mod fix;
+#[allow(dead_code)] // until bans and guard use all of it
 mod host;
+#[allow(dead_code)] // until bans and guard use all of it
+mod ledger;
+mod login;
 mod monitor;
 mod net;
 mod pipeline;
@@ -16,6 +23,7 @@ mod sink;
 mod source;
 mod state;
 mod sys;
+mod watch;
 mod zone;
 
 use clap::Parser;
@@ -28,9 +36,11 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Report(args) => cmd::report::run(args),
         Verb::Events(args) => cmd::events::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
+        Verb::Guard(args) => cmd::guard::run(args),
         Verb::Doctor(args) => cmd::doctor::run(args),
         Verb::Config(args) => cmd::config::run(args),
         Verb::Trace(args) => cmd::trace::run(args),
+        Verb::Bans(args) => cmd::bans::run(args),
         Verb::Probe(args) => cmd::probe::run(args),
         Verb::Monitor(args) => cmd::monitor::run(args),
     }

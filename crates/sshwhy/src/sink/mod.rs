@@ -1,4 +1,5 @@
-//! Where findings go besides the terminal: people's alert channels, and a metrics endpoint.
+//! Where findings and actions go besides the terminal: the firewall, people's alert channels, and a metrics endpoint.
 
+pub mod firewall;
 pub mod metrics;
 pub mod notify;
