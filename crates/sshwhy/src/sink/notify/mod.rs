@@ -159,6 +159,10 @@ impl Notifier {
         Ok(())
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+
     /// Hands an alert to every channel that wants it. Never waits.
     pub fn send(&self, alert: &Alert) {
         for c in &self.channels {
