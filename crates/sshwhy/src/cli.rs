@@ -22,8 +22,12 @@ pub enum Verb {
     Events(Events),
     /// What does this message mean? Any message of ssh, sshd or another client, or an id of ours.
     Explain(Explain),
+    /// Keep them out. Follows the log, bans who attacks, proves that the bans hold, and says loudly when it is blind.
+    Guard(Guard),
     /// Why can't I get in? Walks the way from here to that server, gate by gate.
     Probe(Probe),
+    /// Is SSH up, well and unchanged over there? Checks endpoints quietly, once or for ever.
+    Monitor(Monitor),
     /// What on that host did it? Finds the odd logins in a target's log, and who on the source node made them.
     Trace(Trace),
     /// Why can't they get in? Looks at this machine's sshd, accounts, keys, PAM, firewall and log.
@@ -32,6 +36,63 @@ pub enum Verb {
     Bans(Bans),
     /// What will this sshd_config do? Checks it, evaluates it for one connection, compares, simulates, hardens.
     Config(Config),
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Guard {
+    #[command(subcommand)]
+    pub verb: Option<GuardVerb>,
+    #[command(flatten)]
+    pub settings: GuardSettings,
+    /// Ban nobody: replay these logs, and show who would have been banned when, beside fail2ban's defaults
+    #[arg(long, value_name = "LOG", num_args = 1..)]
+    pub dry_run: Vec<OsString>,
+    /// Year of the first line, where the log writes no years
+    #[arg(long, value_name = "YEAR", requires = "dry_run", value_parser = clap::value_parser!(i32).range(1970..2200))]
+    pub year: Option<i32>,
+    #[arg(long, value_enum, default_value = "text", requires = "dry_run")]
+    pub format: TextOrJson,
+    /// Lift every ban now, and ban nobody until the panic file is removed
+    #[arg(long, conflicts_with = "dry_run")]
+    pub panic: bool,
+    /// The half without rights; started by guard
+    #[arg(long, hide = true)]
+    pub worker: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct GuardSettings {
+    /// Settings [default: /etc/sshwhy/guard.toml, where it is there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GuardVerb {
+    /// Does it see, does it keep out? Exit status 1 when something is wrong, 2 when no guard is running
+    Status {
+        #[command(flatten)]
+        settings: GuardSettings,
+        #[arg(long, value_enum, default_value = "text")]
+        format: TextOrJson,
+    },
+    /// Makes a failing login over loopback, and waits for it to come through
+    Test {
+        #[command(flatten)]
+        settings: GuardSettings,
+        /// Port of sshd
+        #[arg(long, value_name = "PORT", default_value_t = 22)]
+        port: u16,
+        /// Seconds to wait for
+        #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+        wait: u64,
+    },
+    /// Says what is wrong with the settings, with line and column
+    CheckConfig {
+        #[command(flatten)]
+        settings: GuardSettings,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -51,14 +112,51 @@ pub struct Doctor {
     /// What `sshwhy probe --format json` printed on the client
     #[arg(long, value_name = "FILE")]
     pub client_json: Option<PathBuf>,
-    /// Another machine's file system: an image, a mounted disk
+    /// Another machine's file system: a mounted disk, an unpacked image
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// A container image instead: an OCI layout, or what `docker save` wrote, packed or not
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["root", "client_json"])]
+    pub image: Option<PathBuf>,
+    /// A Dockerfile instead: would a container from it take logins? With --fix: prints a patch
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "image", "client_json"])]
+    pub dockerfile: Option<PathBuf>,
+    /// Mend what can be mended safely: shown as a diff first, and taken back unless confirmed from a new login
+    #[arg(long, conflicts_with_all = ["image", "redact"])]
+    pub fix: bool,
+    /// Only show what --fix would do
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// How long --fix waits for the confirmation: 90, 2m, 1h
+    #[arg(long, value_name = "TIME", default_value = "2m", requires = "fix", value_parser = wait)]
+    pub confirm_within: u64,
+    /// Keep the changes of that fix; from another login than the one that made them
+    #[arg(long, value_name = "ID", conflicts_with_all = ["fix", "recover"])]
+    pub confirm: Option<String>,
+    /// Take back what an earlier --fix left unconfirmed when it or the machine was stopped
+    #[arg(long, conflicts_with = "fix")]
+    pub recover: bool,
+    /// Where fixes keep what stood there before
+    #[arg(long, value_name = "DIR", default_value = crate::fix::STATE)]
+    pub fix_state: PathBuf,
+    #[arg(long, value_name = "ID", hide = true)]
+    pub fix_watch: Option<String>,
+    /// Ends the program at that step, for tests
+    #[arg(long, value_name = "N", hide = true)]
+    pub stop_at: Option<u32>,
     #[arg(long, value_enum, default_value = "text")]
     pub format: TextOrJson,
     /// Replace the user's name and the addresses in the output
     #[arg(long)]
     pub redact: bool,
+}
+
+/// Seconds of `90`, `2m`, `1h30m`, as sshd writes times.
+fn wait(text: &str) -> Result<u64, String> {
+    match sshwhy_core::config::value::seconds(text) {
+        Some(s @ 1..=86_400) => Ok(s),
+        _ => Err("a time from 1 second to 1 day is wanted: 90, 2m, 1h".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -417,7 +515,10 @@ pub enum ExplainFormat {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Trace {
+    #[command(subcommand)]
+    pub verb: Option<TraceVerb>,
     /// Log of the host that is logged in to; may be given again (rotated copies are taken as one log)
     #[arg(long, value_name = "FILE", required = true)]
     pub log: Vec<OsString>,
@@ -455,6 +556,93 @@ pub struct Trace {
     pub threads: Option<u16>,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum TraceVerb {
+    /// On the source node: everything it still knows, in one archive
+    Collect(TraceCollect),
+    /// On the source node: record who connects to that host from now on
+    Arm(TraceArm),
+    /// Take away what arm put there
+    Disarm(TraceDisarm),
+}
+
+#[derive(Args, Debug)]
+pub struct TraceCollect {
+    /// Only from then on: 2026-03-28, "2026-03-28 16:00", 2h, 7d
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub since: String,
+    /// Only until then
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    pub until: String,
+    /// The archive; - for standard output [default: sshwhy-HOST-TIME.tar.zst here]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Another machine's file system: a mounted disk
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Socket of a container engine instead of the usual ones; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub socket: Vec<PathBuf>,
+    /// MiB, unpacked, in all
+    #[arg(long, value_name = "MIB", default_value_t = 8192)]
+    pub max_size: u64,
+    /// MiB of one log
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    pub max_log: u64,
+    /// Rows of file times
+    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    pub max_files: usize,
+    /// Seconds in all
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub time_limit: u64,
+    /// Zone of the times above
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceArm {
+    /// The host that is logged in to
+    #[arg(value_name = "ADDR[:PORT]")]
+    pub target: String,
+    /// Hours of the day: 16:00-20:00
+    #[arg(long, value_name = "FROM-UNTIL")]
+    pub window: Option<String>,
+    /// When to end: 2026-03-28, "2026-03-28 16:00", 04:00
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Zone of the times above
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    /// Do it; without this it only says what it would do
+    #[arg(long)]
+    pub apply: bool,
+    /// auditd, or this program's own watcher [default: auditd where it runs]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub with: Option<ArmWith>,
+    /// Where the watcher writes
+    #[arg(long, short, value_name = "FILE", default_value = crate::watch::DEFAULT_OUT)]
+    pub out: PathBuf,
+    /// MiB that it writes at most
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub max_size: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArmWith {
+    Auditd,
+    Watch,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceDisarm {
+    /// Where the watcher writes
+    #[arg(long, short, value_name = "FILE", default_value = crate::watch::DEFAULT_OUT)]
+    pub out: PathBuf,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TraceFormat {
     Text,
@@ -479,6 +667,16 @@ pub struct Probe {
     /// Only read: no connection to anywhere
     #[arg(long, conflicts_with_all = ["run", "via"])]
     pub offline: bool,
+    /// How far to go: to the server's host key; to what it says about every key (nothing is signed); into a session, where
+    /// a key lets us in without a prompt (nothing is run there but `exit 0`)
+    #[arg(long, value_enum, default_value = "session", value_name = "DEPTH")]
+    pub depth: ProbeDepth,
+    /// Ask for a password where the server wants one, and try it once
+    #[arg(long, conflicts_with = "offline")]
+    pub password: bool,
+    /// Fetch the host key of every type that the server has (a connection for each)
+    #[arg(long, conflicts_with = "offline")]
+    pub host_keys: bool,
     /// Seconds for each stage
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub timeout: u16,
@@ -496,7 +694,84 @@ pub struct Probe {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeDepth {
+    Hostkey,
+    Auth,
+    Session,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProbeFormat {
     Text,
     Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Monitor {
+    /// Endpoints, intervals, alert channels (TOML); watches until it is ended, SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check once, say what is so, and end
+    #[arg(long)]
+    pub once: bool,
+    /// As a Nagios or Icinga plugin: one line, performance data, exit code 0 to 3
+    #[arg(long)]
+    pub nagios: bool,
+    /// Only see whether the file is good
+    #[arg(long)]
+    pub check: bool,
+    /// Forget the keys, ident and algorithms remembered of this endpoint
+    #[arg(long, value_name = "NAME")]
+    pub forget: Option<String>,
+    /// History, and what is remembered [default: the file's, /var/lib/sshwhy/monitor.db or ~/.local/state/sshwhy/monitor.db]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// How far to go: ping, half-open, tcp, ident, kex, hostkey, auth, session
+    #[arg(long, value_name = "DEPTH", default_value = "hostkey", value_parser = depth)]
+    pub depth: sshwhy_core::monitor::Depth,
+    /// For the whole check of one host
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
+    pub timeout: crate::settings::Span,
+    /// Warn when a check takes longer
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub warning: Option<crate::settings::Span>,
+    /// Critical when it takes longer than that
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub critical: Option<crate::settings::Span>,
+    #[arg(long, short, value_name = "PORT", default_value_t = 22)]
+    pub port: u16,
+    /// Whom to log in as (depths auth and session)
+    #[arg(long, short = 'l', value_name = "NAME")]
+    pub user: Option<String>,
+    /// Private key without a passphrase
+    #[arg(long, short, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// What to run at depth session
+    #[arg(long, value_name = "COMMAND", default_value = "true")]
+    pub command: String,
+    /// The host key's fingerprint, SHA256:…; may be given again
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub host_key: Vec<String>,
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// What the ident should be like: 'SSH-2.0-OpenSSH_9.*'
+    #[arg(long, value_name = "PATTERN")]
+    pub expect_ident: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+    /// [user@]host[:port], or a name from the file
+    #[arg(value_name = "HOST")]
+    pub hosts: Vec<String>,
+}
+
+fn depth(text: &str) -> Result<sshwhy_core::monitor::Depth, String> {
+    sshwhy_core::monitor::Depth::parse(text).ok_or_else(|| {
+        let all = sshwhy_core::monitor::Depth::ALL.map(sshwhy_core::monitor::Depth::name);
+        format!("one of {}", all.join(", "))
+    })
+}
+
+fn span(text: &str) -> Result<crate::settings::Span, String> {
+    crate::settings::Span::parse(text)
+        .ok_or_else(|| "a length of time is 10, 500ms, 30s, 10m or the like".to_owned())
 }

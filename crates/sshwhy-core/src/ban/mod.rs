@@ -4,13 +4,24 @@
 //! Line → Offence (watch) → Action (decide) → firewall
 //! ```
 //!
-//! What is decided is an [`Action`]; a [`Policy`] says how much is too much, a [`NeverList`] whom never to ban.
+//! [`Watch`] turns the records of a followed log into [`Offence`]s: one failed attempt, one probe, one forged text. A
+//! [`Decider`] counts them against a [`Policy`] and says [`Action`]s, unless the [`NeverList`] holds the address. Both are pure:
+//! the same lines in the same order lead to the same actions, however often the program was stopped between two of them. What
+//! they know can be taken out and put back ([`Watch::snapshot`], [`Decider::take_changes`]).
+//!
+//! **Memory** is bounded. See [`decide`] for what is forgotten first.
 
+pub mod clock;
+pub mod decide;
 pub mod never;
 pub mod policy;
+pub mod source;
+pub mod watch;
 
+pub use decide::{Change, Decider, Decision};
 pub use never::{Never, NeverList, Why};
 pub use policy::{Policy, Rule};
+pub use watch::{Offence, Sight, Watch, What};
 
 use crate::addr::Cidr;
 use crate::time::Time;

@@ -5,6 +5,7 @@
 //! be read becomes a [`Skipped`] with a reason and an advice.
 
 mod expand;
+pub mod follow;
 mod journal;
 mod machine;
 mod open;
@@ -44,6 +45,14 @@ pub enum Origin {
     File(PathBuf),
     /// The journal files of one folder, read as one log.
     Journal(Vec<PathBuf>),
+}
+
+/// Whether a file is a rotated copy of another one, by its name.
+pub fn is_rotated(path: &std::path::Path) -> bool {
+    path.file_name().and_then(|n| n.to_str()).is_some_and(|n| {
+        let r = rotation::rotation(n);
+        r.packed || r.age != rotation::Age::Current
+    })
 }
 
 /// What the arguments came to.
