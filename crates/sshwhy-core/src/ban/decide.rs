@@ -380,7 +380,7 @@ impl Decider {
                 (
                     policy.brute_force.bantime,
                     format!(
-                        "{} failed logins in {}{user}",
+                        "{} failures in {}{user}",
                         policy.brute_force.maxretry,
                         human_span(took.max(SECOND))
                     ),
@@ -388,7 +388,7 @@ impl Decider {
             }
             "slow-brute-force" => (
                 policy.slow.bantime,
-                format!("{} failed logins, few at a time{user}", source.total),
+                format!("{} failures, few at a time{user}", source.total),
             ),
             "invalid-user-scan" => (
                 policy.invalid_users.bantime,
