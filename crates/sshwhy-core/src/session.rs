@@ -179,9 +179,6 @@ pub enum End {
     Superseded,
 }
 
-/// How many of a session's lines are remembered one by one (all are counted).
-pub const LINES_KEPT: usize = 8;
-
 /// One connection's life.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -196,8 +193,8 @@ pub struct Session {
     pub first: Time,
     pub last: Time,
     pub file: u32,
-    /// The first lines, from 1, in `file`; `lines` counts all.
-    pub kept: [u64; LINES_KEPT],
+    /// The first line, from 1, in `file`; `lines` counts all.
+    pub line: u64,
     pub lines: u32,
     /// Refused passwords and the like; where only PAM says so, its count.
     pub failures: u32,
@@ -259,7 +256,7 @@ impl Session {
             first: time,
             last: time,
             file: at.file,
-            kept: [0; LINES_KEPT],
+            line: at.line,
             lines: 0,
             failures: 0,
             key_failures: 0,
@@ -466,7 +463,7 @@ impl Snapshot {
             (s.names_refused, s.counted, s.key_failures) = (n[8], n[9] & 0x1ff_ffff, n[9] >> 25);
             s.noted = *noted;
             // Of its lines it only matters that there were some.
-            s.lines = LINES_KEPT as u32;
+            s.lines = 1;
             set_bits!(
                 s,
                 *bits,
@@ -623,9 +620,6 @@ impl Sessions {
             self.last = (host, pid, slot);
         }
         let s = self.slab.get_mut(slot as usize)?;
-        if let Some(place) = s.kept.get_mut(s.lines as usize) {
-            *place = at.line;
-        }
         s.lines = s.lines.saturating_add(1);
         s.first = s.first.min(time);
         s.last = s.last.max(time);
@@ -775,7 +769,20 @@ impl Sessions {
     }
 
     /// Hands out what is over at `now`.
+    #[inline]
     fn let_go(&mut self, now: Time, done: &mut Vec<Session>) {
+        let over = self.closing.front().is_some_and(|(at, ..)| *at <= now.0);
+        let quiet = self
+            .opened
+            .front()
+            .is_some_and(|(began, ..)| now.0 - *began > PREAUTH_QUIET);
+        if over || quiet {
+            self.let_go_now(now, done);
+        }
+    }
+
+    #[inline(never)]
+    fn let_go_now(&mut self, now: Time, done: &mut Vec<Session>) {
         while let Some(&(at, slot, generation)) = self.closing.front() {
             if at > now.0 {
                 break;

@@ -26,10 +26,14 @@ pub enum Verb {
     Guard(Guard),
     /// Why can't I get in? Walks the way from here to that server, gate by gate.
     Probe(Probe),
+    /// Is SSH up, well and unchanged over there? Checks endpoints quietly, once or for ever.
+    Monitor(Monitor),
     /// What on that host did it? Finds the odd logins in a target's log, and who on the source node made them.
     Trace(Trace),
     /// Why can't they get in? Looks at this machine's sshd, accounts, keys, PAM, firewall and log.
     Doctor(Doctor),
+    /// Who is kept out, until when, why, and does the ban really work?
+    Bans(Bans),
     /// What will this sshd_config do? Checks it, evaluates it for one connection, compares, simulates, hardens.
     Config(Config),
 }
@@ -94,14 +98,51 @@ pub struct Doctor {
     /// What `sshwhy probe --format json` printed on the client
     #[arg(long, value_name = "FILE")]
     pub client_json: Option<PathBuf>,
-    /// Another machine's file system: an image, a mounted disk
+    /// Another machine's file system: a mounted disk, an unpacked image
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// A container image instead: an OCI layout, or what `docker save` wrote, packed or not
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["root", "client_json"])]
+    pub image: Option<PathBuf>,
+    /// A Dockerfile instead: would a container from it take logins? With --fix: prints a patch
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "image", "client_json"])]
+    pub dockerfile: Option<PathBuf>,
+    /// Mend what can be mended safely: shown as a diff first, and taken back unless confirmed from a new login
+    #[arg(long, conflicts_with_all = ["image", "redact"])]
+    pub fix: bool,
+    /// Only show what --fix would do
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// How long --fix waits for the confirmation: 90, 2m, 1h
+    #[arg(long, value_name = "TIME", default_value = "2m", requires = "fix", value_parser = wait)]
+    pub confirm_within: u64,
+    /// Keep the changes of that fix; from another login than the one that made them
+    #[arg(long, value_name = "ID", conflicts_with_all = ["fix", "recover"])]
+    pub confirm: Option<String>,
+    /// Take back what an earlier --fix left unconfirmed when it or the machine was stopped
+    #[arg(long, conflicts_with = "fix")]
+    pub recover: bool,
+    /// Where fixes keep what stood there before
+    #[arg(long, value_name = "DIR", default_value = crate::fix::STATE)]
+    pub fix_state: PathBuf,
+    #[arg(long, value_name = "ID", hide = true)]
+    pub fix_watch: Option<String>,
+    /// Ends the program at that step, for tests
+    #[arg(long, value_name = "N", hide = true)]
+    pub stop_at: Option<u32>,
     #[arg(long, value_enum, default_value = "text")]
     pub format: TextOrJson,
     /// Replace the user's name and the addresses in the output
     #[arg(long)]
     pub redact: bool,
+}
+
+/// Seconds of `90`, `2m`, `1h30m`, as sshd writes times.
+fn wait(text: &str) -> Result<u64, String> {
+    match sshwhy_core::config::value::seconds(text) {
+        Some(s @ 1..=86_400) => Ok(s),
+        _ => Err("a time from 1 second to 1 day is wanted: 90, 2m, 1h".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -238,6 +279,141 @@ pub enum HardenPolicy {
     Strict,
 }
 
+#[derive(Args, Debug)]
+pub struct Bans {
+    #[command(subcommand)]
+    pub verb: BansVerb,
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    pub format: TextOrJson,
+    /// Settings of guard, for the state file, the firewall and the allow-list [default: /etc/sshwhy/guard.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Where bans are remembered [default: as the settings say, else /var/lib/sshwhy/guard.db]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub state: Option<PathBuf>,
+    /// Which firewall: auto, nftables, ipset, firewalld, ufw, hosts.deny, command, null
+    #[arg(long, value_name = "NAME", global = true)]
+    pub firewall: Option<String>,
+    /// What is kept from banned addresses [default: everything]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', global = true)]
+    pub port: Vec<u16>,
+    /// With --firewall command: "/path/to/program <ip> <bantime>"
+    #[arg(long, value_name = "COMMAND", global = true)]
+    pub ban_command: Option<String>,
+    #[arg(long, value_name = "COMMAND", global = true)]
+    pub unban_command: Option<String>,
+    /// With --firewall hosts.deny: another file than /etc/hosts.deny
+    #[arg(long, value_name = "FILE", global = true)]
+    pub hosts_deny: Option<PathBuf>,
+    /// Never ban this: an address, a network, a name, or a file of them; may be given again
+    #[arg(long, value_name = "WHO", global = true)]
+    pub allow: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BansVerb {
+    /// Everybody who is kept out, and where state and firewall differ
+    List(BansList),
+    /// Keep somebody out
+    Add(BansAdd),
+    /// Let somebody in again: every ban that covers the address
+    Remove(BansRemove),
+    /// Does it work? Evaluates the live rules for packets from banned addresses
+    Check(BansCheck),
+    /// What led to the ban of an address, its history, and who else keeps it out
+    Why(BansWhy),
+    /// Take over fail2ban's bans and jails, or sshguard's blacklist
+    Import(BansImport),
+    /// Everybody who is kept out, for other programs
+    Export(BansExport),
+    /// Make the firewall hold what the state says, after a reboot or a flush
+    Restore(BansRestore),
+}
+
+#[derive(Args, Debug)]
+pub struct BansList {
+    /// Show all of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct BansAdd {
+    /// Addresses or networks
+    #[arg(required = true, value_name = "ADDR")]
+    pub nets: Vec<String>,
+    /// For how long: 10m, 1h, 7d, or forever
+    #[arg(long, value_name = "TIME", default_value = "1d")]
+    pub time: String,
+    /// Why; it is shown by list and why
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
+    pub reason: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansRemove {
+    /// Addresses or networks
+    #[arg(required_unless_present = "all", value_name = "ADDR")]
+    pub nets: Vec<String>,
+    /// Everybody
+    #[arg(long, conflicts_with = "nets")]
+    pub all: bool,
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
+    pub reason: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansCheck {
+    /// Only these; otherwise all of them are looked for, and some of each kind are proven
+    #[arg(value_name = "ADDR")]
+    pub addrs: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct BansWhy {
+    #[arg(value_name = "ADDR")]
+    pub addr: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansImport {
+    /// fail2ban's folder or database, sshguard's blacklist [default: where they usually lie]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Only say what would be taken over
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where to write the settings, as guard's TOML; it must not exist yet
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct BansExport {
+    /// As what
+    #[arg(long = "as", value_enum, default_value = "plain")]
+    pub form: ExportForm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// Everything that is known of each
+    Json,
+    /// One network a line
+    Plain,
+    /// A file for nft -f, with sets of its own
+    Nft,
+    /// Commands that ban them in fail2ban's jail sshd
+    Fail2ban,
+}
+
+#[derive(Args, Debug)]
+pub struct BansRestore {
+    /// Make our sets and rules anew, in front of everything
+    #[arg(long)]
+    pub rebuild: bool,
+}
+
 /// What to read, shared by the verbs that read logs.
 #[derive(Args, Debug)]
 pub struct Reading {
@@ -325,7 +501,10 @@ pub enum ExplainFormat {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Trace {
+    #[command(subcommand)]
+    pub verb: Option<TraceVerb>,
     /// Log of the host that is logged in to; may be given again (rotated copies are taken as one log)
     #[arg(long, value_name = "FILE", required = true)]
     pub log: Vec<OsString>,
@@ -363,6 +542,93 @@ pub struct Trace {
     pub threads: Option<u16>,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum TraceVerb {
+    /// On the source node: everything it still knows, in one archive
+    Collect(TraceCollect),
+    /// On the source node: record who connects to that host from now on
+    Arm(TraceArm),
+    /// Take away what arm put there
+    Disarm(TraceDisarm),
+}
+
+#[derive(Args, Debug)]
+pub struct TraceCollect {
+    /// Only from then on: 2026-03-28, "2026-03-28 16:00", 2h, 7d
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub since: String,
+    /// Only until then
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    pub until: String,
+    /// The archive; - for standard output [default: sshwhy-HOST-TIME.tar.zst here]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Another machine's file system: a mounted disk
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Socket of a container engine instead of the usual ones; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub socket: Vec<PathBuf>,
+    /// MiB, unpacked, in all
+    #[arg(long, value_name = "MIB", default_value_t = 8192)]
+    pub max_size: u64,
+    /// MiB of one log
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    pub max_log: u64,
+    /// Rows of file times
+    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    pub max_files: usize,
+    /// Seconds in all
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub time_limit: u64,
+    /// Zone of the times above
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceArm {
+    /// The host that is logged in to
+    #[arg(value_name = "ADDR[:PORT]")]
+    pub target: String,
+    /// Hours of the day: 16:00-20:00
+    #[arg(long, value_name = "FROM-UNTIL")]
+    pub window: Option<String>,
+    /// When to end: 2026-03-28, "2026-03-28 16:00", 04:00
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Zone of the times above
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    /// Do it; without this it only says what it would do
+    #[arg(long)]
+    pub apply: bool,
+    /// auditd, or this program's own watcher [default: auditd where it runs]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub with: Option<ArmWith>,
+    /// Where the watcher writes
+    #[arg(long, short, value_name = "FILE", default_value = crate::watch::DEFAULT_OUT)]
+    pub out: PathBuf,
+    /// MiB that it writes at most
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub max_size: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArmWith {
+    Auditd,
+    Watch,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceDisarm {
+    /// Where the watcher writes
+    #[arg(long, short, value_name = "FILE", default_value = crate::watch::DEFAULT_OUT)]
+    pub out: PathBuf,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TraceFormat {
     Text,
@@ -387,6 +653,16 @@ pub struct Probe {
     /// Only read: no connection to anywhere
     #[arg(long, conflicts_with_all = ["run", "via"])]
     pub offline: bool,
+    /// How far to go: to the server's host key; to what it says about every key (nothing is signed); into a session, where
+    /// a key lets us in without a prompt (nothing is run there but `exit 0`)
+    #[arg(long, value_enum, default_value = "session", value_name = "DEPTH")]
+    pub depth: ProbeDepth,
+    /// Ask for a password where the server wants one, and try it once
+    #[arg(long, conflicts_with = "offline")]
+    pub password: bool,
+    /// Fetch the host key of every type that the server has (a connection for each)
+    #[arg(long, conflicts_with = "offline")]
+    pub host_keys: bool,
     /// Seconds for each stage
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub timeout: u16,
@@ -404,7 +680,84 @@ pub struct Probe {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeDepth {
+    Hostkey,
+    Auth,
+    Session,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProbeFormat {
     Text,
     Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Monitor {
+    /// Endpoints, intervals, alert channels (TOML); watches until it is ended, SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check once, say what is so, and end
+    #[arg(long)]
+    pub once: bool,
+    /// As a Nagios or Icinga plugin: one line, performance data, exit code 0 to 3
+    #[arg(long)]
+    pub nagios: bool,
+    /// Only see whether the file is good
+    #[arg(long)]
+    pub check: bool,
+    /// Forget the keys, ident and algorithms remembered of this endpoint
+    #[arg(long, value_name = "NAME")]
+    pub forget: Option<String>,
+    /// History, and what is remembered [default: the file's, /var/lib/sshwhy/monitor.db or ~/.local/state/sshwhy/monitor.db]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// How far to go: ping, half-open, tcp, ident, kex, hostkey, auth, session
+    #[arg(long, value_name = "DEPTH", default_value = "hostkey", value_parser = depth)]
+    pub depth: sshwhy_core::monitor::Depth,
+    /// For the whole check of one host
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
+    pub timeout: crate::settings::Span,
+    /// Warn when a check takes longer
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub warning: Option<crate::settings::Span>,
+    /// Critical when it takes longer than that
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub critical: Option<crate::settings::Span>,
+    #[arg(long, short, value_name = "PORT", default_value_t = 22)]
+    pub port: u16,
+    /// Whom to log in as (depths auth and session)
+    #[arg(long, short = 'l', value_name = "NAME")]
+    pub user: Option<String>,
+    /// Private key without a passphrase
+    #[arg(long, short, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// What to run at depth session
+    #[arg(long, value_name = "COMMAND", default_value = "true")]
+    pub command: String,
+    /// The host key's fingerprint, SHA256:…; may be given again
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub host_key: Vec<String>,
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// What the ident should be like: 'SSH-2.0-OpenSSH_9.*'
+    #[arg(long, value_name = "PATTERN")]
+    pub expect_ident: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+    /// [user@]host[:port], or a name from the file
+    #[arg(value_name = "HOST")]
+    pub hosts: Vec<String>,
+}
+
+fn depth(text: &str) -> Result<sshwhy_core::monitor::Depth, String> {
+    sshwhy_core::monitor::Depth::parse(text).ok_or_else(|| {
+        let all = sshwhy_core::monitor::Depth::ALL.map(sshwhy_core::monitor::Depth::name);
+        format!("one of {}", all.join(", "))
+    })
+}
+
+fn span(text: &str) -> Result<crate::settings::Span, String> {
+    crate::settings::Span::parse(text)
+        .ok_or_else(|| "a length of time is 10, 500ms, 30s, 10m or the like".to_owned())
 }

@@ -3,23 +3,27 @@
 mod cli;
 mod client;
 mod cmd;
+mod collect;
 mod evidence;
 mod exit;
 mod feed;
 mod filter;
 mod guard;
+mod fix;
 #[allow(dead_code)] // until bans and guard use all of it
 mod host;
+#[allow(dead_code)] // until bans and guard use all of it
+mod ledger;
+mod login;
+mod monitor;
 mod net;
 mod pipeline;
-#[allow(dead_code)] // until monitor and guard both use it
 mod settings;
-#[allow(dead_code)] // until monitor and guard both use it
 mod sink;
 mod source;
-#[allow(dead_code)] // until monitor and guard both use it
 mod state;
 mod sys;
+mod watch;
 mod zone;
 
 use clap::Parser;
@@ -36,7 +40,9 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Doctor(args) => cmd::doctor::run(args),
         Verb::Config(args) => cmd::config::run(args),
         Verb::Trace(args) => cmd::trace::run(args),
+        Verb::Bans(args) => cmd::bans::run(args),
         Verb::Probe(args) => cmd::probe::run(args),
+        Verb::Monitor(args) => cmd::monitor::run(args),
     }
 }
 

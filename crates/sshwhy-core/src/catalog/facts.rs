@@ -361,6 +361,20 @@ pub const CLIENT: &[Fact] = &[
         "the fingerprint of the server's key",
     ),
     fact(
+        "hostkey.types",
+        Gate::HostKey,
+        &[],
+        "",
+        "the host key algorithms that the server proposes, in its order",
+    ),
+    fact(
+        "hostkey.also",
+        Gate::HostKey,
+        &[],
+        "type",
+        "the fingerprint of another key of the server: fetched by type, or told after the login",
+    ),
+    fact(
         "hostkey.check",
         Gate::HostKey,
         &[
@@ -663,6 +677,13 @@ pub const CLIENT: &[Fact] = &[
         ],
         "listener or target",
         "a forwarding that did not come to be",
+    ),
+    fact(
+        "forward.probe",
+        Gate::Session,
+        &["ok"],
+        "target or listener",
+        "a forwarding that the server would do",
     ),
     fact(
         "forward.stdio",

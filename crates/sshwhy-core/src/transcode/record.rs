@@ -2,8 +2,9 @@
 //!
 //! The line is RFC 5424: `<86>1 2026-03-28T16:00:15.123456Z web1 sshd-session 812 - - Accepted password for ann …`. Where
 //! the journal knows that the program that named itself sshd was another one (`logger -t sshd`), the structured data says
-//! so: `[journal exe="/usr/bin/logger" uid="1000"]` ([`origin_in_doubt`]). journald took both from the kernel, so the
-//! sender could not choose them.
+//! so before the text: `[journal exe="/usr/bin/logger" uid="1000"] Accepted …` ([`origin_in_doubt`]), which the catalogue
+//! knows as a line in sshd's name that sshd did not write. journald took both from the kernel, so the sender could not
+//! choose them; no text of sshd's own begins so.
 
 use super::MAX_LINE;
 use crate::time::Time;
@@ -134,7 +135,11 @@ impl Record {
             Some(t) => write!(out, "<{priority}>1 {}", Time(t)),
             None => write!(out, "<{priority}>1 -"),
         };
-        let pid = if self.pid.is_empty() {
+        let foreign = origin_in_doubt(self.ident(), &self.exe);
+        let pid: &[u8] = if foreign {
+            // The writer's number, which is no connection's.
+            b""
+        } else if self.pid.is_empty() {
             &self.syslog_pid
         } else {
             &self.pid
@@ -149,17 +154,14 @@ impl Record {
                     .map(|&b| if b.is_ascii_graphic() { b } else { b'_' }),
             );
         }
-        out.extend_from_slice(b" - ");
-        if origin_in_doubt(self.ident(), &self.exe) {
+        out.extend_from_slice(b" - - ");
+        if foreign {
             out.extend_from_slice(b"[journal exe=\"");
             parameter(&self.exe, out);
             out.extend_from_slice(b"\" uid=\"");
             parameter(&self.uid, out);
-            out.extend_from_slice(b"\"]");
-        } else {
-            out.push(b'-');
+            out.extend_from_slice(b"\"] ");
         }
-        out.push(b' ');
         escape(self.message.as_deref().unwrap_or_default(), out);
         out.push(b'\n');
     }
@@ -284,7 +286,7 @@ mod tests {
         ]);
         assert_eq!(
             forged,
-            "<86>1 - - sshd - - [journal exe=\"/usr/bin/logger\\\"\\]\" uid=\"1000\"] x\n"
+            "<86>1 - - sshd - - - [journal exe=\"/usr/bin/logger\\\"\\]\" uid=\"1000\"] x\n"
         );
         for (ident, exe) in [
             ("sshd", "/usr/sbin/sshd"),

@@ -225,8 +225,8 @@ esac
         assert_eq!(
             fakes.calls(),
             [
-                "firewall-cmd [--ipset=sshwhy-ban4] [--remove-entry=192.0.2.9/32]",
-                "firewall-cmd [--ipset=sshwhy-ban4] [--add-entry=192.0.2.7/32] [--add-entry=192.0.2.8/32] [--add-entry=203.0.113.8/32]",
+                "firewall-cmd [--ipset=sshwhy-ban4] [--remove-entry=192.0.2.9]",
+                "firewall-cmd [--ipset=sshwhy-ban4] [--add-entry=192.0.2.7] [--add-entry=192.0.2.8] [--add-entry=203.0.113.8]",
                 "firewall-cmd [--ipset=sshwhy-ban6] [--add-entry=2001:db8::/64]",
             ]
         );

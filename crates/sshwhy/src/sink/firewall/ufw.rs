@@ -176,8 +176,8 @@ esac
         assert_eq!(
             fakes.calls(),
             [
-                "ufw [prepend] [deny] [from] [192.0.2.7/32] [comment] [sshwhy]",
-                "ufw [route] [prepend] [deny] [from] [192.0.2.7/32] [comment] [sshwhy]",
+                "ufw [prepend] [deny] [from] [192.0.2.7] [comment] [sshwhy]",
+                "ufw [route] [prepend] [deny] [from] [192.0.2.7] [comment] [sshwhy]",
                 "ufw [--force] [delete] [deny] [from] [2001:db8::/64]",
                 "ufw [--force] [route] [delete] [deny] [from] [2001:db8::/64]",
             ]
