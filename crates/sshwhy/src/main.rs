@@ -8,8 +8,8 @@ mod evidence;
 mod exit;
 mod feed;
 mod filter;
-mod guard;
 mod fix;
+mod guard;
 #[allow(dead_code)] // until bans and guard use all of it
 mod host;
 #[allow(dead_code)] // until bans and guard use all of it

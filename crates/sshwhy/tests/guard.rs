@@ -166,7 +166,7 @@ impl World {
     fn state(&self, folder: &str) -> (Vec<String>, BTreeMap<String, u64>) {
         let c = rusqlite::Connection::open(self.dir.join(folder).join("sshwhy/guard.db")).unwrap();
         let mut bans: Vec<String> = c
-            .prepare("SELECT net, since, until, detector, strikes FROM ban ORDER BY net")
+            .prepare("SELECT hex(ip), since, until, detector, strikes FROM bans")
             .unwrap()
             .query_map([], |r| {
                 Ok(format!(

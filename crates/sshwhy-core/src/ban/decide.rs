@@ -581,6 +581,38 @@ impl Decider {
         Ok(Action::Ban(ban))
     }
 
+    /// Takes over what somebody else made of the bans in the file: what is new there, and what is gone from there.
+    pub fn adopt(&mut self, bans: Vec<Ban>) -> (Vec<Action>, Vec<Action>) {
+        let there: HashSet<Cidr> = bans.iter().map(|b| b.net).collect();
+        let lost: Vec<Cidr> = self
+            .bans
+            .keys()
+            .filter(|net| !there.contains(*net) && !self.dirty_bans.contains(*net))
+            .copied()
+            .collect();
+        let mut gone = Vec::new();
+        for net in lost {
+            self.bans.remove(&net);
+            if let Some(source) = self.sources.get_mut(&net) {
+                source.forgive();
+                source.until = 0;
+                self.dirty.insert(net);
+            }
+            gone.push(Action::Unban {
+                net,
+                reason: "lifted by bans".to_owned(),
+            });
+        }
+        let mut new = Vec::new();
+        for ban in bans {
+            if !self.dirty_bans.contains(&ban.net) && self.bans.get(&ban.net) != Some(&ban) {
+                self.bans.insert(ban.net, ban.clone());
+                new.push(Action::Ban(ban));
+            }
+        }
+        (new, gone)
+    }
+
     /// Lifts every ban that shares an address with `net`, and forgives what it did.
     pub fn remove(&mut self, net: Cidr, reason: &str) -> Vec<Action> {
         let lifted: Vec<Cidr> = self

@@ -366,20 +366,6 @@ impl Follow {
         self.live.is_some()
     }
 
-    /// Bytes that wait in what is live and before it.
-    pub fn waiting(&self) -> u64 {
-        self.before
-            .iter()
-            .chain(&self.live)
-            .map(|r| match &r.bytes {
-                Bytes::Plain(file) => file
-                    .metadata()
-                    .map_or(0, |m| m.len().saturating_sub(r.pos.offset)),
-                Bytes::Packed(..) => 1,
-            })
-            .sum()
-    }
-
     fn begin(&mut self) {
         match Reader::fresh(&self.path) {
             Ok(mut reader) => {
