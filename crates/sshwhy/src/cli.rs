@@ -39,12 +39,12 @@ pub enum Verb {
 }
 
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Guard {
     #[command(subcommand)]
     pub verb: Option<GuardVerb>,
-    #[command(flatten)]
-    pub settings: GuardSettings,
+    /// Settings [default: /etc/sshwhy/guard.toml, where it is there]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
     /// Ban nobody: replay these logs, and show who would have been banned when, beside fail2ban's defaults
     #[arg(long, value_name = "LOG", num_args = 1..)]
     pub dry_run: Vec<OsString>,
@@ -61,26 +61,15 @@ pub struct Guard {
     pub worker: bool,
 }
 
-#[derive(Args, Clone, Debug)]
-pub struct GuardSettings {
-    /// Settings [default: /etc/sshwhy/guard.toml, where it is there]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
 #[derive(Debug, Subcommand)]
 pub enum GuardVerb {
     /// Does it see, does it keep out? Exit status 1 when something is wrong, 2 when no guard is running
     Status {
-        #[command(flatten)]
-        settings: GuardSettings,
         #[arg(long, value_enum, default_value = "text")]
         format: TextOrJson,
     },
     /// Makes a failing login over loopback, and waits for it to come through
     Test {
-        #[command(flatten)]
-        settings: GuardSettings,
         /// Port of sshd
         #[arg(long, value_name = "PORT", default_value_t = 22)]
         port: u16,
@@ -89,10 +78,7 @@ pub enum GuardVerb {
         wait: u64,
     },
     /// Says what is wrong with the settings, with line and column
-    CheckConfig {
-        #[command(flatten)]
-        settings: GuardSettings,
-    },
+    CheckConfig,
 }
 
 #[derive(Args, Debug)]
