@@ -115,6 +115,10 @@ impl Matcher {
                 break;
             }
             for peak in self.peaks(&voters, lines, reach) {
+                // Hours away and for a tenth of the logins at most: chance does that.
+                if reach == FAR && (peak.votes as usize) * 10 < voters.len() {
+                    continue;
+                }
                 if let Some(m) = fit(events, lines, peak)
                     && best.as_ref().is_none_or(|b| m.ln_chance < b.ln_chance)
                 {
@@ -162,20 +166,7 @@ impl Matcher {
         for width in [3usize, 15, 61] {
             let smooth = smoothed(&self.votes, width);
             let apart = (width * 2).max(10);
-            let mut found: Vec<(u32, usize)> = Vec::new();
-            for _ in 0..3 {
-                let next = smooth
-                    .iter()
-                    .enumerate()
-                    .filter(|(i, _)| found.iter().all(|(_, f)| i.abs_diff(*f) > apart))
-                    .map(|(i, v)| (*v, i))
-                    // Of equals the one nearest to no distance at all.
-                    .max_by_key(|(v, i)| (*v, std::cmp::Reverse(i.abs_diff(bins / 2))));
-                match next {
-                    Some((v, i)) if v >= 2 => found.push((v, i)),
-                    _ => break,
-                }
-            }
+            let found = tops(&smooth, apart);
             let Some(&(most, at)) = found.first() else {
                 continue;
             };
@@ -195,6 +186,7 @@ impl Matcher {
                 out.push(Peak {
                     offset: *at as i64 * SECOND - reach + SECOND / 2,
                     width: width as i64 * SECOND,
+                    votes: *v,
                     rival: rival.min(1.0),
                     good: good as f64 / around.len().max(1) as f64,
                 });
@@ -253,6 +245,7 @@ impl Matcher {
         let peak = Peak {
             offset: bin as i64 * SECOND - NEAR + SECOND / 2,
             width: 3 * SECOND,
+            votes: most,
             rival: f64::from(rival) / f64::from(most.max(1)),
             good: 0.0,
         };
@@ -262,10 +255,54 @@ impl Matcher {
     }
 }
 
+/// The three highest bins (votes, place) that lie farther than `apart` from each other; of equals the one nearest to no distance at
+/// all. Most of the time of a ranking goes by here, so whole runs of bins are compared at once.
+fn tops(votes: &[u32], apart: usize) -> Vec<(u32, usize)> {
+    let middle = votes.len() / 2;
+    let mut found: Vec<(u32, usize)> = Vec::new();
+    // What is left between the places found, as ranges.
+    let mut left = vec![(0, votes.len())];
+    for _ in 0..3 {
+        let run = |(from, until): &(usize, usize)| votes.get(*from..*until).unwrap_or_default();
+        let most = left
+            .iter()
+            .filter_map(|r| run(r).iter().max())
+            .max()
+            .copied()
+            .unwrap_or(0);
+        if most < 2 {
+            break;
+        }
+        let nearest = left
+            .iter()
+            .flat_map(|r| {
+                let from = r.0;
+                run(r)
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, v)| **v == most)
+                    .map(move |(i, _)| from + i)
+            })
+            .min_by_key(|i| i.abs_diff(middle));
+        let Some(at) = nearest else { break };
+        found.push((most, at));
+        left = left
+            .into_iter()
+            .flat_map(|(from, until)| {
+                let (cut_from, cut_until) = (at.saturating_sub(apart), at + apart + 1);
+                [(from, until.min(cut_from)), (from.max(cut_until), until)]
+            })
+            .filter(|(from, until)| from < until)
+            .collect();
+    }
+    found
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Peak {
     offset: i64,
     width: i64,
+    votes: u32,
     /// The best other distance's share of this one's votes.
     rival: f64,
     /// Share of the distances around that are nearly as good.
