@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use archive::{Archive, Limits as ArchiveLimits};
+use archive::{Archive, Limits as ArchiveLimits};
 pub use small::container_of_cgroup;
 
 /// What the evidence is compared with.
@@ -581,8 +581,31 @@ fn digest_blocks(blocks: &mut Blocks, digest: &mut Digest, owner: &Owner, wanted
     }
 }
 
+/// An archive, packed or not.
+fn open_archive(path: &Path) -> Result<Archive, String> {
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err("is a folder".to_owned());
+    }
+    Archive::from_stream(
+        crate::source::unpacked(Box::new(file)),
+        ArchiveLimits::default(),
+    )
+}
+
+/// A whole entry, unpacked if it is packed itself.
+fn whole(entry: &archive::Entry) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    let mut out = Vec::new();
+    crate::source::unpacked(entry.stream())
+        .take(MAX_DOCUMENT)
+        .read_to_end(&mut out)
+        .map_err(|e| e.to_string())?;
+    Ok(out)
+}
+
 fn read_small_entries(path: &Path, small: &mut Small, skip: &mut Vec<Skipped>) {
-    let mut archive = match Archive::open(path, ArchiveLimits::default()) {
+    let mut archive = match open_archive(path) {
         Ok(a) => a,
         Err(e) => {
             skip.push(skipped(
@@ -598,7 +621,7 @@ fn read_small_entries(path: &Path, small: &mut Small, skip: &mut Vec<Skipped>) {
             Ok(entry) => {
                 let role = role(&entry.name, &entry.peek(512));
                 if matches!(role, Role::Document | Role::FileTimes | Role::Schedule) {
-                    match entry.read(MAX_DOCUMENT) {
+                    match whole(&entry) {
                         Ok(bytes) => small.take(role, &entry.name, &bytes),
                         Err(e) => skip.push(skipped(&entry.name, e, "the archive is damaged")),
                     }
@@ -626,7 +649,7 @@ struct Archived<'a> {
 
 impl Archived<'_> {
     fn read(self, done: &mut Done, skip: &mut Vec<Skipped>) {
-        let Ok(mut archive) = Archive::open(self.path, ArchiveLimits::default()) else {
+        let Ok(mut archive) = open_archive(self.path) else {
             return; // said already
         };
         let mut matcher = Matcher::default();
