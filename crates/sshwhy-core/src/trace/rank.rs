@@ -1250,7 +1250,9 @@ fn suspect(q: &Question, c: Candidate<'_>, confidence: f64) -> Suspect {
     let mut evidence = c.evidence;
     evidence.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
     let mut proofs: Vec<Proof> = evidence.into_iter().map(|(_, p)| p).take(12).collect();
-    if let Some(k) = c.container {
+    if let Some(k) = c.container
+        && k.is_described()
+    {
         proofs.push(Proof {
             source: "containers".to_owned(),
             at: k.born(),
