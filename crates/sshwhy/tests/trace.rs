@@ -515,8 +515,13 @@ fn a_job_in_a_container_is_named_also_when_it_is_gone() {
         Ok(g) => g,
         Err(e) => return skip(&e),
     };
+    // What the job started ends with it.
+    let sweep = format!(
+        "kill $(cat {0}/cgroup.procs); sleep 0.3; rmdir {0}",
+        group.display()
+    );
     undo.commands
-        .push(vec!["rmdir".to_owned(), group.display().to_string()]);
+        .push(vec!["sh".to_owned(), "-c".to_owned(), sweep]);
     // The target: sshd with a key that is right, and one that is not.
     for key in ["host", "right", "wrong"] {
         let out = Command::new("ssh-keygen")
