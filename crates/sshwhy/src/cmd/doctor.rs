@@ -2,6 +2,7 @@
 
 use crate::cli::{Doctor as Args, TextOrJson};
 use crate::exit::Exit;
+use crate::fix;
 use crate::host::machine::Machine;
 use crate::host::{self, Question};
 use crate::zone;
@@ -23,9 +24,32 @@ struct Answer<'a> {
     observations: &'a [Observation],
     blind: &'a [String],
     notes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'a fix::Outcome>,
 }
 
 pub fn run(args: Args) -> Result<Exit, String> {
+    if let Some(id) = &args.fix_watch {
+        fix::watch(&args.fix_state, id, args.stop_at)?;
+        return Ok(Exit::Ok);
+    }
+    if let Some(id) = &args.confirm {
+        let said = fix::confirm(&args.fix_state, id)?;
+        super::report::print(format!("{said}\n").as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    if args.recover {
+        let said = fix::recover(&args.fix_state)?;
+        let text = match said.is_empty() {
+            true => format!("Nothing to take back in {}.\n", args.fix_state.display()),
+            false => said
+                .iter()
+                .map(|l| format!("{}\n", escape::terminal(l)))
+                .collect(),
+        };
+        super::report::print(text.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
     let machine = match &args.root {
         Some(dir) if !dir.is_dir() => return Err(format!("{} is no folder", dir.display())),
         Some(dir) => Machine::at(dir),
@@ -64,23 +88,143 @@ pub fn run(args: Args) -> Result<Exit, String> {
         ..Case::default()
     };
     let diagnosis = diagnose(&case, &observations);
-    let answer = Answer {
+    let mut answer = Answer {
         findings: &diagnosis.findings,
         gates: &diagnosis.looks,
         observations: &observations,
         blind: &blind,
         notes: &seen.notes,
+        fix: None,
     };
-    let text = match args.format {
-        TextOrJson::Json => json::to_string(&answer, false),
-        TextOrJson::Text => shown(&answer, &question, &zone),
+    if args.fix && args.format == TextOrJson::Text {
+        super::report::print(shown(&answer, &question, &zone).as_bytes())?;
+    }
+    let outcome = match args.fix {
+        true => Some(mend(
+            &args,
+            &machine,
+            &question,
+            &diagnosis.findings,
+            &observations,
+        )?),
+        false => None,
+    };
+    answer.fix = outcome.as_ref();
+    let text = match (args.format, &outcome) {
+        (TextOrJson::Json, _) => json::to_string(&answer, false),
+        (TextOrJson::Text, Some(outcome)) => mended(outcome, &args),
+        (TextOrJson::Text, None) => shown(&answer, &question, &zone),
     };
     let text = match args.redact {
         true => redacted(text, &question),
         false => text,
     };
     super::report::print(text.as_bytes())?;
-    Ok(Exit::of(&diagnosis.findings, !blind.is_empty()))
+    Ok(match outcome.map(|o| o.result) {
+        Some("reverted") => Exit::Partial,
+        _ => Exit::of(&diagnosis.findings, !blind.is_empty()),
+    })
+}
+
+/// Shows the plan, and does it.
+fn mend(
+    args: &Args,
+    machine: &Machine,
+    question: &Question,
+    findings: &[Finding],
+    observations: &[Observation],
+) -> Result<fix::Outcome, String> {
+    let plan = fix::plan_for(machine, question, findings, observations);
+    if args.format == TextOrJson::Text {
+        super::report::print(planned(&plan).as_bytes())?;
+    }
+    let root = args.root.clone().unwrap_or_else(|| "/".into());
+    let options = fix::Options {
+        root,
+        live: machine.is_live(),
+        state: args.fix_state.clone(),
+        dry_run: args.dry_run,
+        within: args.confirm_within,
+        keys: args
+            .key
+            .iter()
+            .map(std::path::PathBuf::from)
+            .filter(|p| p.extension().is_none_or(|e| e != "pub") && p.is_file())
+            .collect(),
+        stop_at: args.stop_at,
+    };
+    let zone = zone::local();
+    let again = || {
+        let machine = match &args.root {
+            Some(dir) => Machine::at(dir),
+            None => Machine::here(),
+        };
+        let seen = host::look(&machine, question, &zone, super::reading::now());
+        let case = Case {
+            user: question.user.clone(),
+            port: question.port,
+            client_addr: question.from.map(|f| f.to_string()),
+            ..Case::default()
+        };
+        // What the log says of earlier attempts is no fact about now.
+        let now: Vec<Observation> = seen
+            .observations
+            .into_iter()
+            .filter(|o| !o.key.starts_with("log.") && o.key != "ban.log")
+            .collect();
+        diagnose(&case, &now).findings
+    };
+    fix::run(machine, plan, question, &options, &again)
+}
+
+fn planned(plan: &sshwhy_core::plan::Plan) -> String {
+    let mut out = String::new();
+    for step in &plan.steps {
+        out.push_str(&format!("{}: {}", step.cause, escape::terminal(&step.why)));
+        if step.risk != "none" {
+            out.push_str(&format!(" (know before: {})", step.risk));
+        }
+        out.push('\n');
+    }
+    for line in plan.diff().lines() {
+        out.push_str(&format!("    {}\n", escape::terminal(line)));
+    }
+    for left in &plan.left {
+        out.push_str(&format!(
+            "Not mended: {}: {}\n",
+            left.cause,
+            escape::terminal(&left.why)
+        ));
+    }
+    out
+}
+
+fn mended(outcome: &fix::Outcome, args: &Args) -> String {
+    let mut out: String = outcome
+        .proof
+        .iter()
+        .map(|p| format!("  {}\n", escape::terminal(p)))
+        .collect();
+    let id = outcome.id.as_deref().unwrap_or_default();
+    out.push_str(&match outcome.result {
+        "nothing" => "Nothing here that may be mended without a person.\n".to_owned(),
+        "dry-run" => "That is what --fix would do. Nothing was changed.\n".to_owned(),
+        "applied" => {
+            let state = match args.fix_state == std::path::Path::new(fix::STATE) {
+                true => String::new(),
+                false => format!(" --fix-state {}", args.fix_state.display()),
+            };
+            format!(
+                "Done. Keep this session, log in anew, and say there within {} s that it works, or all of it is taken back:\n    sshwhy doctor --confirm {id}{state}\n",
+                args.confirm_within
+            )
+        }
+        _ => format!(
+            "Taken back, everything is as it was: {}\n",
+            escape::terminal(outcome.why.as_deref().unwrap_or_default())
+        ),
+    });
+    out
 }
 
 /// The client's observations; a file that holds none is no reason to say nothing.

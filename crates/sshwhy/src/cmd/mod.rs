@@ -1,9 +1,12 @@
 //! One file for each verb, each a straight line from what was typed to what is shown.
 
+pub mod bans;
 pub mod config;
 pub mod doctor;
 pub mod events;
 pub mod explain;
+pub mod monitor;
+pub mod guard;
 pub mod probe;
 pub mod reading;
 pub mod report;

@@ -154,13 +154,37 @@ impl Nftables {
             // Says what is wrong in the usual form.
             self.run.run("nft", &args, None)?;
         }
-        serde_json::from_slice(&said.out).map(Some).map_err(|e| {
+        let json: Result<Value, _> = serde_json::from_slice(&said.out);
+        // nft 1.0.6 writes a table's flags as whatever lies in memory, which need not be JSON: then the other form is asked.
+        let flags = json.as_ref().ok().is_none_or(|j| {
+            let items = j.get("nftables").and_then(Value::as_array);
+            items
+                .into_iter()
+                .flatten()
+                .any(|i| i.pointer("/table/flags").is_some())
+        });
+        if flags && self.sleeps()? {
+            let table = json!({"family": "inet", "name": TABLE, "flags": ["dormant"]});
+            return Ok(Some(json!({"nftables": [{"table": table}]})));
+        }
+        json.map(Some).map_err(|e| {
             Trouble::new(
                 "nft -j list table inet sshwhy",
                 format!("its JSON was not understood: {e}"),
                 "nft may be built without JSON: nft --version -V",
             )
         })
+    }
+
+    fn sleeps(&self) -> Result<bool, Trouble> {
+        let text = self
+            .run
+            .run("nft", &["-t", "list", "table", "inet", TABLE], None)?
+            .text();
+        Ok(text
+            .lines()
+            .map(str::trim)
+            .any(|l| l.starts_with("flags ") && l.contains("dormant")))
     }
 
     fn jumps(&self) -> Vec<Value> {
@@ -391,6 +415,15 @@ impl Backend for Nftables {
             };
             return Ok(packets.iter().map(gone).collect());
         };
+        if json.pointer("/nftables/0/table/flags").is_some() {
+            let sleeps = |_: &Packet| Proof::Ineffective {
+                why: "the table inet sshwhy sleeps (flags dormant): its rules do not count"
+                    .to_owned(),
+                place: format!("inet {TABLE}"),
+                rule: String::new(),
+            };
+            return Ok(packets.iter().map(sleeps).collect());
+        }
         let sets: BTreeSet<(bool, u8)> = json
             .get("nftables")
             .and_then(Value::as_array)
@@ -438,7 +471,7 @@ impl Backend for Nftables {
                 },
                 Fate::Passes => Proof::Ineffective {
                     why: if ruling.rule.is_empty() {
-                        "no rule of our table drops it: the table sleeps, or its rules were taken out".to_owned()
+                        "no rule of our table drops it: its rules were taken out".to_owned()
                     } else {
                         format!("\"{}\" in {} accepts before it", ruling.rule, ruling.place)
                     },
