@@ -11,6 +11,7 @@ mod filter;
 mod fix;
 #[allow(dead_code)] // until bans and guard use all of it
 mod host;
+mod image;
 #[allow(dead_code)] // until bans and guard use all of it
 mod ledger;
 mod login;
