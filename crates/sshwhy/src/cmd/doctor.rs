@@ -5,12 +5,15 @@ use crate::exit::Exit;
 use crate::fix;
 use crate::host::machine::Machine;
 use crate::host::{self, Question};
+use crate::image;
 use crate::zone;
 use serde::Serialize;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::authorized_keys::{self, Line};
 use sshwhy_core::diagnose::{Case, Look, diagnose};
 use sshwhy_core::finding::Finding;
+use sshwhy_core::image::dockerfile::parse;
+use sshwhy_core::image::{from_dockerfile, judge, patch};
 use sshwhy_core::observation::{self, Observation};
 use sshwhy_core::render::escape;
 use sshwhy_core::render::json;
@@ -51,7 +54,15 @@ pub fn run(args: Args) -> Result<Exit, String> {
         super::report::print(text.as_bytes())?;
         return Ok(Exit::Ok);
     }
-    let machine = match &args.root {
+    if let Some(path) = &args.dockerfile {
+        return dockerfile(&args, path);
+    }
+    let image = match &args.image {
+        Some(path) => Some(image::read(path)?),
+        None => None,
+    };
+    let laid = image.as_ref().map(|i| i.root().to_owned());
+    let machine = match args.root.as_ref().or(laid.as_ref()) {
         Some(dir) if !dir.is_dir() => return Err(format!("{} is no folder", dir.display())),
         Some(dir) => Machine::at(dir),
         None => Machine::here(),
@@ -90,13 +101,24 @@ pub fn run(args: Args) -> Result<Exit, String> {
         client_addr: from.map(|f| f.to_string()),
         ..Case::default()
     };
-    let diagnosis = diagnose(&case, &observations);
+    let mut diagnosis = diagnose(&case, &observations);
+    let mut notes = seen.notes;
+    if let Some(image) = &image {
+        // The image's own judgement knows how a container starts; a machine's would miss what nobody runs yet.
+        diagnosis
+            .findings
+            .retain(|f| !OF_A_RUNNING_MACHINE.contains(&f.slug));
+        diagnosis.findings.extend(judge(&image.facts));
+        diagnosis.findings.sort_by(Finding::order);
+        notes.extend(image.notes.iter().cloned());
+        blind.retain(|b| b != "no log of sshd could be read");
+    }
     let mut answer = Answer {
         findings: &diagnosis.findings,
         gates: &diagnosis.looks,
         observations: &observations,
         blind: &blind,
-        notes: &seen.notes,
+        notes: &notes,
         fix: None,
     };
     if args.fix && args.format == TextOrJson::Text {
@@ -127,6 +149,73 @@ pub fn run(args: Args) -> Result<Exit, String> {
         Some("reverted") => Exit::Partial,
         _ => Exit::of(&diagnosis.findings, !blind.is_empty()),
     })
+}
+
+/// Causes that say of a machine what is the rule for an image.
+const OF_A_RUNNING_MACHINE: [&str; 3] = [
+    "host-keys-missing",
+    "privsep-dir-missing",
+    "sshd-not-running",
+];
+
+#[derive(Serialize)]
+struct OfDockerfile<'a> {
+    findings: &'a [Finding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<&'a str>,
+    blind: &'a [String],
+}
+
+/// Judges a Dockerfile; with --fix, prints what to change in it.
+fn dockerfile(args: &Args, path: &std::path::Path) -> Result<Exit, String> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| format!("{name}: {e}"))?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let file = parse(&text, &[]);
+    let findings = judge(&from_dockerfile(&file, &name));
+    let blind: Vec<String> = file
+        .errors
+        .iter()
+        .map(|(line, why)| format!("{name}:{line}: {why}"))
+        .collect();
+    let (diff, left) = match args.fix {
+        true => patch(&text, &name),
+        false => (String::new(), Vec::new()),
+    };
+    let out = match args.format {
+        TextOrJson::Json => json::to_string(
+            &OfDockerfile {
+                findings: &findings,
+                patch: args.fix.then_some(diff.as_str()),
+                blind: &blind,
+            },
+            false,
+        ),
+        // A patch is for patch(1): nothing else goes to standard output.
+        TextOrJson::Text if args.fix => {
+            for slug in left {
+                eprintln!("Not in the patch: {slug}");
+            }
+            diff
+        }
+        TextOrJson::Text => {
+            let zone = zone::local();
+            let mut options = TextOptions::new(&zone);
+            options.colour = std::io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            let mut out = match findings.is_empty() {
+                true => "A container from this takes SSH logins, as far as the Dockerfile tells.\n"
+                    .to_owned(),
+                false => terminal::findings(&findings, &options),
+            };
+            for b in &blind {
+                out.push_str(&format!("Not understood: {}\n", escape::terminal(b)));
+            }
+            out
+        }
+    };
+    super::report::print(out.as_bytes())?;
+    Ok(Exit::of(&findings, !blind.is_empty()))
 }
 
 /// Shows the plan, and does it.
