@@ -46,7 +46,7 @@ pub struct Doctor {
     /// The key the client has: a public key file, or SHA256:…; may be given again
     #[arg(long, value_name = "FILE|FINGERPRINT")]
     pub key: Vec<String>,
-    /// What `sshwhy probe --format json` printed on the client
+    /// What `sshwhy probe --format json` printed on the client; - for standard input
     #[arg(long, value_name = "FILE")]
     pub client_json: Option<PathBuf>,
     /// Another machine's file system: an image, a mounted disk
@@ -280,7 +280,10 @@ pub enum ExplainFormat {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Trace {
+    #[command(subcommand)]
+    pub verb: Option<TraceVerb>,
     /// Log of the host that is logged in to; may be given again (rotated copies are taken as one log)
     #[arg(long, value_name = "FILE", required = true)]
     pub log: Vec<OsString>,
@@ -318,6 +321,93 @@ pub struct Trace {
     pub threads: Option<u16>,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum TraceVerb {
+    /// On the source node: everything it still knows, in one archive
+    Collect(TraceCollect),
+    /// On the source node: record who connects to that host from now on
+    Arm(TraceArm),
+    /// Take away what arm put there
+    Disarm(TraceDisarm),
+}
+
+#[derive(Args, Debug)]
+pub struct TraceCollect {
+    /// Only from then on: 2026-03-28, "2026-03-28 16:00", 2h, 7d
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub since: String,
+    /// Only until then
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    pub until: String,
+    /// The archive; - for standard output [default: sshwhy-HOST-TIME.tar.zst here]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Another machine's file system: a mounted disk
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Socket of a container engine instead of the usual ones; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub socket: Vec<PathBuf>,
+    /// MiB, unpacked, in all
+    #[arg(long, value_name = "MIB", default_value_t = 8192)]
+    pub max_size: u64,
+    /// MiB of one log
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    pub max_log: u64,
+    /// Rows of file times
+    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    pub max_files: usize,
+    /// Seconds in all
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub time_limit: u64,
+    /// Zone of the times above
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceArm {
+    /// The host that is logged in to
+    #[arg(value_name = "ADDR[:PORT]")]
+    pub target: String,
+    /// Hours of the day: 16:00-20:00
+    #[arg(long, value_name = "FROM-UNTIL")]
+    pub window: Option<String>,
+    /// When to end: 2026-03-28, "2026-03-28 16:00", 04:00
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Zone of the times above
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    /// Do it; without this it only says what it would do
+    #[arg(long)]
+    pub apply: bool,
+    /// auditd, or this program's own watcher [default: auditd where it runs]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub with: Option<ArmWith>,
+    /// Where the watcher writes
+    #[arg(long, short, value_name = "FILE", default_value = crate::watch::DEFAULT_OUT)]
+    pub out: PathBuf,
+    /// MiB that it writes at most
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub max_size: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArmWith {
+    Auditd,
+    Watch,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceDisarm {
+    /// Where the watcher writes
+    #[arg(long, short, value_name = "FILE", default_value = crate::watch::DEFAULT_OUT)]
+    pub out: PathBuf,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TraceFormat {
     Text,
@@ -339,9 +429,26 @@ pub struct Probe {
     /// Look at the server through this host too, to tell a block of this client from a dead server
     #[arg(long, value_name = "HOST")]
     pub via: Option<String>,
+    /// Ask the server too: run `sshwhy doctor` there, over ssh as somebody who may log in
+    #[arg(
+        long,
+        value_name = "ssh://[USER@]HOST[:PORT]",
+        conflicts_with = "offline"
+    )]
+    pub server: Option<String>,
     /// Only read: no connection to anywhere
     #[arg(long, conflicts_with_all = ["run", "via"])]
     pub offline: bool,
+    /// How far to go: to the server's host key; to what it says about every key (nothing is signed); into a session, where
+    /// a key lets us in without a prompt (nothing is run there but `exit 0`)
+    #[arg(long, value_enum, default_value = "session", value_name = "DEPTH")]
+    pub depth: ProbeDepth,
+    /// Ask for a password where the server wants one, and try it once
+    #[arg(long, conflicts_with = "offline")]
+    pub password: bool,
+    /// Fetch the host key of every type that the server has (a connection for each)
+    #[arg(long, conflicts_with = "offline")]
+    pub host_keys: bool,
     /// Seconds for each stage
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=120))]
     pub timeout: u16,
@@ -356,6 +463,13 @@ pub struct Probe {
         value_name = "SSH ARGUMENTS"
     )]
     pub words: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProbeDepth {
+    Hostkey,
+    Auth,
+    Session,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

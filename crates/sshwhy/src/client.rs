@@ -24,14 +24,38 @@ pub struct Ran {
     pub code: Option<i32>,
 }
 
+/// Feeds a program that may stop reading: that is its right.
+fn feed(mut pipe: impl std::io::Write + Send + 'static, text: String) {
+    std::thread::spawn(move || {
+        let _ = pipe.write_all(text.as_bytes());
+    });
+}
+
 /// Runs a program with nothing on its standard input, for no longer than `timeout`; then it is ended.
 pub fn run(program: &str, arguments: &[String], timeout: Duration) -> std::io::Result<Ran> {
+    run_with(program, arguments, String::new(), timeout)
+}
+
+/// The same with something to read for it.
+pub fn run_with(
+    program: &str,
+    arguments: &[String],
+    input: String,
+    timeout: Duration,
+) -> std::io::Result<Ran> {
+    let stdin = match input.is_empty() {
+        true => Stdio::null(),
+        false => Stdio::piped(),
+    };
     let mut child = std::process::Command::new(program)
         .args(arguments)
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
+    if let Some(pipe) = child.stdin.take() {
+        feed(pipe, input);
+    }
     let reader = |pipe: Option<Box<dyn Read + Send>>| {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -142,12 +166,76 @@ pub fn configuration(command: &Command) -> Result<Config, Option<String>> {
     }
 }
 
+/// Asks who sits at the terminal, or the askpass program that ssh would ask. `None`: nobody there, or given up.
+pub fn ask_secret(prompt: &str, echo: bool) -> Option<String> {
+    let askpass = std::env::var("SSH_ASKPASS").ok().filter(|p| !p.is_empty());
+    let require = std::env::var("SSH_ASKPASS_REQUIRE").unwrap_or_default();
+    if let Some(program) = askpass
+        && matches!(require.as_str(), "force" | "prefer")
+    {
+        let ran = run(&program, &[prompt.to_owned()], Duration::from_secs(60)).ok()?;
+        let answer = ran.out.lines().next().unwrap_or_default().to_owned();
+        return (ran.code == Some(0)).then_some(answer);
+    }
+    terminal_secret(prompt, echo)
+}
+
+#[cfg(unix)]
+fn terminal_secret(prompt: &str, echo: bool) -> Option<String> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    use std::io::Write;
+    let mut tty = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/tty")
+        .ok()?;
+    // The prompt is the server's text.
+    let prompt = sshwhy_core::render::escape::terminal(prompt);
+    tty.write_all(format!("sshwhy: {prompt}").as_bytes()).ok()?;
+    let before = tcgetattr(&tty).ok()?;
+    let mut quiet = before.clone();
+    // Without signals of the terminal an interrupt comes as a letter, and the terminal is put right before we leave.
+    quiet
+        .local_modes
+        .remove(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO);
+    tcsetattr(&tty, OptionalActions::Flush, &quiet).ok()?;
+    let mut line = Vec::new();
+    let mut byte = [0];
+    let given = loop {
+        match tty.read(&mut byte) {
+            Ok(1) => match byte {
+                [b'\n' | b'\r'] => break true,
+                [3 | 4 | 28] => break false,
+                [8 | 127] => {
+                    line.pop();
+                }
+                [b] if line.len() < 1024 => {
+                    line.push(b);
+                    if echo {
+                        let _ = tty.write_all(&[b]);
+                    }
+                }
+                _ => {}
+            },
+            _ => break false,
+        }
+    };
+    let _ = tcsetattr(&tty, OptionalActions::Flush, &before);
+    let _ = tty.write_all(b"\n");
+    given.then(|| String::from_utf8_lossy(&line).into_owned())
+}
+
+#[cfg(not(unix))]
+fn terminal_secret(_prompt: &str, _echo: bool) -> Option<String> {
+    None
+}
+
 pub fn home() -> Option<PathBuf> {
     std::env::home_dir().filter(|h| h.is_absolute())
 }
 
 /// `~/…` as a path; ssh has put the other tokens in already.
-fn expand(path: &str) -> PathBuf {
+pub fn expand(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), home()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(path),
@@ -312,7 +400,7 @@ fn certificate(file: &str, user: Option<&str>, now: u64) -> Option<Observation> 
 /// The mode of a key file that is open to others than its owner, where ssh minds (authfile.c
 /// sshkey_perm_ok(): only for one's own files).
 #[cfg(unix)]
-fn too_open(path: &Path) -> Option<u32> {
+pub fn too_open(path: &Path) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
     let meta = std::fs::metadata(path).ok()?;
     let mode = meta.mode() & 0o777;
@@ -320,26 +408,27 @@ fn too_open(path: &Path) -> Option<u32> {
 }
 
 #[cfg(not(unix))]
-fn too_open(_path: &Path) -> Option<u32> {
+pub fn too_open(_path: &Path) -> Option<u32> {
     None
 }
 
-/// The agent: does anybody serve its socket, and how many keys does it hold?
-pub fn agent(config: &Config) -> Option<Observation> {
+/// Where the agent's socket is, as the configuration and the environment say.
+pub fn agent_socket(config: &Config) -> Option<String> {
     let configured = config.first("identityagent").filter(|v| !v.is_empty());
-    if configured == Some("none") {
-        return None;
-    }
     let socket = match configured {
+        Some("none") => return None,
         None | Some("SSH_AUTH_SOCK") => std::env::var("SSH_AUTH_SOCK").ok()?,
         Some(other) => match other.strip_prefix('$') {
             Some(name) => std::env::var(name).ok()?,
             None => expand(other).display().to_string(),
         },
     };
-    if socket.is_empty() {
-        return None;
-    }
+    (!socket.is_empty()).then_some(socket)
+}
+
+/// The agent: does anybody serve its socket, and how many keys does it hold?
+pub fn agent(config: &Config) -> Option<Observation> {
+    let socket = agent_socket(config)?;
     let (value, text) = agent_keys(&socket);
     Some(
         Observation::new(Gate::Auth, "auth.agent", value, "probe:agent")

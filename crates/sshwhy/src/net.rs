@@ -70,6 +70,8 @@ pub struct Talk {
     pub proposal_ms: Option<u64>,
     pub host_key_ms: Option<u64>,
     pub took: Duration,
+    /// The connection, where a library is to go on with it, and what it reads first.
+    pub onward: Option<(TcpStream, Vec<u8>)>,
 }
 
 fn millis(d: Duration) -> u64 {
@@ -89,6 +91,7 @@ pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> T
         proposal_ms: None,
         host_key_ms: None,
         took: Duration::ZERO,
+        onward: None,
     };
     let _ = stream.set_nodelay(true);
     let _ = stream.set_write_timeout(Some(stage));
@@ -171,7 +174,12 @@ pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> T
     } else {
         let _ = send(&mut stream, &mut exchange);
     }
-    let _ = stream.shutdown(std::net::Shutdown::Both);
+    match exchange.handed_over() {
+        Some(replay) => talk.onward = Some((stream, replay)),
+        None => {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
     let spoke_first = exchange.has_spoken() && exchange.seen.greeting.is_none();
     let first = |end: &'static str| match end {
         "timeout" => "silent",

@@ -361,6 +361,20 @@ pub const CLIENT: &[Fact] = &[
         "the fingerprint of the server's key",
     ),
     fact(
+        "hostkey.types",
+        Gate::HostKey,
+        &[],
+        "",
+        "the host key algorithms that the server proposes, in its order",
+    ),
+    fact(
+        "hostkey.also",
+        Gate::HostKey,
+        &[],
+        "type",
+        "the fingerprint of another key of the server: fetched by type, or told after the login",
+    ),
+    fact(
         "hostkey.check",
         Gate::HostKey,
         &[
@@ -665,6 +679,13 @@ pub const CLIENT: &[Fact] = &[
         "a forwarding that did not come to be",
     ),
     fact(
+        "forward.probe",
+        Gate::Session,
+        &["ok"],
+        "target or listener",
+        "a forwarding that the server would do",
+    ),
+    fact(
         "forward.stdio",
         Gate::Session,
         &["failed"],
@@ -802,16 +823,23 @@ pub const SERVER: &[Fact] = &[
     fact(
         "unit.broken",
         Gate::Tcp,
-        &["load", "condition", "exec", "exec-pre", "dependency"],
+        &[
+            "load",
+            "condition",
+            "exec",
+            "exec-pre",
+            "dependency",
+            "override",
+        ],
         "file:line",
-        "why systemd cannot start it",
+        "why systemd cannot start it; override: how it is started was changed here",
     ),
     fact(
         "unit.sandbox",
         Gate::Auth,
-        &["hides", "shuts-out"],
+        &["hides", "hinders", "shuts-out"],
         "setting",
-        "a setting of the unit that hides what sshd needs, or keeps the client's packets from it",
+        "a setting of the unit that hides what sshd needs, what sessions need, or keeps the client's packets from it",
     ),
     fact(
         "unit.socket",

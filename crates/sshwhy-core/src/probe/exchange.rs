@@ -3,6 +3,9 @@
 //! The server's greeting is waited for before ours is sent, and its proposal before ours, so that ours can be made of what
 //! the server has: it never finds "no matching …" in its log because of a probe. The host key is had by sending a public
 //! value that anybody may send; the answer holds the key, which is shown, and proves nothing. The goodbye names us.
+//!
+//! Where a library is to go on with the same connection ([`Exchange::hand_over`]), we stop after the server's proposal, and
+//! keep its bytes for the library to read again.
 
 use super::protocol;
 use crate::wire::ident::{self, Progress};
@@ -16,6 +19,9 @@ pub const GOODBYE: &str = "sshwhy probe: only looking";
 
 /// How many bytes of an answer that is no SSH are kept to tell what it is.
 const FIRST_BYTES: usize = 512;
+
+/// How many bytes of the server are kept for a library that goes on: a greeting and a proposal fit many times.
+const MOST_REPLAY: usize = 128 << 10;
 
 /// How deep to go.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -66,6 +72,11 @@ pub struct Exchange {
     want: Vec<String>,
     /// Bytes of a packet that means nothing, to see whether large packets arrive.
     ballast: usize,
+    /// What a library could go on with, each of which the server must fit.
+    library: Vec<Proposal>,
+    /// The server's greeting line and every byte after it.
+    replay: Vec<u8>,
+    handed_over: bool,
     pub seen: Seen,
 }
 
@@ -80,8 +91,23 @@ impl Exchange {
             spoken: false,
             want: want.to_vec(),
             ballast,
+            library: Vec::new(),
+            replay: Vec::new(),
+            handed_over: false,
             seen: Seen::default(),
         }
+    }
+
+    /// A library shall go on with the connection after the server's proposal, where that fits all of these.
+    #[must_use]
+    pub fn hand_over(mut self, to: Vec<Proposal>) -> Exchange {
+        self.library = to;
+        self
+    }
+
+    /// What the library is to read first, where it goes on. It must not send [`GREETING`] again.
+    pub fn handed_over(&mut self) -> Option<Vec<u8>> {
+        self.handed_over.then(|| std::mem::take(&mut self.replay))
     }
 
     pub fn phase(&self) -> Phase {
@@ -122,6 +148,12 @@ impl Exchange {
         self.buffer.extend_from_slice(bytes);
         if self.phase == Phase::Greeting {
             self.greeting();
+        } else if !self.library.is_empty() {
+            self.replay.extend_from_slice(bytes);
+            if self.replay.len() > MOST_REPLAY {
+                self.library.clear();
+                self.replay = Vec::new();
+            }
         }
         while self.phase > Phase::Greeting && self.phase != Phase::Done {
             match packet::take(&mut self.buffer) {
@@ -169,6 +201,15 @@ impl Exchange {
             Progress::Greeting(line) => {
                 self.speak();
                 let modern = ident::parse(&line).is_some_and(|g| g.speaks_2());
+                if line.contains(char::REPLACEMENT_CHARACTER) {
+                    // The two sides would sign different greetings.
+                    self.library.clear();
+                }
+                if !self.library.is_empty() {
+                    self.replay.extend_from_slice(line.as_bytes());
+                    self.replay.extend_from_slice(b"\r\n");
+                    self.replay.extend_from_slice(&self.buffer);
+                }
                 self.seen.greeting = Some(line);
                 self.phase = Phase::Kex;
                 if self.depth == Depth::Ident || !modern {
@@ -208,6 +249,14 @@ impl Exchange {
     }
 
     fn propose(&mut self, theirs: Proposal) {
+        let fits = |ours: &Proposal| ours.mismatch(&theirs).is_none();
+        if !self.library.is_empty() && self.library.iter().all(fits) {
+            self.seen.proposal = Some(theirs);
+            self.handed_over = true;
+            self.phase = Phase::Done;
+            self.buffer = Vec::new();
+            return;
+        }
         let known = kex_with_points();
         let point = first_match(&known, &theirs.kex).and_then(public_value);
         let host_key = first_match(&self.want, &theirs.host_key)

@@ -157,6 +157,8 @@ pub struct Certificate {
     pub valid_after: u64,
     /// `u64::MAX`: for ever.
     pub valid_before: u64,
+    /// The blob of the key that signed it.
+    pub authority: Vec<u8>,
 }
 
 /// Reads a certificate's blob.
@@ -184,17 +186,38 @@ pub fn certificate(blob: &[u8]) -> Option<Certificate> {
     while !names.is_empty() && principals.len() < 1000 {
         principals.push(names.text()?);
     }
+    let (valid_after, valid_before) = (c.u64()?, c.u64()?);
+    // Critical options, extensions, reserved.
+    for _ in 0..3 {
+        c.string()?;
+    }
     Some(Certificate {
         kind,
         host,
         key_id,
         principals,
-        valid_after: c.u64()?,
-        valid_before: c.u64()?,
+        valid_after,
+        valid_before,
+        authority: c.string()?.to_vec(),
     })
 }
 
 impl Certificate {
+    /// Whether a client that trusts its authority takes it for a host that known_hosts calls `name`.
+    pub fn is_for_host(&self, now: u64, name: &str) -> bool {
+        // `[host]:port` in known_hosts, the bare name in certificates.
+        let bare = name
+            .strip_prefix('[')
+            .and_then(|n| n.split_once("]:"))
+            .map_or(name, |(host, _)| host);
+        let named = self.principals.is_empty()
+            || self
+                .principals
+                .iter()
+                .any(|p| super::known_hosts::matches(p, bare));
+        self.host && named && (self.valid_after..self.valid_before).contains(&now)
+    }
+
     /// The word of the catalogue: what a server that trusts its CA thinks of it at `now` for `user`.
     pub fn judge(&self, now: u64, user: Option<&str>) -> &'static str {
         if self.host {

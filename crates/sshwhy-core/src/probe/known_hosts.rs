@@ -1,6 +1,6 @@
 //! known_hosts as ssh reads it: names, patterns, hashes, `@cert-authority` and `@revoked` (sshd(8), hostfile.c).
 
-use super::keyfile::public_line;
+use super::keyfile::{certificate, public_line};
 use crate::wire::base64;
 use sha1::{Digest, Sha1};
 
@@ -40,7 +40,46 @@ pub enum Check {
     Revoked {
         line: usize,
     },
+    /// A certificate of an authority that is known for the host, and that does not hold: its time, or another host's.
+    Invalid {
+        line: usize,
+    },
     Unknown,
+}
+
+impl Check {
+    /// The word of the catalogue.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Check::Match { .. } => "match",
+            Check::Changed { .. } => "changed",
+            Check::Revoked { .. } => "revoked",
+            Check::Invalid { .. } => "certificate-invalid",
+            Check::Unknown => "unknown",
+        }
+    }
+
+    /// The line that says so; 0 for none.
+    pub fn line(&self) -> usize {
+        match *self {
+            Check::Match { line }
+            | Check::Changed { line }
+            | Check::Revoked { line }
+            | Check::Invalid { line } => line,
+            Check::Unknown => 0,
+        }
+    }
+
+    /// Which of two files' answers counts: the greater one.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Check::Unknown => 0,
+            Check::Changed { .. } => 1,
+            Check::Invalid { .. } => 2,
+            Check::Match { .. } => 3,
+            Check::Revoked { .. } => 4,
+        }
+    }
 }
 
 /// Reads a file; lines that are no entries are left out, as ssh leaves them out.
@@ -119,11 +158,22 @@ impl Entry {
     }
 }
 
-/// What the entries say about this key for this name.
-pub fn check(entries: &[Entry], name: &str, kind: &str, blob: &[u8]) -> Check {
+/// What the entries say about this key, or certificate, for this name at `now` (seconds since the epoch).
+pub fn check(entries: &[Entry], name: &str, kind: &str, blob: &[u8], now: u64) -> Check {
     let mine = || entries.iter().filter(|e| e.covers(name));
     if let Some(e) = mine().find(|e| e.marker == Marker::Revoked && e.blob == blob) {
         return Check::Revoked { line: e.line };
+    }
+    if let Some(cert) = certificate(blob) {
+        let by = |marker| mine().find(|e| e.marker == marker && e.blob == cert.authority);
+        if let Some(e) = by(Marker::Revoked) {
+            return Check::Revoked { line: e.line };
+        }
+        return match by(Marker::Authority) {
+            Some(e) if cert.is_for_host(now, name) => Check::Match { line: e.line },
+            Some(e) => Check::Invalid { line: e.line },
+            None => Check::Unknown,
+        };
     }
     if let Some(e) = mine().find(|e| e.marker == Marker::None && e.blob == blob) {
         return Check::Match { line: e.line };
@@ -212,20 +262,26 @@ mod tests {
         let entries = parse(&text);
         assert_eq!(entries.len(), 5);
         let check = |name: &str, blob: &[u8]| super::check(&entries, name, "ssh-ed25519", blob);
-        assert_eq!(check("server.example", &blob_one), Check::Match { line: 2 });
-        assert_eq!(check("192.0.2.7", &blob_two), Check::Changed { line: 2 });
         assert_eq!(
-            check(&name("Server.Example", 2222), &blob_two),
+            check("server.example", &blob_one, 0),
+            Check::Match { line: 2 }
+        );
+        assert_eq!(check("192.0.2.7", &blob_two, 0), Check::Changed { line: 2 });
+        assert_eq!(
+            check(&name("Server.Example", 2222), &blob_two, 0),
             Check::Match { line: 3 }
         );
-        assert_eq!(check("a.lab.example", &blob_two), Check::Match { line: 4 });
-        assert_eq!(check("bad.lab.example", &blob_two), Check::Unknown);
         assert_eq!(
-            check("server.example", &blob_three),
+            check("a.lab.example", &blob_two, 0),
+            Check::Match { line: 4 }
+        );
+        assert_eq!(check("bad.lab.example", &blob_two, 0), Check::Unknown);
+        assert_eq!(
+            check("server.example", &blob_three, 0),
             Check::Revoked { line: 5 }
         );
         assert_eq!(
-            check("x.ca.example", &blob_one),
+            check("x.ca.example", &blob_one, 0),
             Check::Unknown,
             "an authority's key is no host's key"
         );

@@ -6,4 +6,5 @@ pub mod keyfile;
 pub mod known_hosts;
 pub mod protocol;
 pub mod redact;
+pub mod says;
 pub mod sshlog;

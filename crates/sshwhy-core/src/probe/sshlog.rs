@@ -8,6 +8,7 @@
 //! speaks.
 
 use super::command::{Command, Program};
+use super::says;
 use crate::catalog::causes::Gate;
 use crate::observation::Observation;
 
@@ -1166,35 +1167,7 @@ impl Reader<'_> {
             if !failed {
                 continue;
             }
-            let says = if is("account has expired") {
-                Some("expired")
-            } else if is("required to change your password immediately")
-                || is("your password has expired")
-                || is("password change required but no tty")
-                || is("password has expired")
-            {
-                Some("password-expired")
-            } else if is("system is booting up")
-                || is("unprivileged users are not permitted to log in")
-            {
-                Some("booting")
-            } else if is("this account is currently not available") {
-                Some("shell-nologin")
-            } else if is("too many logins for") {
-                Some("too-many-logins")
-            } else if is("account is locked") || is("account locked") || is("temporarily locked") {
-                Some("locked")
-            } else if !let_in
-                && (is("going down")
-                    || is("maintenance")
-                    || is("logins are disabled")
-                    || is("no logins")
-                    || is("nologin"))
-            {
-                Some("nologin")
-            } else {
-                None
-            };
+            let says = says::account(&text, let_in);
             if let Some(says) = says {
                 self.see(Gate::Account, "account.says", says, "", &text);
                 continue;

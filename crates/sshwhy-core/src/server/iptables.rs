@@ -107,30 +107,41 @@ struct Walk<'a> {
     skipped_limit: bool,
 }
 
-/// What all tables together do; `None` where the text holds no rules at all.
+/// What all tables together do; `None` where the text holds no rules at all. Of one that passes the first rule is named
+/// that accepted it.
 pub fn evaluate(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
+    evaluate_at(text, packet, sets, "INPUT")
+}
+
+/// The same for a packet that is for somebody behind this machine: a container, with the port that it has there.
+pub fn evaluate_forwarded(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
+    evaluate_at(text, packet, sets, "FORWARD")
+}
+
+fn evaluate_at(text: &str, packet: &Packet, sets: &Sets, last: &str) -> Option<Ruling> {
+    let mut accepted: Option<Ruling> = None;
     let tables = tables(text);
     let mut uncertain = false;
     let mut any = false;
-    const IN: &[(&str, &str)] = &[
+    let inward = [
         ("raw", "PREROUTING"),
         ("mangle", "PREROUTING"),
-        ("mangle", "INPUT"),
-        ("filter", "INPUT"),
-        ("security", "INPUT"),
+        ("mangle", last),
+        ("filter", last),
+        ("security", last),
     ];
-    const OUT: &[(&str, &str)] = &[
+    let outward = [
         ("raw", "OUTPUT"),
         ("mangle", "OUTPUT"),
         ("filter", "OUTPUT"),
         ("security", "OUTPUT"),
         ("mangle", "POSTROUTING"),
     ];
-    for (name, hook) in if packet.reply { OUT } else { IN } {
-        let Some((_, table)) = tables.iter().find(|(n, _)| n == *name) else {
+    for (name, hook) in if packet.reply { outward } else { inward } {
+        let Some((_, table)) = tables.iter().find(|(n, _)| n == name) else {
             continue;
         };
-        let policy = table.policies.get(*hook).map_or("ACCEPT", String::as_str);
+        let policy = table.policies.get(hook).map_or("ACCEPT", String::as_str);
         any |= policy != "ACCEPT" || table.chains.values().any(|c| !c.is_empty());
         let mut walk = Walk {
             table: name,
@@ -155,16 +166,23 @@ pub fn evaluate(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
             _ => None,
         };
         uncertain |= walk.uncertain;
-        if let Some(mut ruling) = end.filter(|r| r.fate != Fate::Passes) {
-            ruling.limited |= walk.skipped_limit;
-            ruling.uncertain = uncertain;
-            return Some(ruling);
+        match end {
+            Some(mut ruling) if ruling.fate != Fate::Passes => {
+                ruling.limited |= walk.skipped_limit;
+                ruling.uncertain = uncertain;
+                return Some(ruling);
+            }
+            Some(ruling) => {
+                accepted.get_or_insert(ruling);
+            }
+            None => {}
         }
     }
-    any.then(|| Ruling {
+    let (place, rule) = accepted.map_or_else(Default::default, |r| (r.place, r.rule));
+    any.then_some(Ruling {
         fate: Fate::Passes,
-        place: String::new(),
-        rule: String::new(),
+        place,
+        rule,
         names_client: false,
         limited: false,
         packets: None,

@@ -1,5 +1,6 @@
 //! One file for each verb, each a straight line from what was typed to what is shown.
 
+mod both_sides;
 pub mod config;
 pub mod doctor;
 pub mod events;
@@ -8,3 +9,4 @@ pub mod probe;
 pub mod reading;
 pub mod report;
 pub mod trace;
+pub mod trace_node;

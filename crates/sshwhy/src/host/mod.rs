@@ -14,6 +14,7 @@ mod keys;
 pub mod log;
 pub mod machine;
 mod network;
+pub mod never;
 mod policy;
 mod running;
 pub mod session;
@@ -111,6 +112,7 @@ impl Scene<'_> {
         for lost in &s.lost {
             let why = match lost.why {
                 config::effective::Why::Earlier => "comes too late".to_owned(),
+                config::effective::Why::Later => "is replaced by a later line".to_owned(),
                 config::effective::Why::Match => "is replaced by the Match block".to_owned(),
                 config::effective::Why::NotMatched(m) => {
                     format!("counts only for \"{}\"", self.config.line(m).trim())

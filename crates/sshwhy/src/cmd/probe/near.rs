@@ -1,0 +1,158 @@
+//! Nothing answers where it should: what is near it? Other ports, the other family, the first hop, this machine's firewall.
+
+use super::Probe;
+use crate::client;
+use crate::net;
+use crate::sys::{Dial, Icmp};
+use sshwhy_core::catalog::causes::Gate;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+impl Probe<'_> {
+    /// Nothing could be reached: what is near it?
+    pub(super) fn look_around(&mut self, words: &[(SocketAddr, &'static str, Duration)]) {
+        let Some((addr, word, _)) = words.first().copied() else {
+            return;
+        };
+        let wait = self.stage.min(Duration::from_secs(3));
+        if addr.is_ipv6() && word != "refused" {
+            self.other_family(addr, wait);
+        }
+        if self.port != 22 {
+            self.default_port(addr.ip());
+        } else if word == "refused" {
+            self.other_ssh_ports(addr.ip());
+        }
+        if word == "timeout" {
+            let other = SocketAddr::new(addr.ip(), if self.port == 1 { 7 } else { 1 });
+            self.first_hop(addr, wait);
+            let near = net::reach(&[other], Dial::default(), wait);
+            for r in near {
+                let value = match net::word(&r.dialled) {
+                    "ok" => "open",
+                    "refused" => "refused",
+                    "timeout" => "timeout",
+                    _ => "unreachable",
+                };
+                let text = format!("{other}: {value}");
+                self.see(Gate::Tcp, "tcp.other-port", value, &other.to_string(), text);
+            }
+        } else if word == "refused" {
+            self.first_hop(addr, wait);
+        }
+        self.local_firewall(addr);
+    }
+
+    /// Only IPv6 was tried, and it is dead: does the server greet over IPv4?
+    pub(super) fn other_family(&mut self, dead: SocketAddr, wait: Duration) {
+        let others = net::lookup(&self.host, self.port, Some(4)).unwrap_or_default();
+        if let Some(other) = others.first()
+            && net::greets(*other, wait) == "ssh"
+        {
+            let text = format!("{} does not answer; {} does", dead.ip(), other.ip());
+            self.see(
+                Gate::Tcp,
+                "tcp.dead-family",
+                "6",
+                &dead.ip().to_string(),
+                text,
+            );
+        }
+    }
+
+    /// Packets that live for one hop: does one to this port come as far as one to another?
+    pub(super) fn first_hop(&mut self, addr: SocketAddr, wait: Duration) {
+        let about = addr.to_string();
+        if client::is_near(addr.ip()) != Some(false) {
+            return;
+        }
+        let how = Dial {
+            hops: Some(1),
+            segment: None,
+        };
+        let other = SocketAddr::new(addr.ip(), if self.port == 1 { 7 } else { 1 });
+        let wait = wait.min(Duration::from_secs(2));
+        let mut tries = net::reach(&[addr, other], how, wait).into_iter();
+        let (Some(this), Some(that)) = (tries.next(), tries.next()) else {
+            return;
+        };
+        let over = |r: &net::Reached| r.dialled.icmp.is_some_and(Icmp::is_time_exceeded);
+        let (word, text) = if net::word(&this.dialled) == "refused" {
+            (
+                "refused",
+                "refused within the first hop, by this machine or the first router",
+            )
+        } else if over(&this) {
+            ("passes", "a packet to this port reaches the first router")
+        } else if over(&that) {
+            (
+                "this-port-silent",
+                "a packet to another port reaches the first router, one to this port does not",
+            )
+        } else {
+            ("silent", "the first router does not say")
+        };
+        let text = format!("{about}: {text}");
+        self.see(Gate::Tcp, "tcp.first-hop", word, &about, text);
+    }
+
+    pub(super) fn default_port(&mut self, ip: IpAddr) {
+        let addr = SocketAddr::new(ip, 22);
+        let wait = self.stage.min(Duration::from_secs(3));
+        let word = net::greets(addr, wait);
+        let text = match word {
+            "ssh" => format!(
+                "an SSH server answers at port 22 of {ip}, not at {}",
+                self.port
+            ),
+            other => format!("port 22 of {ip}: {other}"),
+        };
+        self.see(Gate::Tcp, "tcp.default-port", word, &addr.to_string(), text);
+    }
+
+    /// The ports at which this client has known the host, and the usual second one.
+    pub(super) fn other_ssh_ports(&mut self, ip: IpAddr) {
+        let mut ports: Vec<u16> = Vec::new();
+        let hosts = [self.host.to_ascii_lowercase(), ip.to_string()];
+        for (_, entry) in client::known_hosts(&self.config) {
+            for name in entry.names() {
+                if let Some((host, port)) = name.strip_prefix('[').and_then(|n| n.split_once("]:"))
+                    && hosts.iter().any(|h| h == host)
+                    && let Ok(port) = port.parse()
+                    && !ports.contains(&port)
+                    && ports.len() < 4
+                {
+                    ports.push(port);
+                }
+            }
+        }
+        for usual in [2222, 22222] {
+            if !ports.contains(&usual) {
+                ports.push(usual);
+            }
+        }
+        let wait = self.stage.min(Duration::from_secs(3));
+        for port in ports {
+            let addr = SocketAddr::new(ip, port);
+            if net::greets(addr, wait) == "ssh" {
+                let text = format!("an SSH server answers at port {port} of {ip}");
+                self.see(Gate::Tcp, "tcp.ssh-port", "ssh", &addr.to_string(), text);
+                return;
+            }
+        }
+    }
+
+    /// What this machine's own packet filter does, where it may be read.
+    pub(super) fn local_firewall(&mut self, addr: SocketAddr) {
+        let Some((word, text)) = crate::filter::outbound(addr, self.source) else {
+            return;
+        };
+        self.see(
+            Gate::Tcp,
+            "client.firewall",
+            word,
+            &addr.ip().to_string(),
+            text,
+        );
+    }
+}
