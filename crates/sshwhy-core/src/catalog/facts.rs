@@ -823,16 +823,23 @@ pub const SERVER: &[Fact] = &[
     fact(
         "unit.broken",
         Gate::Tcp,
-        &["load", "condition", "exec", "exec-pre", "dependency"],
+        &[
+            "load",
+            "condition",
+            "exec",
+            "exec-pre",
+            "dependency",
+            "override",
+        ],
         "file:line",
-        "why systemd cannot start it",
+        "why systemd cannot start it; override: how it is started was changed here",
     ),
     fact(
         "unit.sandbox",
         Gate::Auth,
-        &["hides", "shuts-out"],
+        &["hides", "hinders", "shuts-out"],
         "setting",
-        "a setting of the unit that hides what sshd needs, or keeps the client's packets from it",
+        "a setting of the unit that hides what sshd needs, what sessions need, or keeps the client's packets from it",
     ),
     fact(
         "unit.socket",

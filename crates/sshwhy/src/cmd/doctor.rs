@@ -1,5 +1,6 @@
 //! `doctor`: why can't they get in? Looks at the machine, joins what the client's probe saw, and says what stands in the way.
 
+use super::both_sides;
 use crate::cli::{Doctor as Args, TextOrJson};
 use crate::exit::Exit;
 use crate::fix;
@@ -8,18 +9,20 @@ use crate::host::{self, Question};
 use crate::image;
 use crate::zone;
 use serde::Serialize;
-use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::authorized_keys::{self, Line};
 use sshwhy_core::diagnose::{Case, Look, diagnose};
 use sshwhy_core::finding::Finding;
 use sshwhy_core::image::dockerfile::parse;
 use sshwhy_core::image::{from_dockerfile, judge, patch};
 use sshwhy_core::observation::{self, Observation};
+use sshwhy_core::probe::redact::Redactor;
 use sshwhy_core::render::escape;
 use sshwhy_core::render::json;
 use sshwhy_core::render::terminal::{self, TextOptions};
-use std::io::IsTerminal;
-use std::net::IpAddr;
+use std::io::{IsTerminal, Read};
+
+/// A probe's answer is read up to here.
+const MOST_JSON: u64 = 16 << 20;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -79,7 +82,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
             .find(|o| o.key == key)
             .map(|o| o.value.clone())
     };
-    let from = as_called(from, &client, &mut blind);
+    let from = both_sides::as_called(from, &client, &mut blind);
     let question = Question {
         user: args.user.clone().or_else(|| said("target.user")),
         from,
@@ -93,16 +96,35 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let seen = host::look(&machine, &question, &zone, now);
     let mut observations = seen.observations;
     observations.extend(client);
-    observations.extend(joined(&observations));
+    observations.extend(both_sides::joined(&observations));
     blind.extend(seen.blind);
-    let case = Case {
+    let mut case = Case {
         user: question.user.clone(),
         port: question.port,
         client_addr: from.map(|f| f.to_string()),
         ..Case::default()
     };
-    let mut diagnosis = diagnose(&case, &observations);
+    let mut who = who(&question);
     let mut notes = seen.notes;
+    if let Some(image) = &image {
+        notes.extend(image.notes.iter().cloned());
+        blind.retain(|b| b != "no log of sshd could be read");
+    }
+    if args.redact {
+        if args.fix {
+            return Err(
+                "--fix needs the real names: run once with --redact to show, once with --fix to mend"
+                    .to_owned(),
+            );
+        }
+        let mut hide = redactor(&question, &observations);
+        hide.case(&mut case);
+        observations.iter_mut().for_each(|o| hide.observation(o));
+        for text in blind.iter_mut().chain(&mut notes).chain([&mut who]) {
+            *text = hide.text(text);
+        }
+    }
+    let mut diagnosis = diagnose(&case, &observations);
     if let Some(image) = &image {
         // The image's own judgement knows how a container starts; a machine's would miss what nobody runs yet.
         diagnosis
@@ -110,8 +132,6 @@ pub fn run(args: Args) -> Result<Exit, String> {
             .retain(|f| !OF_A_RUNNING_MACHINE.contains(&f.slug));
         diagnosis.findings.extend(judge(&image.facts));
         diagnosis.findings.sort_by(Finding::order);
-        notes.extend(image.notes.iter().cloned());
-        blind.retain(|b| b != "no log of sshd could be read");
     }
     let mut answer = Answer {
         findings: &diagnosis.findings,
@@ -122,7 +142,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         fix: None,
     };
     if args.fix && args.format == TextOrJson::Text {
-        super::report::print(shown(&answer, &question, &zone).as_bytes())?;
+        super::report::print(shown(&answer, &who, &zone).as_bytes())?;
     }
     let outcome = match args.fix {
         true => Some(mend(
@@ -138,11 +158,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let text = match (args.format, &outcome) {
         (TextOrJson::Json, _) => json::to_string(&answer, false),
         (TextOrJson::Text, Some(outcome)) => mended(outcome, &args),
-        (TextOrJson::Text, None) => shown(&answer, &question, &zone),
-    };
-    let text = match args.redact {
-        true => redacted(text, &question),
-        false => text,
+        (TextOrJson::Text, None) => shown(&answer, &who, &zone),
     };
     super::report::print(text.as_bytes())?;
     Ok(match outcome.map(|o| o.result) {
@@ -319,82 +335,20 @@ fn mended(outcome: &fix::Outcome, args: &Args) -> String {
     out
 }
 
-/// The address to judge: where the client called over the other family than the given address has, its own one there.
-fn as_called(
-    from: Option<IpAddr>,
-    client: &[Observation],
-    blind: &mut Vec<String>,
-) -> Option<IpAddr> {
-    let given = from?;
-    let called = |o: &&Observation| o.key == "tcp.connect" && o.source.starts_with("probe");
-    let mut called = client.iter().filter(called).peekable();
-    let v6 = |o: &Observation| o.about.starts_with('[');
-    if called.peek().is_none() || called.any(|o| v6(o) == given.is_ipv6()) {
-        return from;
-    }
-    let other = client
-        .iter()
-        .filter(|o| o.key == "route.source")
-        .filter_map(|o| o.value.parse::<IpAddr>().ok())
-        .find(|ip| ip.is_ipv6() != given.is_ipv6());
-    if let Some(ip) = other {
-        blind.push(format!(
-            "{given} is not judged: the client called over {}, from {ip}",
-            if ip.is_ipv6() { "IPv6" } else { "IPv4" }
-        ));
-    }
-    other.or(from)
-}
-
-/// What neither side sees alone.
-fn joined(all: &[Observation]) -> Vec<Observation> {
-    let any = |key: &str, about: &str, values: &[&str]| {
-        all.iter().any(|o| {
-            o.key == key
-                && (about.is_empty() || o.about == about)
-                && values.contains(&o.value.as_str())
-        })
-    };
-    let mut out = Vec::new();
-    let in_log = all
-        .iter()
-        .any(|o| o.key == "log.outcome" && o.value != "no-trace");
-    if let (false, Some(end)) = (
-        in_log,
-        all.iter()
-            .find(|o| o.key == "auth.end" && matches!(o.value.as_str(), "denied" | "too-many")),
-    ) {
-        out.push(
-            Observation::new(
-                Gate::Auth,
-                "log.outcome",
-                "refused-client",
-                end.source.clone(),
-            )
-            .text(end.text.clone()),
-        );
-    }
-    let password = any("conf.method", "password", &["off"])
-        && !any("conf.method", "keyboard-interactive", &["on"])
-        && any("keys.file", "", &["missing", "empty"])
-        && any("user.password", "", &["set"])
-        && any("client.can-prompt", "", &["yes"])
-        && !any("client.wants", "", &["key"]);
-    if password {
-        let text = "the account has a password and no key, and the client could have asked for it";
-        out.push(
-            Observation::new(Gate::Auth, "login.last-way", "password", "both sides").text(text),
-        );
-    }
-    out
-}
-
 /// The client's observations; a file that holds none is no reason to say nothing.
 fn client(args: &Args, blind: &mut Vec<String>) -> Vec<Observation> {
     let Some(path) = &args.client_json else {
         return Vec::new();
     };
-    let text = match std::fs::read(path) {
+    let read = match path.as_os_str() == "-" {
+        true => {
+            let mut bytes = Vec::new();
+            let stdin = std::io::stdin().lock();
+            stdin.take(MOST_JSON).read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(path),
+    };
+    let text = match read {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(e) => {
             blind.push(format!("{}: {e}", path.display()));
@@ -453,18 +407,22 @@ fn fingerprints(keys: &[String], client: &[Observation]) -> Result<Vec<String>, 
     Ok(out)
 }
 
-fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zone) -> String {
-    let on_terminal = std::io::stdout().is_terminal();
-    let mut options = TextOptions::new(zone);
-    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let mut out = String::new();
-    let who = match (&question.user, question.from) {
+/// Whose login it is about.
+fn who(question: &Question) -> String {
+    match (&question.user, question.from) {
         (Some(u), Some(f)) => format!("{u} from {f}"),
         (Some(u), None) => u.clone(),
         (None, Some(f)) => format!("anybody from {f}"),
         (None, None) => "anybody".to_owned(),
-    };
-    let who = escape::terminal(&who).into_owned();
+    }
+}
+
+fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> String {
+    let on_terminal = std::io::stdout().is_terminal();
+    let mut options = TextOptions::new(zone);
+    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let mut out = String::new();
+    let who = escape::terminal(who).into_owned();
     let sure = answer
         .findings
         .iter()
@@ -497,47 +455,51 @@ fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zon
     out
 }
 
-/// The same text without the name and addresses of the case, and without any other address in it.
-fn redacted(text: String, question: &Question) -> String {
-    let mut text = text;
-    if let Some(user) = question.user.as_deref().filter(|u| u.len() > 1) {
-        text = text.replace(user, "USER");
+/// What must not be shown: the user, the hosts by any name that came up, and every address.
+fn redactor(question: &Question, observations: &[Observation]) -> Redactor {
+    let mut hide = Redactor::default();
+    if let Some(user) = &question.user {
+        hide.hide(user, "USER");
     }
-    let mut out = String::with_capacity(text.len());
-    let mut word = String::new();
-    let flush = |word: &mut String, out: &mut String| {
-        let is_ip = word.parse::<IpAddr>().is_ok() && word.len() > 3;
-        out.push_str(if is_ip { "ADDR" } else { word });
-        word.clear();
+    let named = |key: &str| {
+        observations
+            .iter()
+            .filter(move |o| o.key == key)
+            .map(|o| o.value.clone())
+            .collect::<Vec<_>>()
     };
-    for c in text.chars() {
-        if c.is_ascii_hexdigit() || c == '.' || c == ':' {
-            word.push(c);
-        } else {
-            flush(&mut word, &mut out);
-            out.push(c);
-        }
+    for user in named("target.user") {
+        hide.hide(&user, "USER");
     }
-    flush(&mut word, &mut out);
-    out
+    for host in named("target.host") {
+        hide.hide(&host, "HOST");
+    }
+    if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        hide.hide(name.trim(), "SERVER");
+    }
+    hide
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sshwhy_core::catalog::causes::Gate;
 
     #[test]
     fn redaction_takes_names_and_addresses_and_leaves_the_rest() {
-        let q = Question {
+        let question = Question {
             user: Some("alice".into()),
             ..Question::default()
         };
-        assert_eq!(
-            redacted(
-                "alice from 192.0.2.7 port 22 (2001:db8::7) at 10:22:33".into(),
-                &q
-            ),
-            "USER from ADDR port 22 (ADDR) at 10:22:33"
+        let host = Observation::new(Gate::Name, "target.host", "box.corp.test", "probe");
+        let mut hide = redactor(&question, &[host]);
+        let text = hide.text("alice from 10.1.2.7 port 22 at box.corp.test, malice at 10:22:33");
+        for gone in [" alice ", "10.1.2.7", "box.corp.test"] {
+            assert!(!text.contains(gone), "{text}");
+        }
+        assert!(
+            text.starts_with("USER from ") && text.ends_with("malice at 10:22:33"),
+            "{text}"
         );
     }
 }

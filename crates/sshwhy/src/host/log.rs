@@ -4,6 +4,7 @@
 
 use super::machine::Machine;
 use sshwhy_core::addr::parse_ip;
+use sshwhy_core::catalog::causes::{self, Gate};
 use sshwhy_core::catalog::messages::Outcome;
 use sshwhy_core::line::Years;
 use sshwhy_core::scan::{Scanner, user_name};
@@ -121,6 +122,16 @@ pub fn read(machine: &Machine, zone: &Zone, now: Time) -> Log {
         }
     }
     log.connections = join.finish();
+    // A daemon that does not come up speaks with a process number that never has a client.
+    let (own, connections) = std::mem::take(&mut log.connections)
+        .into_iter()
+        .partition(|c: &Connection| c.addr.is_none() && c.user.is_none());
+    log.connections = connections;
+    let starts = |l: &Said| causes::by_slug(l.cause).is_some_and(|c| c.gate == Gate::Tcp);
+    let own: Vec<Connection> = own;
+    log.daemon
+        .extend(own.into_iter().flat_map(|c| c.lines).filter(starts));
+    log.daemon.sort_by_key(|l| l.at);
     log
 }
 

@@ -143,6 +143,32 @@ pub(super) fn units(scene: &mut Scene<'_>) {
             }
         }
     }
+    let failing = scene
+        .seen
+        .observations
+        .iter()
+        .any(|o| o.key == "unit.state" && matches!(o.value.as_str(), "failed" | "activating"));
+    for key in [
+        "Service.ExecStart",
+        "Service.ExecStartPre",
+        "Service.ExecCondition",
+    ] {
+        let own = unit.all(key).iter().filter(|(_, place)| {
+            failing && (place.starts_with("/etc/") || place.starts_with("/run/"))
+        });
+        for (value, place) in own {
+            scene.say(
+                Gate::Tcp,
+                "unit.broken",
+                "override",
+                place.clone(),
+                format!(
+                    "{key}={value} was set on this machine ({place}), and the unit does not come up"
+                ),
+                place.clone(),
+            );
+        }
+    }
     for (value, place) in unit.all("Service.User") {
         if value != "root" && value != "0" {
             scene.say(
@@ -213,9 +239,13 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                 .map(|(v, _)| v.as_str())
                 .filter(|v| port_of(v) == Some(scene.port))
                 .collect();
+            let only6 = socket
+                .all("Socket.BindIPv6Only")
+                .last()
+                .is_some_and(|(v, _)| v == "ipv6-only");
             let state = match here.as_slice() {
                 [] => "other-port",
-                all if all.iter().any(|v| reaches(v, scene.question.from)) => "listens",
+                all if all.iter().any(|v| reaches(v, scene.question.from, only6)) => "listens",
                 _ => "other-address",
             };
             let files = socket.files.join(", ");
@@ -289,11 +319,35 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                     let both = value.contains("CAP_SETUID") && value.contains("CAP_SETGID");
                     !value.starts_with('~') && !both
                 }
+                _ => false,
+            };
+            // The login works, and the session cannot do what it should.
+            let hinders = match key.as_str() {
+                "Service.ProtectHome" => usual && value == "read-only",
+                "Service.ProtectSystem" => value == "strict",
+                "Service.ReadOnlyPaths" | "Service.ReadOnlyDirectories" => {
+                    value.split_ascii_whitespace().any(&covers)
+                }
                 "Service.NoExecPaths" => value
                     .split_ascii_whitespace()
                     .any(|p| matches!(p, "/" | "/bin" | "/usr" | "/usr/bin")),
+                "Service.NoNewPrivileges" | "Service.RestrictSUIDSGID" => on,
                 _ => false,
             };
+            if hinders {
+                let short = key.trim_start_matches("Service.");
+                scene.say(
+                    Gate::Session,
+                    "unit.sandbox",
+                    "hinders",
+                    format!("{short}={value}"),
+                    format!(
+                        "{} has {short}={value} ({place}), and every session inherits it",
+                        unit.name
+                    ),
+                    place.clone(),
+                );
+            }
             if hides {
                 let short = key.trim_start_matches("Service.");
                 let network = matches!(
@@ -342,14 +396,14 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
 }
 
 /// Whether a client there can reach what `ListenStream=` names: a port alone takes everybody.
-fn reaches(stream: &str, from: Option<IpAddr>) -> bool {
+fn reaches(stream: &str, from: Option<IpAddr>, only6: bool) -> bool {
     let Ok(at) = stream.parse::<std::net::SocketAddr>() else {
         return true;
     };
     match from {
         Some(f) if f.is_loopback() => f.is_ipv4() == at.ip().is_ipv4(),
         _ if at.ip().is_loopback() => false,
-        Some(f) => f.is_ipv4() == at.ip().is_ipv4() || at.ip().is_unspecified(),
+        Some(f) => f.is_ipv4() == at.ip().is_ipv4() || at.ip().is_unspecified() && !only6,
         None => true,
     }
 }

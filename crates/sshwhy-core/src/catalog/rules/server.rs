@@ -94,8 +94,31 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[seen("unit.state")]),
     rule("sshd-masked", 0.97, &[is("unit.state", &["masked"])]).not(&[RUNNING]),
-    rule("sshd-unit-broken", 0.93, &[seen("unit.broken")])
-        .not(&[RUNNING, is("unit.state", &["active", "masked"])]),
+    rule(
+        "sshd-unit-broken",
+        0.93,
+        &[isnt("unit.broken", &["override"])],
+    )
+    .not(&[RUNNING, is("unit.state", &["active", "masked"])]),
+    // Nothing else is wrong, and how it is started was changed.
+    rule(
+        "sshd-unit-broken",
+        0.86,
+        &[
+            is("unit.broken", &["override"]),
+            is("unit.state", &["failed", "activating"]),
+            NOT_RUNNING,
+        ],
+    )
+    .not(&[
+        is("sshd.config", &["error"]),
+        seen("sshd.hostkeys"),
+        is("sshd.test", &["sshd-config-error", "error"]),
+        is("port.holder", &["other"]),
+        seen("sshd.bind"),
+        is("log.daemon", STOPS_THE_START),
+        is("unit.sandbox", &["shuts-out"]),
+    ]),
     rule(
         "sshd-unit-broken",
         0.75,
@@ -119,6 +142,7 @@ pub(super) const ROWS: &[Rule] = &[
         seen("port.holder"),
         seen("sshd.bind"),
         seen("log.daemon"),
+        is("unit.sandbox", &["shuts-out"]),
     ]),
     rule(
         "port-in-use",
@@ -216,7 +240,8 @@ pub(super) const ROWS: &[Rule] = &[
             is("sshd.config", &["error"]),
             seen("sshd.hostkeys"),
             is("unit.state", &["masked"]),
-            seen("unit.broken"),
+            isnt("unit.broken", &["override"]),
+            is("unit.sandbox", &["shuts-out"]),
             seen("sshd.bind"),
             is("sshd.listen", &["socket-unit"]),
             is("unit.socket", &["listens", "other-port", "other-address"]),
@@ -780,6 +805,19 @@ pub(super) const ROWS: &[Rule] = &[
     rule("service-sandboxed", 0.95, &[is("unit.sandbox", &["hides"])]).not(&[LET_IN]),
     rule(
         "service-sandboxed",
+        0.85,
+        &[
+            is("unit.sandbox", &["hinders"]),
+            is("session.end", &["exit", "closed", "reset"]),
+        ],
+    )
+    .not(&[
+        seen("session.forced"),
+        seen("session.rc"),
+        is("user.shell", &["nologin", "missing"]),
+    ]),
+    rule(
+        "service-sandboxed",
         0.93,
         &[is("unit.sandbox", &["shuts-out"])],
     )
@@ -806,6 +844,33 @@ pub(super) const ROWS: &[Rule] = &[
         ),
     ])
     .doubts(&[is("keys.line", &["malformed"])]),
+    // A certificate that is good in itself, and no word about it: some other authority signed it.
+    rule(
+        "pubkey-not-authorized",
+        0.75,
+        &[
+            is("keys.ca", &["set", "missing"]),
+            is("auth.certificate", &["valid"]),
+            is("auth.key", &["refused"]),
+            is("keys.file", &["missing", "empty"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        is(
+            "log.says",
+            &[
+                "cert-expired",
+                "cert-not-yet-valid",
+                "cert-principal-mismatch",
+                "pubkey-revoked",
+                "authorized-keys-from",
+                "user-not-allowed",
+            ],
+        ),
+        seen("keys.revoked"),
+        seen("conf.lists"),
+    ]),
     rule(
         "pubkey-not-authorized",
         0.9,
