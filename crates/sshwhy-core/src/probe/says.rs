@@ -66,17 +66,30 @@ mod tests {
         for (text, word) in [
             ("This account is currently not available.", "shell-nologin"),
             ("This account is not available", "shell-nologin"),
-            ("Your account has expired; please contact your system administrator.", "expired"),
-            ("You are required to change your password immediately (administrator enforced).", "password-expired"),
+            (
+                "Your account has expired; please contact your system administrator.",
+                "expired",
+            ),
+            (
+                "You are required to change your password immediately (administrator enforced).",
+                "password-expired",
+            ),
             ("There were too many logins for 'alice'.", "too-many-logins"),
             ("The account is locked due to 3 failed logins.", "locked"),
         ] {
             assert_eq!(account(text, true), Some(word), "{text}");
         }
-        assert_eq!(account("maintenance tonight", true), None, "a message of the day");
+        assert_eq!(
+            account("maintenance tonight", true),
+            None,
+            "a message of the day"
+        );
         assert_eq!(account("maintenance tonight", false), Some("nologin"));
         assert_eq!(account("Welcome to Debian", false), None);
-        assert_eq!(session("This service allows sftp connections only."), Some("sftp-only"));
+        assert_eq!(
+            session("This service allows sftp connections only."),
+            Some("sftp-only")
+        );
         assert_eq!(session("hello"), None);
     }
 }

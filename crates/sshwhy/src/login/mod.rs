@@ -204,13 +204,18 @@ impl Ears {
 impl client::Handler for Ears {
     type Error = russh::Error;
 
-    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+    async fn check_server_key(
+        &mut self,
+        key: &PublicKeyOrCertificate,
+    ) -> Result<bool, russh::Error> {
         let blob = match key {
             PublicKeyOrCertificate::PublicKey { key, .. } => key.to_bytes(),
             PublicKeyOrCertificate::Certificate(cert) => cert.to_bytes(),
         };
         if let Ok(blob) = blob {
-            let kind = sshwhy_core::wire::Cursor::new(&blob).text().unwrap_or_default();
+            let kind = sshwhy_core::wire::Cursor::new(&blob)
+                .text()
+                .unwrap_or_default();
             self.note(|h| h.host_key = Some((kind, blob)));
         }
         // Whether it is the right one is the caller's to say, before anything is told to the server.
@@ -435,8 +440,11 @@ impl Login {
 
     /// The agent's and the files' keys, asked for inside this connection's runtime.
     pub fn offers(&self, config: &crate::client::Config, agent: Option<String>) -> Vec<Offer> {
-        self.runtime
-            .block_on(collect(config, agent, self.stage.min(Duration::from_secs(3))))
+        self.runtime.block_on(collect(
+            config,
+            agent,
+            self.stage.min(Duration::from_secs(3)),
+        ))
     }
 
     /// Asks what the server would let `plan.user` do; whether the login succeeded stands in `auth.end`.
@@ -503,18 +511,14 @@ impl Login {
     }
 
     /// Every key. Ends with a login, with partial success, or with nothing.
-    fn keys(
-        &mut self,
-        plan: &Plan<'_>,
-        out: &mut Vec<Observation>,
-    ) -> Result<Option<Answer>, End> {
+    fn keys(&mut self, plan: &Plan<'_>, out: &mut Vec<Observation>) -> Result<Option<Answer>, End> {
         let rsa = plan.offers.iter().any(|o| o.kind() == "ssh-rsa");
         // A server that says nothing costs a second, so it is only asked where it matters.
         let says = if rsa {
             let stage = self.stage;
-            let best = self
-                .runtime
-                .block_on(async { tokio::time::timeout(stage, self.handle.best_supported_rsa_hash()).await });
+            let best = self.runtime.block_on(async {
+                tokio::time::timeout(stage, self.handle.best_supported_rsa_hash()).await
+            });
             best.ok().and_then(Result::ok).flatten()
         } else {
             None
@@ -531,7 +535,13 @@ impl Login {
                         "type-not-taken" => "PubkeyAcceptedAlgorithms of the client leaves it out",
                         _ => "the two sides have no signature algorithm in common for it",
                     };
-                    out.push(see(Gate::Auth, "auth.key", why, about, format!("{what}: {text}")));
+                    out.push(see(
+                        Gate::Auth,
+                        "auth.key",
+                        why,
+                        about,
+                        format!("{what}: {text}"),
+                    ));
                     continue;
                 }
             };
@@ -545,7 +555,13 @@ impl Login {
                     match &offer.signs {
                         Signs::Nobody(why) => {
                             let text = format!("{what}: it was not signed with ({why})");
-                            out.push(see(Gate::Auth, "auth.key", "accepted-not-signed", about, text));
+                            out.push(see(
+                                Gate::Auth,
+                                "auth.key",
+                                "accepted-not-signed",
+                                about,
+                                text,
+                            ));
                             continue;
                         }
                         _ => self.sign(plan.user, offer, hash),
@@ -560,20 +576,35 @@ impl Login {
                     result = Ok(Some(Answer::In));
                     break;
                 }
-                Ok(Answer::Refused { methods, partial: true }) => {
+                Ok(Answer::Refused {
+                    methods,
+                    partial: true,
+                }) => {
                     let text = format!("{what} is one of several proofs; now: {}", names(&methods));
                     out.push(see(Gate::Auth, "auth.method", "partial", "publickey", text));
-                    result = Ok(Some(Answer::Refused { methods, partial: true }));
+                    result = Ok(Some(Answer::Refused {
+                        methods,
+                        partial: true,
+                    }));
                     break;
                 }
                 Ok(Answer::Refused { .. }) => {
                     let signed = out.last().is_some_and(|o| o.value == "accepted");
                     let (word, text) = if signed {
-                        ("signed-refused", "the server took the key and refused the signature")
+                        (
+                            "signed-refused",
+                            "the server took the key and refused the signature",
+                        )
                     } else {
                         ("refused", "refused")
                     };
-                    out.push(see(Gate::Auth, "auth.key", word, about, format!("{what}: {text}")));
+                    out.push(see(
+                        Gate::Auth,
+                        "auth.key",
+                        word,
+                        about,
+                        format!("{what}: {text}"),
+                    ));
                 }
                 Ok(Answer::Unsigned(why)) => {
                     let text = format!("{what}: {why}");
@@ -581,7 +612,10 @@ impl Login {
                 }
                 Ok(Answer::Taken) => {}
                 Err(end) => {
-                    let text = format!("{what} was key {offered} of this connection: {}", end.text());
+                    let text = format!(
+                        "{what} was key {offered} of this connection: {}",
+                        end.text()
+                    );
                     out.push(see(Gate::Auth, "auth.method", "failed", "publickey", text));
                     result = Err(end);
                     break;
@@ -596,7 +630,11 @@ impl Login {
         };
         let text = format!("{offered} keys were offered");
         out.push(see(Gate::Auth, "auth.keys", count, "", text));
-        let any = if plan.offers.is_empty() { "none" } else { "some" };
+        let any = if plan.offers.is_empty() {
+            "none"
+        } else {
+            "some"
+        };
         let text = format!("{} keys at hand", plan.offers.len());
         out.push(see(Gate::Auth, "client.keys", any, "", text));
         result
@@ -641,7 +679,9 @@ impl Login {
                         let (key, cert) = (Arc::clone(key), (**cert).clone());
                         plain(h.authenticate_openssh_cert(user, key, cert).await)
                     }
-                    (Signs::Agent(socket), shown) => agent_signs(h, user, socket, shown, hash).await,
+                    (Signs::Agent(socket), shown) => {
+                        agent_signs(h, user, socket, shown, hash).await
+                    }
                     (Signs::Nobody(_), _) => Ok(Answer::Taken),
                 }
             })
@@ -654,9 +694,8 @@ impl Login {
         F: FnOnce(
             &'s mut Handle<Ears>,
             Duration,
-        ) -> std::pin::Pin<
-            Box<dyn Future<Output = Result<Answer, russh::Error>> + 's>,
-        >,
+        )
+            -> std::pin::Pin<Box<dyn Future<Output = Result<Answer, russh::Error>> + 's>>,
     {
         let heard = Arc::clone(&self.heard);
         let stage = self.stage;
@@ -768,7 +807,13 @@ impl Login {
                     let mut answers = Vec::new();
                     for line in instructions.lines().take(20) {
                         if let Some(word) = says::account(line, false) {
-                            out.push(see(Gate::Account, "account.says", word, "", line.to_owned()));
+                            out.push(see(
+                                Gate::Account,
+                                "account.says",
+                                word,
+                                "",
+                                line.to_owned(),
+                            ));
                         }
                     }
                     for prompt in prompts.iter().take(10) {

@@ -94,7 +94,13 @@ async fn listen(
         }
         Ok(Err(russh::Error::RequestDenied)) => {
             let text = format!("the server does not listen on {about} for us");
-            out.push(see(Gate::Session, "forward.end", "remote-failed", &about, text));
+            out.push(see(
+                Gate::Session,
+                "forward.end",
+                "remote-failed",
+                &about,
+                text,
+            ));
         }
         _ => {}
     }
@@ -126,7 +132,13 @@ async fn session(
         let asked = channel.request_pty(true, "xterm", 80, 24, 0, 0, &[]).await;
         if asked.is_ok() && !granted(&mut channel, wait).await {
             let text = "the server gives no terminal".to_owned();
-            out.push(see(Gate::Session, "session.request", "pty-refused", "", text));
+            out.push(see(
+                Gate::Session,
+                "session.request",
+                "pty-refused",
+                "",
+                text,
+            ));
         }
     }
     let (asked, refused) = if wish.sftp {
@@ -217,7 +229,8 @@ async fn listen_to(
 
 /// The facts of what was heard.
 fn facts(heard: &Session, wish: &Wish, out: &mut Vec<Observation>) {
-    let is_packet = wish.sftp && heard.output.first() == Some(&0) && heard.output.get(4) == Some(&2);
+    let is_packet =
+        wish.sftp && heard.output.first() == Some(&0) && heard.output.get(4) == Some(&2);
     if is_packet {
         let text = "the sftp server answers".to_owned();
         out.push(see(Gate::Session, "session.end", "ok", "", text));
@@ -242,7 +255,10 @@ fn facts(heard: &Session, wish: &Wish, out: &mut Vec<Observation>) {
             ("some", HARMLESS)
         };
         let (key, text) = if wish.sftp {
-            ("session.says", format!("instead of sftp's answer came: {line}"))
+            (
+                "session.says",
+                format!("instead of sftp's answer came: {line}"),
+            )
         } else {
             ("session.output", format!("{HARMLESS} printed: {line}"))
         };
@@ -256,7 +272,13 @@ fn facts(heard: &Session, wish: &Wish, out: &mut Vec<Observation>) {
         }
         (Some(code), _) => {
             let text = format!("{ran} ended with {code}");
-            out.push(see(Gate::Session, "session.exit", &code.to_string(), ran, text.clone()));
+            out.push(see(
+                Gate::Session,
+                "session.exit",
+                &code.to_string(),
+                ran,
+                text.clone(),
+            ));
             out.push(see(Gate::Session, "session.end", "exit", ran, text));
         }
         (None, Some(signal)) => {

@@ -49,7 +49,8 @@ pub(super) fn wish(command: &Command) -> Wish {
     let sftp = command.program != Program::Ssh || command.subsystem && command.remote == "sftp";
     let session =
         !command.no_session && command.stdio_forward.is_none() && (sftp || !command.subsystem);
-    let tty = session && !sftp && (command.tty > 0 || command.tty == 0 && command.remote.is_empty());
+    let tty =
+        session && !sftp && (command.tty > 0 || command.tty == 0 && command.remote.is_empty());
     let mut wish = Wish {
         session,
         tty,
@@ -74,7 +75,11 @@ pub(super) fn wish(command: &Command) -> Wish {
             }
             'R' => {
                 // `[bind:]port:host:hostport`, or `[bind:]port` alone for a SOCKS server.
-                let at = if n >= 3 { n.checked_sub(3) } else { n.checked_sub(1) };
+                let at = if n >= 3 {
+                    n.checked_sub(3)
+                } else {
+                    n.checked_sub(1)
+                };
                 let Some(at) = at else { continue };
                 let Some(Ok(port)) = parts.get(at).map(|p| p.parse::<u16>()) else {
                     continue;
@@ -176,14 +181,16 @@ impl Probe<'_> {
         };
         if matches!(host_key, "changed" | "revoked" | "certificate-invalid") {
             self.notes.push(
-                "nothing was told to this server: its host key is not the one that is known".to_owned(),
+                "nothing was told to this server: its host key is not the one that is known"
+                    .to_owned(),
             );
             login.close();
             return;
         }
-        let lenient = self
-            .config
-            .is("stricthostkeychecking", &["no", "off", "false", "accept-new"]);
+        let lenient = self.config.is(
+            "stricthostkeychecking",
+            &["no", "off", "false", "accept-new"],
+        );
         let trusted = host_key == "match" || lenient;
         let mut offers = if self.config.is("pubkeyauthentication", &["no", "false"]) {
             Vec::new()
@@ -308,7 +315,10 @@ mod tests {
         let l = of("ssh -N -L 127.0.0.1:8080:inner.example:80 -R 9000:localhost:3000 host.example");
         assert_eq!(l.forward, [("inner.example".to_owned(), 80)]);
         assert_eq!(l.listen, [("localhost".to_owned(), 9000)]);
-        assert_eq!(of("ssh -R 0.0.0.0:9000 h.example").listen, [("0.0.0.0".to_owned(), 9000)]);
+        assert_eq!(
+            of("ssh -R 0.0.0.0:9000 h.example").listen,
+            [("0.0.0.0".to_owned(), 9000)]
+        );
     }
 
     #[test]
@@ -321,7 +331,10 @@ mod tests {
         assert_eq!(deeper(ProbeDepth::Hostkey, &[]), Deeper::No);
         let denied = [o("auth.end", "denied", "")];
         assert_eq!(deeper(session, &denied), Deeper::No);
-        let mut ended = vec![o("auth.method", "ok", "publickey"), o("session.end", "exit", "")];
+        let mut ended = vec![
+            o("auth.method", "ok", "publickey"),
+            o("session.end", "exit", ""),
+        ];
         assert_eq!(deeper(session, &ended), Deeper::Session);
         assert_eq!(deeper(ProbeDepth::Auth, &ended), Deeper::No);
         ended.push(o("account.says", "expired", ""));

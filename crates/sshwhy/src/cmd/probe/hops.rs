@@ -1,6 +1,6 @@
 //! Other ways there: jump hosts, proxy commands, and the view from another host (`--via`).
 
-use super::{Probe, on_path, is_shell_builtin, plain_error};
+use super::{Probe, is_shell_builtin, on_path, plain_error};
 use crate::client;
 use crate::net;
 use crate::sys::Dial;

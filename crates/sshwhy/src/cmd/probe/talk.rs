@@ -15,7 +15,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 impl Probe<'_> {
-    pub(super) fn talk(&mut self, stream: std::net::TcpStream, addr: SocketAddr, log: &[Observation]) {
+    pub(super) fn talk(
+        &mut self,
+        stream: std::net::TcpStream,
+        addr: SocketAddr,
+        log: &[Observation],
+    ) {
         let want = self.wanted_host_keys();
         let library = self.library(&want);
         let exchange = Exchange::new(Depth::HostKey, &want, 0).hand_over(library);

@@ -252,7 +252,11 @@ impl Probe<'_> {
     }
 
     /// The addresses of the name together.
-    pub(super) fn together(&mut self, words: &[(SocketAddr, &'static str, Duration)], log: &[Observation]) {
+    pub(super) fn together(
+        &mut self,
+        words: &[(SocketAddr, &'static str, Duration)],
+        log: &[Observation],
+    ) {
         let dead = |w: &str| matches!(w, "timeout" | "host-unreachable" | "prohibited");
         let any_alive = words.iter().any(|(_, w, _)| *w == "ok");
         let Some((first, word, _)) = words.first() else {
