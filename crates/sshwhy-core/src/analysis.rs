@@ -24,6 +24,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Accepted logins kept for the audit list; more are counted.
 pub const MAX_LOGINS: usize = 100_000;
+/// So many records at a time the addresses that come next are looked up in advance.
+const AHEAD: usize = 512;
 /// User names remembered per address.
 const USERS_KEPT: usize = 6;
 
@@ -84,6 +86,24 @@ struct HourTally {
     other: u64,
 }
 
+/// What was counted in the block at hand.
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    lines: u64,
+    first: i64,
+    last: i64,
+}
+
+impl Default for Read {
+    fn default() -> Read {
+        Read {
+            lines: 0,
+            first: i64::MAX,
+            last: i64::MIN,
+        }
+    }
+}
+
 /// A file as the program opened it.
 #[derive(Clone, Debug, Default)]
 pub struct FileFacts {
@@ -121,6 +141,7 @@ pub struct Analysis {
     last_time: i64,
     /// The hour that is being read a second time.
     second_hour: Option<i64>,
+    read: Read,
     done: Vec<Session>,
     /// Every login one by one, for callers that asked for it.
     acts: Option<Acts>,
@@ -172,6 +193,7 @@ impl Analysis {
             unknown: 0,
             last_time: NO_TIME,
             second_hour: None,
+            read: Read::default(),
             done: Vec::new(),
             acts: None,
             suppressed: 0,
@@ -199,11 +221,8 @@ impl Analysis {
     }
 
     fn close_sessions(&mut self) {
-        let mut done = std::mem::take(&mut self.done);
-        self.sessions.drain(&mut done);
-        for s in done.drain(..) {
-            self.ended(&s);
-        }
+        self.sessions.drain(&mut self.done);
+        self.end_sessions();
     }
 
     /// Announces an input; returns its number. Lines that follow belong to it.
@@ -310,25 +329,64 @@ impl Analysis {
                         .any(|w| w == self.names.host_of(*h))
             })
             .collect();
-        for record in &scanned.records {
-            let at = LineRef {
-                file,
-                line: first_line + u64::from(record.line),
-            };
-            let addr = addrs.get(record.addr as usize).copied().unwrap_or(NONE);
-            let user = users.get(record.user as usize).copied().unwrap_or(NONE);
-            let host = hosts.get(usize::from(record.host)).copied().unwrap_or(0);
-            let wanted = wanted_hosts
-                .get(usize::from(record.host))
-                .copied()
-                .unwrap_or(true);
-            let message = scanned.message(block, record);
-            let out = self.record(record, addr, user, host, wanted, at, message);
-            if let Some(list) = resolved.as_deref_mut() {
-                list.push(out);
+        self.read = Read::default();
+        let mut records = scanned.records.as_slice();
+        while !records.is_empty() {
+            let (chunk, later) = records.split_at(AHEAD.min(records.len()));
+            self.warm(chunk, &addrs);
+            for record in chunk {
+                let at = LineRef {
+                    file,
+                    line: first_line + u64::from(record.line),
+                };
+                let addr = addrs.get(record.addr as usize).copied().unwrap_or(NONE);
+                let user = users.get(record.user as usize).copied().unwrap_or(NONE);
+                let host = hosts.get(usize::from(record.host)).copied().unwrap_or(0);
+                let wanted = wanted_hosts
+                    .get(usize::from(record.host))
+                    .copied()
+                    .unwrap_or(true);
+                let message = scanned.message(block, record);
+                let out = self.record(record, addr, user, host, wanted, at, message);
+                if let Some(list) = resolved.as_deref_mut() {
+                    list.push(out);
+                }
+            }
+            records = later;
+        }
+        self.ssh_lines += self.read.lines;
+        if let Some(input) = self.inputs.get_mut(file as usize) {
+            let read = &self.read;
+            input.ssh_lines += read.lines;
+            if read.first <= read.last {
+                let (first, last) = (Time(read.first), Time(read.last));
+                input.first = Some(input.first.map_or(first, |f| f.min(first)));
+                input.last = Some(input.last.map_or(last, |l| l.max(last)));
             }
         }
         self.maps = [addrs, users, hosts];
+    }
+
+    /// Looks ahead at what the next records are about.
+    fn warm(&self, records: &[Record], addrs: &[AddrId]) {
+        let ids = records.iter().filter(|r| r.addr != NONE).map(|r| {
+            let id = addrs.get(r.addr as usize);
+            id.copied().unwrap_or(NONE)
+        });
+        let tallies = ids.clone().fold(0u64, |sum, id| {
+            self.addr_tally.get(id as usize).map_or(sum, |t| {
+                sum.wrapping_add(t.failures ^ u64::from(t.more_users))
+            })
+        });
+        std::hint::black_box(tallies ^ self.detectors.warm(ids));
+    }
+
+    fn end_sessions(&mut self) {
+        let mut done = std::mem::take(&mut self.done);
+        for s in done.drain(..) {
+            self.ended(&s);
+        }
+        self.done = done;
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -396,13 +454,10 @@ impl Analysis {
         {
             return out;
         }
-        self.ssh_lines += 1;
-        if let Some(input) = self.inputs.get_mut(at.file as usize) {
-            input.ssh_lines += 1;
-            if let Some(t) = time {
-                input.first = Some(input.first.map_or(t, |f| f.min(t)));
-                input.last = Some(input.last.map_or(t, |l| l.max(t)));
-            }
+        self.read.lines += 1;
+        if let Some(t) = time {
+            self.read.first = self.read.first.min(t.0);
+            self.read.last = self.read.last.max(t.0);
         }
         if record.row == UNKNOWN {
             self.unknown += 1;
@@ -410,14 +465,13 @@ impl Analysis {
             self.versions.see(host, record.row, record.text);
         }
         let slot = if record.is(flag::DAEMON) {
-            let mut done = std::mem::take(&mut self.done);
+            let done = &mut self.done;
             let slot = self
                 .sessions
-                .attach(&record, host, addr, user, role, now, at, &mut done);
-            for s in done.drain(..) {
-                self.ended(&s);
+                .attach(&record, host, addr, user, role, now, at, done);
+            if !self.done.is_empty() {
+                self.end_sessions();
             }
-            self.done = done;
             slot
         } else {
             None

@@ -11,6 +11,7 @@
 pub mod addr;
 pub mod analysis;
 pub mod audit;
+pub mod ban;
 pub mod catalog;
 pub mod config;
 pub mod detect;

@@ -9,6 +9,7 @@
 
 use crate::shortcut::same;
 use crate::time::{Civil, Local, SECOND, Time, Zone};
+use crate::transcode::record::{Field, Record};
 use memchr::{memchr, memchr3, memmem};
 use std::borrow::Cow;
 
@@ -94,6 +95,8 @@ pub struct LineParser<'z> {
     key: [u8; 19],
     key_len: usize,
     stamp: Stamp,
+    /// The first second of the key's minute, where the others follow from it.
+    minute: Option<Time>,
     /// The last few beginnings `host ident[`: a log has not many.
     tags: [Tag; TAGS],
     next_tag: usize,
@@ -103,10 +106,48 @@ const TAGS: usize = 4;
 
 /// What stands between the time and the pid, and what it says.
 #[derive(Clone, Debug, Default)]
-struct Tag {
+pub(crate) struct Tag {
     text: Vec<u8>,
     host: usize,
-    program: Program,
+    pub program: Program,
+    /// sshd without a module in its name (`sshd(pam_unix)`).
+    pub plain: bool,
+    /// The name says that the process serves one connection.
+    pub session: bool,
+    /// The reader's number of the host.
+    pub host_id: Option<u16>,
+}
+
+impl Tag {
+    fn new(text: &[u8], host: usize, program: Program) -> Tag {
+        let ident = text.get(host + 1..text.len() - 1).unwrap_or_default();
+        Tag {
+            text: text.to_owned(),
+            host,
+            program,
+            plain: program == Program::Sshd && ident.last() != Some(&b')'),
+            session: serves_one(ident),
+            host_id: None,
+        }
+    }
+}
+
+/// Whether a program's name says that each of its processes serves one connection.
+pub(crate) fn serves_one(ident: &[u8]) -> bool {
+    ident.ends_with(b"-session") || ident.ends_with(b"-auth")
+}
+
+/// A line in the shape that nearly all have, by a program that wrote one just before: offsets into the line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quick {
+    pub time: Option<Time>,
+    pub twice: bool,
+    pub pid: u32,
+    /// Index for [`LineParser::tag`].
+    pub tag: usize,
+    pub host: usize,
+    pub host_end: usize,
+    pub message: usize,
 }
 
 /// Counts years on where the log writes none.
@@ -231,6 +272,7 @@ impl<'z> LineParser<'z> {
             key: [0; 19],
             key_len: 0,
             stamp: Stamp::default(),
+            minute: None,
             tags: Default::default(),
             next_tag: 0,
         }
@@ -239,31 +281,32 @@ impl<'z> LineParser<'z> {
     /// `raw`: one line without its newline. `scratch` is overwritten when the line has to be rewritten (JSON and the like).
     #[inline]
     pub fn parse<'a>(&mut self, raw: &'a [u8], scratch: &'a mut Vec<u8>) -> Line<'a> {
-        let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
-        let raw = raw.get(..MAX_LINE).unwrap_or(raw);
+        let raw = cut(raw);
         match self.fast(raw) {
             Some(line) => line,
             None => self.slow(raw, scratch),
         }
     }
 
-    #[inline]
-    fn fast<'a>(&mut self, raw: &'a [u8]) -> Option<Line<'a>> {
-        let (stamp, after) = match raw.first()? {
+    /// The time stamp that a line begins with, in one of the two usual shapes, and where it ends.
+    #[inline(always)]
+    fn usual_stamp(&mut self, raw: &[u8]) -> Option<(Stamp, usize)> {
+        Some(match raw.first()? {
             b'A'..=b'Z' => {
                 let head = raw.get(..16)?;
                 if head.get(15) != Some(&b' ') {
                     return None;
                 }
                 let key = head.get(..15)?;
-                if self.key_len != 15 || !same(self.key.get(..15)?, key) {
+                if (self.key_len != 15 || !same(self.key.get(..15)?, key)) && !self.same_minute(key)
+                {
                     let mut cur = Cursor::new(key);
                     let (civil, has_year) = rfc3164(&mut cur)?;
                     if has_year || !cur.rest().is_empty() {
                         return None;
                     }
                     self.stamp = self.local(civil, true);
-                    self.remember(key);
+                    self.remember(key, civil.second);
                 }
                 (self.stamp, 16)
             }
@@ -284,14 +327,14 @@ impl<'z> LineParser<'z> {
                 if raw.get(at) != Some(&b' ') {
                     return None;
                 }
-                if self.key_len != 19 || !same(&self.key, key) {
+                if (self.key_len != 19 || !same(&self.key, key)) && !self.same_minute(key) {
                     let mut cur = Cursor::new(key);
                     let civil = iso(&mut cur).filter(|_| cur.rest().is_empty())?;
                     self.stamp = Stamp {
                         time: Some(Time::from_secs(civil.as_utc_secs())),
                         twice: None,
                     };
-                    self.remember(key);
+                    self.remember(key, civil.second);
                 }
                 let time = self
                     .stamp
@@ -300,43 +343,64 @@ impl<'z> LineParser<'z> {
                 (Stamp { time, twice: None }, at + 1)
             }
             _ => return None,
-        };
+        })
+    }
+
+    /// A line by a program that wrote one just before; `raw` as [`cut`] leaves it. Whatever needs a second look is `None`.
+    #[inline(always)]
+    pub(crate) fn quick(&mut self, raw: &[u8]) -> Option<Quick> {
+        let (stamp, after) = self.usual_stamp(raw)?;
         let rest = raw.get(after..)?;
-        for tag in &self.tags {
+        for (i, tag) in self.tags.iter().enumerate() {
             let len = tag.text.len();
-            if len == 0 {
-                break;
-            }
             let Some(head) = rest.get(..len) else {
                 continue;
             };
-            if same(head, &tag.text) {
-                let (pid, digits) = number(rest.get(len..)?)?;
-                let mut line = Line {
-                    time: stamp.time,
-                    twice: stamp.twice,
-                    host: head.get(..tag.host)?,
-                    ident: head.get(tag.host + 1..len - 1)?,
-                    program: tag.program,
-                    pid: Some(pid),
-                    priority: None,
-                    message: rest.get(len + digits..)?.strip_prefix(b"]: ")?,
-                    repeat: 1,
-                    repeats_last: false,
-                    rewritten: false,
-                };
-                // What nearly all messages begin with needs no unwrapping.
-                if tag.program != Program::Other
-                    && !matches!(
-                        line.message.first(),
-                        Some(b'A'..=b'K' | b'M'..=b'Z' | b'e' | b'f' | b'p')
-                    )
-                {
-                    unwrap_message(&mut line);
-                }
-                return Some(line);
+            if len == 0 || !same(head, &tag.text) {
+                continue;
             }
+            let (pid, digits) = number(rest.get(len..)?)?;
+            let message = rest.get(len + digits..)?.strip_prefix(b"]: ")?;
+            if tag.program != Program::Other && !needs_no_unwrapping(message) {
+                return None;
+            }
+            return Some(Quick {
+                time: stamp.time,
+                twice: stamp.twice.is_some(),
+                pid,
+                tag: i,
+                host: after,
+                host_end: after + tag.host,
+                message: raw.len() - message.len(),
+            });
         }
+        None
+    }
+
+    pub(crate) fn tag(&mut self, index: usize) -> Option<&mut Tag> {
+        self.tags.get_mut(index)
+    }
+
+    #[inline]
+    fn fast<'a>(&mut self, raw: &'a [u8]) -> Option<Line<'a>> {
+        if let Some(q) = self.quick(raw) {
+            let tag = self.tags.get(q.tag)?;
+            return Some(Line {
+                time: q.time,
+                twice: if q.twice { self.stamp.twice } else { None },
+                host: raw.get(q.host..q.host_end)?,
+                ident: raw.get(q.host_end + 1..q.host + tag.text.len() - 1)?,
+                program: tag.program,
+                pid: Some(q.pid),
+                priority: None,
+                message: raw.get(q.message..)?,
+                repeat: 1,
+                repeats_last: false,
+                rewritten: false,
+            });
+        }
+        let (stamp, after) = self.usual_stamp(raw)?;
+        let rest = raw.get(after..)?;
         let space = memchr(b' ', rest)?;
         let host = rest.get(..space)?;
         // `sshd[812]:` where the host should be, or an empty host: the long way.
@@ -364,12 +428,10 @@ impl<'z> LineParser<'z> {
         let program = Program::of(ident);
         if pid.is_some()
             && let Some(text) = rest.get(..space + 1 + stop + 1)
+            && self.tags.iter().all(|tag| !same(&tag.text, text))
             && let Some(place) = self.tags.get_mut(self.next_tag % TAGS)
         {
-            place.text.clear();
-            place.text.extend_from_slice(text);
-            place.host = space;
-            place.program = program;
+            *place = Tag::new(text, space, program);
             self.next_tag += 1;
         }
         let mut line = Line {
@@ -389,11 +451,57 @@ impl<'z> LineParser<'z> {
         Some(line)
     }
 
-    fn remember(&mut self, key: &[u8]) {
+    /// `second`: of the minute that the key names.
+    fn remember(&mut self, key: &[u8], second: u8) {
         if let Some(place) = self.key.get_mut(..key.len()) {
             place.copy_from_slice(key);
             self.key_len = key.len();
         }
+        // Clocks are not put forward or back in the middle of this minute: its seconds are one after another.
+        let steady = match (self.stamp, key.len()) {
+            (
+                Stamp {
+                    time: Some(t),
+                    twice: None,
+                },
+                15,
+            ) => {
+                let secs = t.secs() - i64::from(second);
+                let offset = self.zone.offset_at(secs);
+                let local = secs + i64::from(offset);
+                let at = |s: i64| self.zone.to_utc(s) == Local::Unique(s - i64::from(offset));
+                at(local) && at(local + 30) && at(local + 59)
+            }
+            (stamp, _) => stamp.time.is_some() && stamp.twice.is_none(),
+        };
+        self.minute = self
+            .stamp
+            .time
+            .filter(|_| steady && second < 60)
+            .map(|t| Time(t.0 - i64::from(second) * SECOND));
+    }
+
+    /// Whether a key names another second of the minute that was read last; if so, it is the last one from now on.
+    #[inline(always)]
+    fn same_minute(&mut self, key: &[u8]) -> bool {
+        let Some(head) = key.len().checked_sub(2) else {
+            return false;
+        };
+        if let Some(minute) = self.minute
+            && self.key_len == key.len()
+            && let (Some(before), Some(now)) = (self.key.get(..head), key.get(..head))
+            && same(before, now)
+            && let Some(second) = two(key, head).filter(|s| *s < 60)
+            && let Some(place) = self.key.get_mut(..key.len())
+        {
+            place.copy_from_slice(key);
+            self.stamp = Stamp {
+                time: Some(Time(minute.0 + i64::from(second) * SECOND)),
+                twice: None,
+            };
+            return true;
+        }
+        false
     }
 
     /// A wall-clock time of this stream.
@@ -885,6 +993,22 @@ fn dropbear_prefix(text: &[u8]) -> Option<(u32, Cursor<'_>)> {
     Some((pid, Cursor::new(rest)))
 }
 
+/// A line without the carriage return of some systems, and not longer than [`MAX_LINE`].
+#[inline(always)]
+pub(crate) fn cut(raw: &[u8]) -> &[u8] {
+    let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+    raw.get(..MAX_LINE).unwrap_or(raw)
+}
+
+/// What nearly all messages begin with, and nothing that [`unwrap_message`] looks at.
+#[inline(always)]
+fn needs_no_unwrapping(message: &[u8]) -> bool {
+    matches!(
+        message.first(),
+        Some(b'A'..=b'K' | b'M'..=b'Z' | b'e' | b'f' | b'p')
+    )
+}
+
 /// Takes what wraps the message itself off: Solaris' `[ID …]`, repeats, a kernel time that a relay put in.
 fn unwrap_message(line: &mut Line<'_>) {
     if line.program == Program::Other {
@@ -995,27 +1119,24 @@ fn json_line(map: &serde_json::Map<String, serde_json::Value>, out: &mut Vec<u8>
     use serde_json::Value;
     let text = |key: &str| map.get(key).and_then(json_text);
     // journalctl -o json
-    if let Some(message) = text("MESSAGE") {
-        let micros = text("__REALTIME_TIMESTAMP").or_else(|| text("_SOURCE_REALTIME_TIMESTAMP"));
-        let time = micros
-            .and_then(|m| {
-                std::str::from_utf8(&m)
-                    .ok()
-                    .and_then(|s| s.parse::<i64>().ok())
-            })
-            .map(Time);
-        let ident = text("SYSLOG_IDENTIFIER")
-            .or_else(|| text("_COMM"))
-            .unwrap_or_default();
-        let pid = text("_PID")
-            .or_else(|| text("SYSLOG_PID"))
-            .unwrap_or_default();
-        let host = text("_HOSTNAME").unwrap_or_default();
-        let severity = text("PRIORITY")
-            .and_then(|p| p.first().copied())
-            .filter(u8::is_ascii_digit)
-            .map_or(6, |b| b - b'0');
-        write_5424(out, severity, time, &host, &ident, &pid, &message);
+    if map.contains_key("MESSAGE") {
+        let mut record = Record::default();
+        for (key, value) in map {
+            if let Some(field) = Field::of(key.as_bytes())
+                && let Some(value) = json_text(value)
+            {
+                record.set(field, &value);
+            }
+        }
+        if record.message.is_none() {
+            return false;
+        }
+        if let Some(micros) = text("_SOURCE_REALTIME_TIMESTAMP") {
+            // Where an export left the journal's own time out.
+            record.set(Field::Realtime, &micros);
+        }
+        record.line(out);
+        out.pop();
         return true;
     }
     // Docker json-file
@@ -1059,15 +1180,16 @@ fn json_line(map: &serde_json::Map<String, serde_json::Value>, out: &mut Vec<u8>
         match ident {
             Some(ident) if !ident.is_empty() => {
                 let time = time.and_then(|t| json_time(&t));
-                write_5424(
-                    out,
-                    6,
-                    time,
-                    &host.unwrap_or_default(),
-                    &ident,
-                    &pid.unwrap_or_default(),
-                    &message,
-                );
+                let record = Record {
+                    realtime: time.and_then(|t| u64::try_from(t.0).ok()),
+                    host: host.unwrap_or_default(),
+                    identifier: ident,
+                    pid: pid.unwrap_or_default(),
+                    message: Some(message),
+                    ..Record::default()
+                };
+                record.line(out);
+                out.pop();
             }
             _ => {
                 // The message carries an envelope of its own, or is bare.
@@ -1116,35 +1238,6 @@ fn json_text(value: &serde_json::Value) -> Option<Vec<u8>> {
         },
         _ => None,
     }
-}
-
-fn write_5424(
-    out: &mut Vec<u8>,
-    severity: u8,
-    time: Option<Time>,
-    host: &[u8],
-    ident: &[u8],
-    pid: &[u8],
-    message: &[u8],
-) {
-    // authpriv, which is where sshd logs on most systems; only the severity matters to us.
-    out.extend_from_slice(format!("<{}>1 ", 80 + severity.min(7)).as_bytes());
-    match time {
-        Some(t) => out.extend_from_slice(t.to_string().as_bytes()),
-        None => out.push(b'-'),
-    }
-    for word in [host, ident, pid] {
-        out.push(b' ');
-        if word.is_empty() {
-            out.push(b'-');
-        }
-        out.extend(
-            word.iter()
-                .map(|b| if b.is_ascii_graphic() { *b } else { b'_' }),
-        );
-    }
-    out.extend_from_slice(b" - - ");
-    push_one_line(out, message);
 }
 
 /// Control characters as sshd itself writes them, so that one record stays one line.
@@ -1277,22 +1370,39 @@ fn weekday(text: &[u8]) -> bool {
 }
 
 /// Decimal digits at the start: (value, how many); at most 9, so that nothing overflows.
-#[inline]
-fn number(text: &[u8]) -> Option<(u32, usize)> {
-    // Up to seven digits cannot overflow: nearly every number.
-    let (mut n, mut len) = (0u32, 0usize);
-    for b in text.iter().take(8) {
-        let digit = b.wrapping_sub(b'0');
-        if digit > 9 {
-            return (len > 0).then_some((n, len));
-        }
-        n = n * 10 + u32::from(digit);
-        len += 1;
+#[inline(always)]
+pub(crate) fn number(text: &[u8]) -> Option<(u32, usize)> {
+    match text.first_chunk::<8>().and_then(|c| short_number(*c)) {
+        Some((_, 0)) => None,
+        Some(found) => Some(found),
+        None => long(text),
     }
-    long(text)
 }
 
-/// As [`number`], for many digits.
+/// The number that eight bytes begin with and how many digits it has; `None` where all eight are digits, for it may go on.
+#[inline(always)]
+fn short_number(text: [u8; 8]) -> Option<(u32, usize)> {
+    let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
+    // The high bit of each byte that is above 9.
+    let others = (((digits & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | digits)
+        & 0x8080_8080_8080_8080;
+    if others == 0 {
+        return None;
+    }
+    let len = others.trailing_zeros() as usize / 8;
+    if len == 0 {
+        return Some((0, 0));
+    }
+    // The digits to the end, zeros in front; then pairs, fours and all eight at once.
+    let n = digits << (64 - 8 * len);
+    let n = (n.wrapping_mul(2561) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let n = (n.wrapping_mul(6_553_601) >> 16) & 0x0000_ffff_0000_ffff;
+    let n = n.wrapping_mul(42_949_672_960_001) >> 32;
+    Some((n as u32, len))
+}
+
+/// As [`number`], for many digits or a short text.
+#[inline(never)]
 fn long(text: &[u8]) -> Option<(u32, usize)> {
     let mut n = 0u32;
     let mut len = 0;

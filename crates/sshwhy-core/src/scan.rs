@@ -5,9 +5,9 @@
 //! the second half looks each address up once a block, not once a line.
 
 use crate::addr::parse_v4;
-use crate::event::{Event, Row, catalog};
-use crate::line::{Line, LineParser, Program, Years, unescape};
-use crate::shortcut::{Shortcuts, same};
+use crate::event::{Catalog, Event, Row, catalog};
+use crate::line::{Line, LineParser, Program, Quick, Tag, Years, cut, serves_one, unescape};
+use crate::shortcut::{Hit, Shortcuts, same};
 use crate::template::Span;
 use crate::time::{Time, Zone};
 use hashbrown::{HashMap, HashTable};
@@ -206,10 +206,7 @@ impl Interner {
 #[derive(Debug, Default)]
 pub struct Scanner {
     shortcuts: Shortcuts,
-    addrs: Interner,
-    v4: HashMap<Ipv4Addr, u32>,
-    users: Interner,
-    hosts: Interner,
+    names: BlockNames,
     scratch: Vec<u8>,
 }
 
@@ -254,13 +251,7 @@ impl Scanner {
             let raw = rest.get(..end).unwrap_or_default();
             rest = rest.get(end + 1..).unwrap_or_default();
             let line = parser.parse(raw, &mut scratch);
-            let event = match line.program {
-                Program::Other => None,
-                Program::Audit => catalog.audit(line.message),
-                program => self
-                    .shortcuts
-                    .event(catalog, program, line.ident, line.message),
-            };
+            let event = recognise(&mut self.shortcuts, catalog, &line);
             each(
                 raw,
                 &Seen {
@@ -278,151 +269,347 @@ impl Scanner {
     /// Reduces a block to records. `out` is cleared first.
     pub fn scan(&mut self, block: &[u8], years: Years, zone: &Zone, out: &mut Scanned) {
         out.clear();
+        self.names.clear();
+        let catalog = catalog();
+        let mut parser = LineParser::new(zone, years);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut reducer = Reducer {
+            base: block.as_ptr() as usize,
+            block,
+            names: &mut self.names,
+            out,
+        };
+        let mut rest = block;
+        let mut number = 0u32;
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest).unwrap_or(rest.len());
+            let raw = cut(rest.get(..end).unwrap_or_default());
+            let start = block.len() - rest.len();
+            rest = rest.get(end + 1..).unwrap_or_default();
+            let at = number;
+            number += 1;
+            // Nearly every line: a program that wrote one just before says what was said before.
+            if let Some(quick) = parser.quick(raw)
+                && let Some(tag) = parser.tag(quick.tag)
+            {
+                if tag.program == Program::Other {
+                    reducer.out.other += 1;
+                    continue;
+                }
+                if tag.plain
+                    && let Some(message) = raw.get(quick.message..)
+                    && let Some(hit) = self.shortcuts.hit(message)
+                {
+                    reducer.quick(at, start as u32, raw.len() as u32, &quick, tag, &hit);
+                    continue;
+                }
+            }
+            let line = parser.parse(raw, &mut scratch);
+            let event = recognise(&mut self.shortcuts, catalog, &line);
+            reducer.line(&Seen {
+                number: at,
+                line: &line,
+                event: event.as_ref(),
+            });
+        }
+        out.lines = u64::from(number);
+        self.scratch = scratch;
+    }
+}
+
+fn recognise<'a>(
+    shortcuts: &mut Shortcuts,
+    catalog: &'static Catalog,
+    line: &Line<'a>,
+) -> Option<Event<'a>> {
+    match line.program {
+        Program::Other => None,
+        Program::Audit => catalog.audit(line.message),
+        program => shortcuts.event(catalog, program, line.ident, line.message),
+    }
+}
+
+/// The distinct names of a block.
+#[derive(Debug, Default)]
+struct BlockNames {
+    addrs: Interner,
+    v4: V4s,
+    users: Interner,
+    hosts: Interner,
+}
+
+impl BlockNames {
+    fn clear(&mut self) {
         self.addrs.clear();
         self.v4.clear();
         self.users.clear();
         self.hosts.clear();
-        let mut v4s = std::mem::take(&mut self.v4);
-        let (mut addrs, mut users, mut hosts) = (
-            std::mem::take(&mut self.addrs),
-            std::mem::take(&mut self.users),
-            std::mem::take(&mut self.hosts),
-        );
-        let base = block.as_ptr() as usize;
-        let block_len = block.len() as u32;
-        let (mut other, mut unknown) = (0u64, 0u64);
-        let lines = self.lines(block, years, zone, |_, seen| {
-            if !seen.is_ours() {
-                other += 1;
-                return;
+    }
+}
+
+/// Numbers of IPv4 addresses, with a small table of the latest in front.
+#[derive(Debug)]
+struct V4s {
+    all: HashMap<Ipv4Addr, u32>,
+    latest: Box<[(u32, u32); LATEST]>,
+}
+
+/// A power of two.
+const LATEST: usize = 512;
+
+impl Default for V4s {
+    fn default() -> V4s {
+        V4s {
+            all: HashMap::new(),
+            latest: Box::new([(0, NONE); LATEST]),
+        }
+    }
+}
+
+impl V4s {
+    fn clear(&mut self) {
+        self.all.clear();
+        self.latest.fill((0, NONE));
+    }
+
+    /// The number of an address; `fresh` gives one to an address that has none.
+    #[inline(always)]
+    fn number(&mut self, ip: Ipv4Addr, fresh: impl FnOnce() -> u32) -> u32 {
+        let bits = u32::from(ip);
+        let place = (bits.wrapping_mul(0x9E37_79B1) >> 16) as usize % LATEST;
+        if let Some((known, id)) = self.latest.get(place)
+            && *known == bits
+            && *id != NONE
+        {
+            return *id;
+        }
+        let id = *self.all.entry(ip).or_insert_with(fresh);
+        if let Some(latest) = self.latest.get_mut(place) {
+            *latest = (bits, id);
+        }
+        id
+    }
+}
+
+/// Turns the lines of one block into records.
+struct Reducer<'s> {
+    block: &'s [u8],
+    base: usize,
+    names: &'s mut BlockNames,
+    out: &'s mut Scanned,
+}
+
+impl Reducer<'_> {
+    fn host(&mut self, span: Span) -> u16 {
+        let out = &mut *self.out;
+        self.names
+            .hosts
+            .intern(&mut out.hosts, self.block, &out.extra, span)
+            .min(u32::from(u16::MAX)) as u16
+    }
+
+    #[inline(always)]
+    fn user(&mut self, span: Span) -> u32 {
+        let out = &mut *self.out;
+        self.names
+            .users
+            .intern(&mut out.users, self.block, &out.extra, span)
+    }
+
+    #[inline(always)]
+    fn addr(&mut self, span: Span, v4: Option<Ipv4Addr>) -> u32 {
+        let out = &mut *self.out;
+        match v4 {
+            Some(ip) => self.names.v4.number(ip, || {
+                out.addrs.push(span);
+                out.v4.push(Some(ip));
+                out.addrs.len() as u32 - 1
+            }),
+            None => {
+                let addrs = &mut self.names.addrs;
+                let id = addrs.intern(&mut out.addrs, self.block, &out.extra, span);
+                out.v4.resize(out.addrs.len(), None);
+                id
             }
-            let line = seen.line;
-            // Where the line's slices are: in the block, or moved to `extra` first.
-            let moved = if line.rewritten {
-                let at = block_len + out.extra.len() as u32;
-                out.extra.extend_from_slice(line.host);
-                let message_at = block_len + out.extra.len() as u32;
-                out.extra.extend_from_slice(line.message);
-                Some((at, message_at))
+        }
+    }
+
+    /// A line of sshd's for which there is a shortcut; `start` is its place in the block.
+    #[inline(always)]
+    fn quick(&mut self, at: u32, start: u32, len: u32, line: &Quick, tag: &mut Tag, hit: &Hit) {
+        let moved = |s: Span, by: u32| Span {
+            start: s.start + by,
+            end: s.end + by,
+        };
+        let message = start + line.message as u32;
+        let host = match tag.host_id {
+            Some(id) => id,
+            None => {
+                let id = self.host(Span {
+                    start: start + line.host as u32,
+                    end: start + line.host_end as u32,
+                });
+                tag.host_id = Some(id);
+                id
+            }
+        };
+        let bit = |is: bool, flag: u8| if is { flag } else { 0 };
+        let flags = flag::DAEMON
+            | bit(line.twice, flag::TWICE)
+            | bit(tag.session, flag::SESSION_PROCESS)
+            | bit(hit.preauth, flag::PREAUTH)
+            | bit(hit.hostile, flag::HOSTILE)
+            | bit(hit.has_user && hit.user_is_invalid, flag::INVALID_USER);
+        let addr = if hit.addr.is_empty() {
+            NONE
+        } else {
+            let span = moved(hit.addr, message);
+            if hit.v4.is_none() && span.of(self.block) == b"UNKNOWN" {
+                NONE
             } else {
-                None
-            };
-            let place = |slice: &[u8]| -> Span {
-                let start = match moved {
-                    Some((_, message_at)) => {
-                        message_at
-                            + (slice.as_ptr() as usize).wrapping_sub(line.message.as_ptr() as usize)
-                                as u32
-                    }
-                    None => (slice.as_ptr() as usize).wrapping_sub(base) as u32,
-                };
-                Span {
-                    start,
-                    end: start + slice.len() as u32,
+                self.addr(span, hit.v4)
+            }
+        };
+        let user = match hit.has_user {
+            false => NONE,
+            true if hit.user.is_empty() => self.user(Span::default()),
+            true => self.user(moved(hit.user, message)),
+        };
+        self.out.records.push(Record {
+            time: line.time.map_or(NO_TIME, |t| t.0),
+            line: at,
+            start: message,
+            len: len - line.message as u32,
+            pid: line.pid,
+            addr,
+            user,
+            repeat: 1,
+            host,
+            row: hit.row,
+            port: hit.port,
+            text: hit.text,
+            flags,
+        });
+    }
+
+    /// Any other line.
+    fn line(&mut self, seen: &Seen<'_, '_>) {
+        if !seen.is_ours() {
+            self.out.other += 1;
+            return;
+        }
+        let line = seen.line;
+        let block_len = self.block.len() as u32;
+        // Where the line's slices are: in the block, or moved to `extra` first.
+        let moved = if line.rewritten {
+            let extra = &mut self.out.extra;
+            let at = block_len + extra.len() as u32;
+            extra.extend_from_slice(line.host);
+            let message_at = block_len + extra.len() as u32;
+            extra.extend_from_slice(line.message);
+            Some((at, message_at))
+        } else {
+            None
+        };
+        let base = self.base;
+        let place = |slice: &[u8]| -> Span {
+            let start = match moved {
+                Some((_, message_at)) => {
+                    message_at
+                        + (slice.as_ptr() as usize).wrapping_sub(line.message.as_ptr() as usize)
+                            as u32
                 }
+                None => (slice.as_ptr() as usize).wrapping_sub(base) as u32,
             };
-            let message = place(line.message);
-            let host = match moved {
-                Some((at, _)) => Span {
-                    start: at,
-                    end: at + line.host.len() as u32,
-                },
-                None if line.host.is_empty() => Span::default(),
-                None => place(line.host),
-            };
-            let mut record = Record {
-                time: line.time.map_or(NO_TIME, |t| t.0),
-                line: seen.number,
-                start: message.start,
-                len: message.end - message.start,
-                pid: line.pid.unwrap_or(0),
-                addr: NONE,
-                user: NONE,
-                repeat: line.repeat,
-                host: hosts
-                    .intern(&mut out.hosts, block, &out.extra, host)
-                    .min(u32::from(u16::MAX)) as u16,
-                row: UNKNOWN,
-                port: 0,
-                text: 0,
-                flags: 0,
-            };
-            if line.twice.is_some() {
-                record.flags |= flag::TWICE;
+            Span {
+                start,
+                end: start + slice.len() as u32,
             }
-            if line.repeats_last {
-                record.flags |= flag::REPEATS_LAST;
-            }
-            if matches!(
-                line.program,
-                Program::Sshd | Program::Dropbear | Program::Bare
-            ) {
-                record.flags |= flag::DAEMON;
-            }
-            if line.ident.ends_with(b"-session") || line.ident.ends_with(b"-auth") {
-                record.flags |= flag::SESSION_PROCESS;
-            }
-            match seen.event {
-                None if line.repeats_last => {}
-                None => unknown += 1,
-                Some(event) => {
-                    record.row = event.row;
-                    record.text = event.text;
-                    record.port = event.port().unwrap_or(0);
-                    if event.preauth {
-                        record.flags |= flag::PREAUTH;
+        };
+        let message = place(line.message);
+        let host = match moved {
+            Some((at, _)) => Span {
+                start: at,
+                end: at + line.host.len() as u32,
+            },
+            None if line.host.is_empty() => Span::default(),
+            None => place(line.host),
+        };
+        let mut record = Record {
+            time: line.time.map_or(NO_TIME, |t| t.0),
+            line: seen.number,
+            start: message.start,
+            len: message.end - message.start,
+            pid: line.pid.unwrap_or(0),
+            addr: NONE,
+            user: NONE,
+            repeat: line.repeat,
+            host: self.host(host),
+            row: UNKNOWN,
+            port: 0,
+            text: 0,
+            flags: 0,
+        };
+        if line.twice.is_some() {
+            record.flags |= flag::TWICE;
+        }
+        if line.repeats_last {
+            record.flags |= flag::REPEATS_LAST;
+        }
+        if matches!(
+            line.program,
+            Program::Sshd | Program::Dropbear | Program::Bare
+        ) {
+            record.flags |= flag::DAEMON;
+        }
+        if serves_one(line.ident) {
+            record.flags |= flag::SESSION_PROCESS;
+        }
+        match seen.event {
+            None if line.repeats_last => {}
+            None => self.out.unknown += 1,
+            Some(event) => {
+                record.row = event.row;
+                record.text = event.text;
+                record.port = event.port().unwrap_or(0);
+                if event.preauth {
+                    record.flags |= flag::PREAUTH;
+                }
+                if event.hostile() {
+                    record.flags |= flag::HOSTILE;
+                }
+                if event.fields.ambiguous {
+                    record.flags |= flag::AMBIGUOUS;
+                }
+                if let Some(addr) = event.addr() {
+                    record.addr = self.addr(place(addr), event.v4.or_else(|| parse_v4(addr)));
+                }
+                if let Some(user) = event.user() {
+                    if event.user_is_invalid() {
+                        record.flags |= flag::INVALID_USER;
                     }
-                    if event.hostile() {
-                        record.flags |= flag::HOSTILE;
-                    }
-                    if event.fields.ambiguous {
-                        record.flags |= flag::AMBIGUOUS;
-                    }
-                    if let Some(addr) = event.addr() {
-                        record.addr = match event.v4.or_else(|| parse_v4(addr)) {
-                            Some(ip) => *v4s.entry(ip).or_insert_with(|| {
-                                out.addrs.push(place(addr));
-                                out.v4.push(Some(ip));
-                                out.addrs.len() as u32 - 1
-                            }),
-                            None => addrs.intern(&mut out.addrs, block, &out.extra, place(addr)),
-                        };
-                        out.v4.resize(out.addrs.len(), None);
-                    }
-                    if let Some(user) = event.user() {
-                        if event.user_is_invalid() {
-                            record.flags |= flag::INVALID_USER;
-                        }
-                        let span = if line.program == Program::Audit {
-                            match audit_name(user) {
-                                Cow::Borrowed(name) => place(name),
-                                Cow::Owned(name) => {
-                                    let start = block_len + out.extra.len() as u32;
-                                    out.extra.extend_from_slice(&name);
-                                    Span {
-                                        start,
-                                        end: start + name.len() as u32,
-                                    }
+                    let span = if line.program == Program::Audit {
+                        match audit_name(user) {
+                            Cow::Borrowed(name) => place(name),
+                            Cow::Owned(name) => {
+                                let start = block_len + self.out.extra.len() as u32;
+                                self.out.extra.extend_from_slice(&name);
+                                Span {
+                                    start,
+                                    end: start + name.len() as u32,
                                 }
                             }
-                        } else if user.is_empty() {
-                            Span::default()
-                        } else {
-                            place(user)
-                        };
-                        record.user = users.intern(&mut out.users, block, &out.extra, span);
-                    }
+                        }
+                    } else if user.is_empty() {
+                        Span::default()
+                    } else {
+                        place(user)
+                    };
+                    record.user = self.user(span);
                 }
             }
-            out.records.push(record);
-        });
-        out.lines = lines;
-        out.other = other;
-        out.unknown = unknown;
-        self.addrs = addrs;
-        self.v4 = v4s;
-        self.users = users;
-        self.hosts = hosts;
+        }
+        self.out.records.push(record);
     }
 }
 

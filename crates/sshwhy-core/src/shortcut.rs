@@ -11,7 +11,7 @@
 
 use crate::addr::v4_prefix;
 use crate::event::{Catalog, Event, Found, Row};
-use crate::line::Program;
+use crate::line::{Program, number};
 use crate::template::{Fields, Slot, Span, Template, Token};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -170,16 +170,29 @@ impl Shortcuts {
             return catalog.event(program, ident, message);
         }
         if ident.last() != Some(&b')') {
-            if let Some(bucket) = self.buckets.get(bucket(message)) {
-                for shortcut in bucket {
-                    if let Some(event) = shortcut.take(message) {
-                        return Some(event);
-                    }
-                }
+            let bucket = self.buckets.get(bucket(message));
+            if let Some(event) = bucket.and_then(|b| b.iter().find_map(|s| s.take(message))) {
+                return Some(event);
             }
             return self.search(catalog, ident, message);
         }
         catalog.event(program, ident, message)
+    }
+
+    /// What a record needs of a message of sshd's, where a shortcut leads to it.
+    #[inline(always)]
+    pub(crate) fn hit(&mut self, message: &[u8]) -> Option<Hit> {
+        let bucket = self.buckets.get_mut(bucket(message))?;
+        for i in 0..bucket.len() {
+            if let Some(hit) = bucket.get(i)?.hit(message) {
+                // Who is asked for often moves forward.
+                if i > 0 {
+                    bucket.swap(i - 1, i);
+                }
+                return Some(hit);
+            }
+        }
+        None
     }
 
     #[cold]
@@ -233,13 +246,108 @@ impl Shortcuts {
     }
 }
 
+/// What is noted down on the way through a shortcut's steps: places in the message.
+trait Notes {
+    fn ip(&mut self, at: Span, ip: Ipv4Addr);
+    fn host(&mut self, at: Span, ip: Option<Ipv4Addr>);
+    fn port(&mut self, at: Span, port: u32);
+    fn user(&mut self, at: Span);
+    fn other(&mut self, slot: Slot, at: Span);
+}
+
+/// All that an [`Event`] says.
+#[derive(Default)]
+struct Everything {
+    fields: Fields,
+    v4: Option<Ipv4Addr>,
+    port: u32,
+}
+
+impl Notes for Everything {
+    fn ip(&mut self, at: Span, ip: Ipv4Addr) {
+        self.fields.ip = at;
+        self.v4 = Some(ip);
+    }
+
+    fn host(&mut self, at: Span, ip: Option<Ipv4Addr>) {
+        self.fields.host = at;
+        self.v4 = ip;
+    }
+
+    fn port(&mut self, at: Span, port: u32) {
+        self.fields.port = at;
+        self.port = port;
+    }
+
+    fn user(&mut self, at: Span) {
+        self.fields.user = at;
+        self.fields.has_user = true;
+    }
+
+    fn other(&mut self, slot: Slot, at: Span) {
+        match slot {
+            Slot::Method => self.fields.method = at,
+            Slot::KeyType => self.fields.key_type = at,
+            Slot::Fingerprint => self.fields.fingerprint = at,
+            Slot::Text => self.fields.text = at,
+            _ => {}
+        }
+    }
+}
+
+/// What a record needs of a message: places in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hit {
+    pub row: Row,
+    pub text: u8,
+    pub port: u16,
+    pub preauth: bool,
+    pub hostile: bool,
+    pub user_is_invalid: bool,
+    pub has_user: bool,
+    pub user: Span,
+    /// An address or a host name; empty where there is none.
+    pub addr: Span,
+    /// The address, where it is one of IPv4.
+    pub v4: Option<Ipv4Addr>,
+}
+
+impl Notes for Hit {
+    #[inline(always)]
+    fn ip(&mut self, at: Span, ip: Ipv4Addr) {
+        self.addr = at;
+        self.v4 = Some(ip);
+    }
+
+    #[inline(always)]
+    fn host(&mut self, at: Span, ip: Option<Ipv4Addr>) {
+        // No wording has both; if one had, the address would count.
+        if self.v4.is_none() {
+            self.addr = at;
+            self.v4 = ip;
+        }
+    }
+
+    #[inline(always)]
+    fn port(&mut self, _: Span, port: u32) {
+        self.port = u16::try_from(port).unwrap_or(0);
+    }
+
+    #[inline(always)]
+    fn user(&mut self, at: Span) {
+        self.user = at;
+        self.has_user = true;
+    }
+
+    #[inline(always)]
+    fn other(&mut self, _: Slot, _: Span) {}
+}
+
 impl Shortcut {
-    #[inline]
-    fn take<'a>(&self, message: &'a [u8]) -> Option<Event<'a>> {
+    /// Goes along the steps; whether the message is this wording from end to end.
+    #[inline(always)]
+    fn walk(&self, message: &[u8], notes: &mut impl Notes) -> Option<()> {
         let mut at = 0usize;
-        let mut fields = Fields::default();
-        let mut v4 = None;
-        let mut port = 0u32;
         let end = message.len();
         for step in &self.steps {
             match step {
@@ -253,14 +361,13 @@ impl Shortcut {
                 Step::Ip(slot) => {
                     let (ip, len) = v4_prefix(message.get(at..)?)?;
                     if *slot == Slot::Ip {
-                        fields.ip = self.span(at, at + len);
-                        v4 = Some(Ipv4Addr::from(ip));
+                        notes.ip(self.span(at, at + len), Ipv4Addr::from(ip));
                     }
                     at += len;
                 }
                 Step::Host { optional } => {
                     let rest = message.get(at..)?;
-                    let mut len = 0;
+                    let (mut len, mut v4) = (0, None);
                     if let Some((ip, n)) = v4_prefix(rest) {
                         len = n;
                         v4 = Some(Ipv4Addr::from(ip));
@@ -273,27 +380,17 @@ impl Shortcut {
                     if len == 0 && !optional {
                         return None;
                     }
-                    fields.host = self.span(at, at + len);
+                    notes.host(self.span(at, at + len), v4);
                     at += len;
                 }
                 Step::Port(slot) => {
                     let rest = message.get(at..)?;
-                    let mut len = 0;
-                    let mut n = 0u32;
-                    for b in rest.iter().take(6) {
-                        let digit = b.wrapping_sub(b'0');
-                        if digit > 9 {
-                            break;
-                        }
-                        n = n * 10 + u32::from(digit);
-                        len += 1;
-                    }
-                    if len == 0 || len > 5 || (len > 1 && rest.first() == Some(&b'0')) {
+                    let (n, len) = number(rest)?;
+                    if len > 5 || (len > 1 && rest.first() == Some(&b'0')) {
                         return None;
                     }
                     if *slot == Slot::Port {
-                        fields.port = self.span(at, at + len);
-                        port = n;
+                        notes.port(self.span(at, at + len), n);
                     }
                     at += len;
                 }
@@ -320,14 +417,8 @@ impl Shortcut {
                     }
                     let span = self.span(at, at + len);
                     match slot {
-                        Slot::User => {
-                            fields.user = span;
-                            fields.has_user = true;
-                        }
-                        Slot::Method => fields.method = span,
-                        Slot::KeyType => fields.key_type = span,
-                        Slot::Fingerprint => fields.fingerprint = span,
-                        _ => {}
+                        Slot::User => notes.user(span),
+                        _ => notes.other(*slot, span),
                     }
                     at += len;
                 }
@@ -340,7 +431,7 @@ impl Shortcut {
                     if self.after == 0 && message.last() == Some(&b']') {
                         return None;
                     }
-                    fields.text = self.span(at, stop);
+                    notes.other(Slot::Text, self.span(at, stop));
                     at = stop;
                 }
             }
@@ -358,16 +449,43 @@ impl Shortcut {
                 return None;
             }
         }
+        Some(())
+    }
+
+    fn take<'a>(&self, message: &'a [u8]) -> Option<Event<'a>> {
+        let mut all = Everything::default();
+        self.walk(message, &mut all)?;
         Some(Event {
             row: self.row,
             text: self.text,
-            body,
-            fields,
+            body: message.get(self.before as usize..message.len() - self.after as usize)?,
+            fields: all.fields,
             preauth: self.preauth,
-            port: u16::try_from(port).unwrap_or(0),
-            v4,
+            port: u16::try_from(all.port).unwrap_or(0),
+            v4: all.v4,
             hostile: self.hostile,
             user_is_invalid: self.user_is_invalid,
+        })
+    }
+
+    /// As [`Shortcut::take`], for who needs less; places are those in the message.
+    #[inline(always)]
+    fn hit(&self, message: &[u8]) -> Option<Hit> {
+        let mut hit = Hit::default();
+        self.walk(message, &mut hit)?;
+        let moved = |s: Span| Span {
+            start: s.start + self.before,
+            end: s.end + self.before,
+        };
+        Some(Hit {
+            row: self.row,
+            text: self.text,
+            preauth: self.preauth,
+            hostile: self.hostile,
+            user_is_invalid: self.user_is_invalid,
+            user: moved(hit.user),
+            addr: moved(hit.addr),
+            ..hit
         })
     }
 

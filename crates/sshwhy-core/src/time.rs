@@ -3,7 +3,7 @@
 //! Everything inside the program is a [`Time`]: UTC microseconds. A log that writes local time is turned into it with a
 //! [`Zone`], a plain table of offsets that the program fills (from the zone database or from `--tz +08:00`).
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// Microseconds since 1970-01-01T00:00:00Z.
@@ -214,6 +214,14 @@ impl fmt::Display for Time {
             write!(f, ".{:06}", c.micro)?;
         }
         f.write_str("Z")
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Time, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+        Time::parse_utc(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no time in UTC")))
     }
 }
 

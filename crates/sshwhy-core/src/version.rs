@@ -32,24 +32,45 @@ pub struct HostRange {
     pub until: Option<String>,
 }
 
+/// How many wordings are remembered as known.
+const SETTLED: usize = 64;
+
 #[derive(Debug, Default)]
 pub struct Versions {
     /// By row: where its wordings begin in `ranges`, and whose they are; filled at first use.
     rows: Vec<(u32, Option<&'static str>)>,
     ranges: Vec<Range>,
     hosts: BTreeMap<(HostId, &'static str), Range>,
-    last: Option<(HostId, Row, u8)>,
+    /// Host, row and text in one number; 0: none.
+    last: u64,
+    /// Wordings that say nothing new as long as no host's releases change: one for each place.
+    settled: Vec<u64>,
     /// The host and daemon of the last wording that counted, and what is left of their releases.
     current: Option<(HostId, &'static str, Range)>,
 }
 
 impl Versions {
     /// A line of this wording was seen.
+    #[inline]
     pub fn see(&mut self, host: HostId, row: Row, text: u8) {
-        if self.last == Some((host, row, text)) {
+        let wording = u64::from(host) << 32 | u64::from(row) << 8 | u64::from(text) | 1 << 24;
+        let place = (host as usize * 5 ^ usize::from(row) ^ usize::from(text) << 5) % SETTLED;
+        if self.settled.get(place) == Some(&wording) || self.last == wording {
             return;
         }
-        self.last = Some((host, row, text));
+        self.last = wording;
+        if self.learn(host, row, text) {
+            self.settled.clear();
+        } else {
+            self.settled.resize(SETTLED, 0);
+            if let Some(place) = self.settled.get_mut(place) {
+                *place = wording;
+            }
+        }
+    }
+
+    /// Whether the wording says something new.
+    fn learn(&mut self, host: HostId, row: Row, text: u8) -> bool {
         if self.rows.is_empty() {
             for message in catalog().rows() {
                 let daemon = match message.daemon {
@@ -65,13 +86,13 @@ impl Versions {
             }
         }
         let Some((first, Some(daemon))) = self.rows.get(usize::from(row)).copied() else {
-            return;
+            return false;
         };
         let Some(range) = self.ranges.get(first as usize + usize::from(text)).copied() else {
-            return;
+            return false;
         };
         if range == Range::default() {
-            return;
+            return false;
         }
         // Nothing new from a wording as wide as what is left: most lines.
         if let Some((h, d, left)) = &self.current
@@ -79,7 +100,7 @@ impl Versions {
             && range.since <= left.since
             && (range.until.is_none() || (left.until.is_some() && left.until <= range.until))
         {
-            return;
+            return false;
         }
         let all = self.hosts.entry((host, daemon)).or_default();
         let narrowed = Range {
@@ -91,8 +112,11 @@ impl Versions {
         };
         let empty = matches!((narrowed.since, narrowed.until), (Some(s), Some(u)) if s > u);
         // An upgrade (or a downgrade): what is seen from here on counts.
-        *all = if empty { range } else { narrowed };
-        self.current = Some((host, daemon, *all));
+        let left = if empty { range } else { narrowed };
+        let news = *all != left;
+        *all = left;
+        self.current = Some((host, daemon, left));
+        news
     }
 
     /// Host by host: the releases left.

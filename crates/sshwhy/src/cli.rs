@@ -280,7 +280,10 @@ pub enum ExplainFormat {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Trace {
+    #[command(subcommand)]
+    pub verb: Option<TraceVerb>,
     /// Log of the host that is logged in to; may be given again (rotated copies are taken as one log)
     #[arg(long, value_name = "FILE", required = true)]
     pub log: Vec<OsString>,
@@ -316,6 +319,93 @@ pub struct Trace {
     /// Threads to read with [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TraceVerb {
+    /// On the source node: everything it still knows, in one archive
+    Collect(TraceCollect),
+    /// On the source node: record who connects to that host from now on
+    Arm(TraceArm),
+    /// Take away what arm put there
+    Disarm(TraceDisarm),
+}
+
+#[derive(Args, Debug)]
+pub struct TraceCollect {
+    /// Only from then on: 2026-03-28, "2026-03-28 16:00", 2h, 7d
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub since: String,
+    /// Only until then
+    #[arg(long, value_name = "TIME", default_value = "now")]
+    pub until: String,
+    /// The archive; - for standard output [default: sshwhy-HOST-TIME.tar.zst here]
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Another machine's file system: a mounted disk
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Socket of a container engine instead of the usual ones; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub socket: Vec<PathBuf>,
+    /// MiB, unpacked, in all
+    #[arg(long, value_name = "MIB", default_value_t = 8192)]
+    pub max_size: u64,
+    /// MiB of one log
+    #[arg(long, value_name = "MIB", default_value_t = 512)]
+    pub max_log: u64,
+    /// Rows of file times
+    #[arg(long, value_name = "N", default_value_t = 500_000)]
+    pub max_files: usize,
+    /// Seconds in all
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub time_limit: u64,
+    /// Zone of the times above
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceArm {
+    /// The host that is logged in to
+    #[arg(value_name = "ADDR[:PORT]")]
+    pub target: String,
+    /// Hours of the day: 16:00-20:00
+    #[arg(long, value_name = "FROM-UNTIL")]
+    pub window: Option<String>,
+    /// When to end: 2026-03-28, "2026-03-28 16:00", 04:00
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Zone of the times above
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    /// Do it; without this it only says what it would do
+    #[arg(long)]
+    pub apply: bool,
+    /// auditd, or this program's own watcher [default: auditd where it runs]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub with: Option<ArmWith>,
+    /// Where the watcher writes
+    #[arg(long, short, value_name = "FILE", default_value = crate::watch::DEFAULT_OUT)]
+    pub out: PathBuf,
+    /// MiB that it writes at most
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub max_size: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ArmWith {
+    Auditd,
+    Watch,
+}
+
+#[derive(Args, Debug)]
+pub struct TraceDisarm {
+    /// Where the watcher writes
+    #[arg(long, short, value_name = "FILE", default_value = crate::watch::DEFAULT_OUT)]
+    pub out: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

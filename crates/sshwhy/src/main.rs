@@ -3,16 +3,27 @@
 mod cli;
 mod client;
 mod cmd;
+mod collect;
 mod evidence;
 mod exit;
 mod feed;
 mod filter;
+#[allow(dead_code)] // until bans and guard use all of it
 mod host;
+#[allow(dead_code)] // until bans and guard use all of it
+mod ledger;
 mod login;
 mod net;
 mod pipeline;
+#[allow(dead_code)] // until monitor and guard both use it
+mod settings;
+#[allow(dead_code)] // until monitor and guard both use it
+mod sink;
 mod source;
+#[allow(dead_code)] // until monitor and guard both use it
+mod state;
 mod sys;
+mod watch;
 mod zone;
 
 use clap::Parser;

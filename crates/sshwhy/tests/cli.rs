@@ -19,8 +19,11 @@ fn sshwhy(args: &[&str], input: Option<&[u8]>) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
-        pipe.write_all(input).unwrap();
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input)
+        && let Err(e) = pipe.write_all(input)
+    {
+        // A program that does not read it may be gone already.
+        assert_eq!(e.kind(), std::io::ErrorKind::BrokenPipe);
     }
     child.wait_with_output().unwrap()
 }
@@ -643,4 +646,13 @@ fn the_sample_tells_its_story() {
     ] {
         assert!(slugs.contains(&slug), "{slug} is missing: {slugs:?}");
     }
+}
+
+#[test]
+fn a_pipe_that_nobody_asked_for_is_named() {
+    let hint = "standard input was not read: `-` in place of a file reads it";
+    let said = |out: Output| stdout(&out) + &String::from_utf8_lossy(&out.stderr);
+    assert!(said(sshwhy(&["report"], Some(GOOD.as_bytes()))).contains(hint));
+    assert!(!said(sshwhy(&["report", "-"], Some(GOOD.as_bytes()))).contains(hint));
+    assert!(!said(sshwhy(&["report"], None)).contains(hint));
 }

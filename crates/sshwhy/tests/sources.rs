@@ -149,10 +149,14 @@ fn the_same_lines_in_journal_and_text_are_counted_once() {
         "disk/var/log/journal/0123/system.journal",
         &sample("compact.journal.xz"),
     );
-    // journalctl does not show a message that is not UTF-8; a text log has its bytes.
+    // journalctl does not show a message that is not UTF-8; a text log has its bytes. In it nothing tells the logins that
+    // `logger` wrote from sshd's.
     let all: Vec<u8> = sample("compact.short.xz")
         .split_inclusive(|&b| b == b'\n')
         .filter(|l| !l.ends_with(b"blob data]\n"))
+        .filter(|l| {
+            !String::from_utf8_lossy(l).contains("Accepted password for root from 203.0.113.5")
+        })
         .flatten()
         .copied()
         .collect();
@@ -191,5 +195,41 @@ fn every_serialization_of_the_journal_tells_the_same_story() {
         let (_, got) = report(&[&dir.write(form, &sample(&format!("compact.{form}.xz")))]);
         assert_eq!(got["totals"], want["totals"], "{form}");
         assert_eq!(got["addresses"], want["addresses"], "{form}");
+    }
+}
+
+/// The journal knows the writer; a plain file does not.
+#[test]
+fn a_line_that_logger_wrote_in_sshds_name_is_no_login() {
+    let record = |exe: &str, pid: u32, text: &str| {
+        format!(
+            "__REALTIME_TIMESTAMP=1774713616359253\n_HOSTNAME=web1\nSYSLOG_IDENTIFIER=sshd\n_PID={pid}\n_EXE={exe}\n_UID=1000\n\
+             PRIORITY=6\nSYSLOG_FACILITY=10\nMESSAGE={text}\n\n"
+        )
+    };
+    let text = "Accepted password for root from 203.0.113.5 port 34488 ssh2";
+    let dir = Scratch::new("forged");
+    for (exe, logins, findings) in [("/usr/bin/logger", 0, 1), ("/usr/sbin/sshd", 1, 0)] {
+        let log = dir.write("x.export", record(exe, 700, text).as_bytes());
+        let (_, json) = report(&[&log]);
+        assert_eq!(json["totals"]["accepted"], logins, "{exe}: {json}");
+        let forged: Vec<_> = json["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|f| f["slug"] == "log-forgery")
+            .collect();
+        assert_eq!(forged.len(), findings, "{exe}: {json}");
+        for f in forged {
+            let headline = f["headline"].as_str().unwrap();
+            assert!(
+                headline.contains("/usr/bin/logger as uid 1000"),
+                "{headline}"
+            );
+            assert!(
+                f["evidence"][0]["text"].as_str().unwrap().contains(text),
+                "{f}"
+            );
+        }
     }
 }

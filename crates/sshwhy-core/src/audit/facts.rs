@@ -43,6 +43,8 @@ pub struct Connect {
     pub to: u32,
     pub comm: TextId,
     pub exe: TextId,
+    /// Its container's id, where the record says so.
+    pub container: TextId,
 }
 
 /// What is known of a process from some moment on.
@@ -161,6 +163,7 @@ impl Facts {
         if !e.has_syscall || e.pid == 0 {
             return;
         }
+        let container = self.texts.id(&e.container);
         let comm = self.texts.id(&e.comm);
         let exe = self.texts.id(&e.exe);
         let argv = if e.call == Call::Exec {
@@ -194,11 +197,11 @@ impl Facts {
             && e.call == Call::Connect
             && port != 0
         {
-            self.connect(e, (ip, port), comm, exe);
+            self.connect(e, (ip, port), [comm, exe, container]);
         }
     }
 
-    fn connect(&mut self, e: &Event, to: (IpAddr, u16), comm: TextId, exe: TextId) {
+    fn connect(&mut self, e: &Event, to: (IpAddr, u16), [comm, exe, container]: [TextId; 3]) {
         let half_full = self.connects.len() >= self.limits.connects / 2;
         if self.connects.len() >= self.limits.connects || (half_full && to.1 != self.port) {
             self.dropped += 1;
@@ -224,6 +227,7 @@ impl Facts {
             to: id,
             comm,
             exe,
+            container,
         });
     }
 

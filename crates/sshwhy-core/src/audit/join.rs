@@ -80,6 +80,8 @@ pub struct Event {
     pub auid: u32,
     pub comm: Vec<u8>,
     pub exe: Vec<u8>,
+    /// The container's id, where the record says so: `trace arm` writes it, the kernel does not.
+    pub container: Vec<u8>,
     pub to: Option<(IpAddr, u16)>,
     /// A SOCKADDR record came, of whatever family.
     pub has_sockaddr: bool,
@@ -93,7 +95,9 @@ impl Event {
     fn reset(&mut self, time: Time, serial: u64) {
         let mut comm = std::mem::take(&mut self.comm);
         let mut exe = std::mem::take(&mut self.exe);
+        let mut container = std::mem::take(&mut self.container);
         let mut args = std::mem::take(&mut self.args);
+        container.clear();
         comm.clear();
         exe.clear();
         args.clear();
@@ -102,6 +106,7 @@ impl Event {
             serial,
             comm,
             exe,
+            container,
             args,
             uid: u32::MAX,
             auid: u32::MAX,
@@ -144,6 +149,7 @@ impl Event {
             self.auid = other.auid;
             self.comm = other.comm;
             self.exe = other.exe;
+            self.container = other.container;
         }
         if other.has_sockaddr {
             self.has_sockaddr = true;
@@ -214,6 +220,7 @@ impl Event {
                 b"uid" => self.uid = value.u32().unwrap_or(u32::MAX),
                 b"auid" => self.auid = value.u32().unwrap_or(u32::MAX),
                 b"comm" => set(&mut self.comm, record.text(&value).as_deref()),
+                b"container" => set(&mut self.container, record.text(&value).as_deref()),
                 b"exe" => {
                     set(&mut self.exe, record.text(&value).as_deref());
                     // Nothing that follows is needed.

@@ -79,6 +79,14 @@ const LOOK_AT_IT: Remedy = step(
     "none",
     None,
 );
+/// For lines that another program wrote in sshd's name.
+pub const WHO_WROTE_IT: Remedy = step(
+    "See what those programs wrote, and when",
+    "journalctl -o verbose -t sshd -t sshd-session | grep -E '_(EXE|UID|CMDLINE)='",
+    "server",
+    "none",
+    None,
+);
 const BLOCK: Remedy = step(
     "Keep that address out for now; this lasts until the next boot",
     "ip route add blackhole ADDR",

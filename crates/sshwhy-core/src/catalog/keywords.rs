@@ -71,6 +71,10 @@ pub enum Repeat {
     FirstLine,
     /// It adds to the values before it.
     Each,
+    /// It replaces the value before it.
+    Last,
+    /// The value has parts, and each line sets those that it names and that are not set yet.
+    Parts,
 }
 
 /// From that release on, the value is this.
@@ -436,7 +440,7 @@ pub const ROWS: &[Keyword] = &[
         name: "StreamLocalBindMask",
         aliases: &[],
         kind: Kind::Octal,
-        repeat: Repeat::First,
+        repeat: Repeat::Last,
         in_match: true,
         defaults: &[Default {
             since: OLDEST,
@@ -451,7 +455,7 @@ pub const ROWS: &[Keyword] = &[
         name: "UnusedConnectionTimeout",
         aliases: &[],
         kind: Kind::TimeOrNone,
-        repeat: Repeat::First,
+        repeat: Repeat::Parts,
         in_match: true,
         defaults: &[Default {
             since: OLDEST,
@@ -988,7 +992,7 @@ pub const ROWS: &[Keyword] = &[
         name: "FingerprintHash",
         aliases: &[],
         kind: Kind::Choice(FINGERPRINT_HASH),
-        repeat: Repeat::First,
+        repeat: Repeat::Last,
         in_match: false,
         defaults: &[Default {
             since: OLDEST,
@@ -1264,7 +1268,7 @@ pub const ROWS: &[Keyword] = &[
         name: "AuthorizedPrincipalsCommand",
         aliases: &[],
         kind: Kind::Command,
-        repeat: Repeat::First,
+        repeat: Repeat::Last,
         in_match: true,
         defaults: &[Default {
             since: OLDEST,
@@ -1619,7 +1623,7 @@ pub const ROWS: &[Keyword] = &[
         name: "MaxStartups",
         aliases: &[],
         kind: Kind::MaxStartups,
-        repeat: Repeat::First,
+        repeat: Repeat::Parts,
         in_match: false,
         defaults: &[Default {
             since: OLDEST,
@@ -1634,7 +1638,7 @@ pub const ROWS: &[Keyword] = &[
         name: "PerSourceMaxStartups",
         aliases: &[],
         kind: Kind::NumberOrNone,
-        repeat: Repeat::First,
+        repeat: Repeat::Last,
         in_match: false,
         defaults: &[Default {
             since: OLDEST,
@@ -1649,7 +1653,7 @@ pub const ROWS: &[Keyword] = &[
         name: "PerSourceNetBlockSize",
         aliases: &[],
         kind: Kind::NetBlock,
-        repeat: Repeat::First,
+        repeat: Repeat::Last,
         in_match: false,
         defaults: &[Default {
             since: OLDEST,
@@ -1664,7 +1668,7 @@ pub const ROWS: &[Keyword] = &[
         name: "PerSourcePenalties",
         aliases: &[],
         kind: Kind::Penalties,
-        repeat: Repeat::First,
+        repeat: Repeat::Parts,
         in_match: false,
         defaults: &[Default {
             since: OLDEST,
@@ -1709,7 +1713,7 @@ pub const ROWS: &[Keyword] = &[
         name: "IPQoS",
         aliases: &[],
         kind: Kind::IpQos,
-        repeat: Repeat::First,
+        repeat: Repeat::Last,
         in_match: true,
         defaults: &[Default {
             since: OLDEST,
@@ -1724,7 +1728,7 @@ pub const ROWS: &[Keyword] = &[
         name: "RekeyLimit",
         aliases: &[],
         kind: Kind::RekeyLimit,
-        repeat: Repeat::First,
+        repeat: Repeat::Parts,
         in_match: true,
         defaults: &[Default {
             since: OLDEST,

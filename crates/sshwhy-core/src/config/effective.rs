@@ -4,10 +4,11 @@
 //! sets replaces what the first set. Within a pass the first value of a keyword wins, or they add up, as the keyword says.
 
 use super::parse::{Body, Config, Criterion, Directive, MatchLine, Node, Pos, Test};
+use super::parts;
 use super::pattern::{self, Verdict};
 use super::value::listen_parts;
 use crate::addr::parse_ip;
-use crate::catalog::keywords::{self, Keyword, Repeat};
+use crate::catalog::keywords::{self, Keyword, Kind, Repeat};
 use std::collections::BTreeMap;
 
 /// What sshd knows of a connection when it evaluates Match. What is `None` does not match anything.
@@ -33,6 +34,8 @@ pub struct Connection {
 pub enum Why {
     /// A line before it had set the keyword.
     Earlier,
+    /// A line after it set the keyword again, which counts for the few where the last value wins.
+    Later,
     /// A Match block replaced it.
     Match,
     /// It stands in a Match block that this connection does not match.
@@ -94,7 +97,12 @@ impl Effective {
         let mut out = Vec::new();
         for s in self.settings.iter().filter(|s| s.keyword.printed) {
             let name = s.keyword.name.to_ascii_lowercase();
-            out.extend(s.values.iter().map(|v| format!("{name} {v}")));
+            // sshd prints the null pointer that it keeps for this one.
+            let null = |v: &str| s.keyword.name == "HostCertificate" && v == "none";
+            out.extend(s.values.iter().map(|v| match null(v) {
+                true => format!("{name} (null)"),
+                false => format!("{name} {v}"),
+            }));
         }
         out
     }
@@ -158,11 +166,22 @@ impl<'a> Pass<'a> {
         if self.connection.is_some() && !d.keyword.in_match {
             return;
         }
-        let before = self.sets.entry(d.keyword.name).or_default();
-        if d.keyword.repeat == Repeat::Each || before.is_empty() {
-            before.push(d);
-        } else {
+        // servconf.c looks at the wrong pointer here: behind an AuthorizedKeysCommand this one never counts.
+        if d.keyword.name == "AuthorizedPrincipalsCommand"
+            && self.sets.contains_key("AuthorizedKeysCommand")
+        {
             self.lost.push((d, Why::Earlier));
+            return;
+        }
+        let before = self.sets.entry(d.keyword.name).or_default();
+        match d.keyword.repeat {
+            Repeat::Each | Repeat::Parts => before.push(d),
+            Repeat::Last => {
+                self.lost.extend(before.drain(..).map(|d| (d, Why::Later)));
+                before.push(d);
+            }
+            Repeat::First | Repeat::FirstLine if before.is_empty() => before.push(d),
+            Repeat::First | Repeat::FirstLine => self.lost.push((d, Why::Earlier)),
         }
     }
 }
@@ -265,6 +284,32 @@ fn setting(
     if connected {
         out.lost.extend(mine(blocks));
     }
+    if keyword.repeat == Repeat::Parts {
+        let lines = |set: Option<&Vec<&Directive>>| -> Vec<Directive> {
+            set.into_iter().flatten().map(|d| (*d).clone()).collect()
+        };
+        let (inner, outer) = (lines(matched), lines(base));
+        let default = keyword.default(config.release).unwrap_or_default();
+        let (value, from) = parts::assemble(keyword.kind, default, &inner, &outer);
+        let why = match keyword.kind {
+            Kind::MaxStartups => Why::Later,
+            _ => Why::Earlier,
+        };
+        let idle = inner.iter().chain(&outer);
+        out.lost.extend(
+            idle.filter(|d| !from.contains(&d.pos))
+                .map(|d| lost(d, why)),
+        );
+        out.block = inner
+            .iter()
+            .find(|d| from.contains(&d.pos))
+            .and_then(|d| d.block);
+        out.values = vec![value];
+        out.from = from;
+        out.lost.sort_by_key(|l| l.pos);
+        out.lost.dedup();
+        return out;
+    }
     let winners = match (matched, base) {
         (Some(m), base) => {
             let replaced = base.into_iter().flatten().map(|d| lost(d, Why::Match));
@@ -282,6 +327,11 @@ fn setting(
                 .iter()
                 .flat_map(|d| d.values.iter().cloned())
                 .collect();
+            // 9.2 empties the list at "none", outside of Match; from 9.3 on "none" is a value.
+            let emptied = keyword.kind == Kind::ChannelTimeout && config.release < (9, 3);
+            if emptied && matched.is_none() && out.values == ["none"] {
+                out.values.clear();
+            }
         }
         None => {
             out.values = keyword

@@ -12,8 +12,10 @@ pub mod harden;
 pub mod lex;
 pub mod lint;
 pub mod parse;
+mod parts;
 pub mod pattern;
 pub mod simulate;
+mod startup;
 pub mod value;
 
 pub use effective::{Connection, Effective, Setting};

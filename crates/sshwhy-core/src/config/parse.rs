@@ -2,7 +2,7 @@
 
 use super::lex::{self, Word};
 use super::value::{self, nearest};
-use super::{Files, pattern};
+use super::{Files, pattern, startup};
 use crate::catalog::keywords::{self, Keyword, Repeat};
 use crate::version::Release;
 use std::fmt;
@@ -248,12 +248,15 @@ pub fn parse(files: &dyn Files, path: &str, release: Release, cwd: &str) -> Conf
             }
         }
     };
-    Config {
+    let mut config = Config {
         sources: reader.sources,
         body,
         diagnostics: reader.diagnostics,
         release,
-    }
+    };
+    let refusals = startup::refusals(&config);
+    config.diagnostics.extend(refusals);
+    config
 }
 
 impl Reader<'_> {
@@ -419,6 +422,11 @@ impl Reader<'_> {
                 return None;
             }
         };
+        if keyword.name == "RDomain" {
+            let message = "RDomain is not supported on this platform".to_owned();
+            self.say(Level::Error, word, message, Some("take it out".to_owned()));
+            return None;
+        }
         let values = match value::values(keyword, args, &cut.rest, self.release, self.cwd) {
             Ok(values) => values,
             Err(refusal) => {

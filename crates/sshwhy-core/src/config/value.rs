@@ -251,7 +251,8 @@ fn edits(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or(usize::MAX)
 }
 
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 7] = [
+    "none",
     "publickey",
     "password",
     "keyboard-interactive",
@@ -395,7 +396,7 @@ pub fn values(
             one(if keep {
                 first.to_owned()
             } else {
-                format!("{}/{first}", cwd.trim_end_matches('/'))
+                format!("{cwd}/{first}")
             })
         }
         Kind::Words => match args.iter().position(|w| w.text.is_empty()) {
@@ -587,43 +588,48 @@ pub fn values(
     }
 }
 
-/// `authfail:60s min:1s` over the defaults; `no` turns it off.
+/// One part of PerSourcePenalties, its time in seconds.
+pub(super) fn penalty(word: &str) -> Option<(String, String)> {
+    let (key, value) = word.split_once(':')?;
+    let value = match key {
+        "overflow" | "overflow6" => {
+            matches!(value, "permissive" | "deny-all").then(|| value.to_owned())
+        }
+        "max-sources4" | "max-sources6" => number(value).map(|n| n.to_string()),
+        _ => seconds(value).map(|s| s.to_string()),
+    };
+    Some((key.to_owned(), value?))
+}
+
+/// Checks the parts of PerSourcePenalties; what they come to over all lines is decided where values are joined.
 fn penalties(keyword: &Keyword, args: &[Word], release: Release) -> Result<Vec<String>, Refusal> {
     let default = keyword.default(release).unwrap_or_default();
-    let mut values: Vec<(String, String)> = default
+    let known: Vec<&str> = default
         .split(' ')
         .filter_map(|w| w.split_once(':'))
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .map(|(k, _)| k)
         .collect();
+    let mut out = Vec::new();
     for (at, word) in args.iter().enumerate() {
-        match word.text.as_str() {
-            "no" if args.len() == 1 => return Ok(vec!["no".to_owned()]),
-            "yes" if args.len() == 1 => break,
-            _ => {}
+        if matches!(word.text.to_ascii_lowercase().as_str(), "no" | "yes") {
+            if at + 1 < args.len() {
+                return refuse(at, format!("{:?} must stand alone", word.text));
+            }
+            out.push(word.text.to_ascii_lowercase());
+            continue;
         }
-        let Some((key, value)) = word.text.split_once(':') else {
+        let Some((key, _)) = word.text.split_once(':') else {
             return refuse(at, format!("{:?}: NAME:TIME is wanted", word.text));
         };
-        let value = match key {
-            "overflow" | "overflow6" => {
-                matches!(value, "permissive" | "deny-all").then(|| value.to_owned())
-            }
-            "max-sources4" | "max-sources6" => number(value).map(|n| n.to_string()),
-            _ => seconds(value).map(|s| s.to_string()),
-        };
-        match (values.iter_mut().find(|(k, _)| k == key), value) {
-            (Some(slot), Some(value)) => slot.1 = value,
-            (None, _) => return refuse(at, format!("{key:?} is no penalty")),
-            (_, None) => return refuse(at, format!("{:?} is no value", word.text)),
+        if !known.contains(&key) {
+            return refuse(at, format!("{key:?} is no penalty"));
+        }
+        match penalty(&word.text) {
+            Some((key, value)) => out.push(format!("{key}:{value}")),
+            None => return refuse(at, format!("{:?} is no value", word.text)),
         }
     }
-    Ok(vec![
-        values
-            .iter()
-            .map(|(k, v)| format!("{k}:{v}"))
-            .collect::<Vec<_>>()
-            .join(" "),
-    ])
+    Ok(vec![out.join(" ")])
 }
 
 #[cfg(test)]

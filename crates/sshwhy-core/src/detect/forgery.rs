@@ -1,19 +1,24 @@
-//! `log-forgery`: client text that imitates what sshd writes.
+//! `log-forgery`: client text that imitates what sshd writes, and lines that another program wrote in sshd's name.
 //!
-//! Whom such text names is nobody's business but the text's: the address blamed is the one that sshd wrote.
+//! Whom such text names is nobody's business but the text's: the address blamed is the one that sshd wrote, and a line
+//! that sshd did not write blames nobody.
 
 use super::Fact;
 use super::case::{Case, busiest};
 use super::quotes::{QuoteId, Quotes};
 use super::words;
 use crate::addr::parse_ip;
+use crate::catalog::detectors::WHO_WROTE_IT;
 use crate::finding::Finding;
 use crate::names::{AddrId, Names, UserId};
 use crate::scan::NONE;
+use crate::shortcut::same;
 use crate::time::Time;
 use hashbrown::{HashMap, HashSet};
+use memchr::memmem;
 
 const MAX_FORGERS: usize = 20_000;
+const HARMLESS: usize = 4;
 
 /// How much a name or text looks like a part of a log line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -87,7 +92,7 @@ struct Forger {
 }
 
 /// What the client chose in a goodbye (behind the code) or a banner (in quotes).
-fn client_text(message: &[u8]) -> Option<&[u8]> {
+pub fn client_text(message: &[u8]) -> Option<&[u8]> {
     if message.starts_with(b"Received disconnect") {
         let colon =
             memchr::memchr_iter(b':', message).find(|i| message.get(i + 1) == Some(&b' '))?;
@@ -108,7 +113,35 @@ impl Forger {
 pub struct Forgers {
     /// By user, each name judged once.
     judged: Vec<Imitation>,
+    /// The last few texts that imitate nothing.
+    harmless: [Vec<u8>; HARMLESS],
+    next_harmless: usize,
     by_addr: HashMap<AddrId, Forger>,
+    foreign: Option<Foreign>,
+}
+
+/// Lines in sshd's name that the journal says another program wrote.
+#[derive(Debug)]
+struct Foreign {
+    count: u64,
+    first: Time,
+    last: Time,
+    /// The program's path and the user's number, as the journal has them.
+    writers: Vec<(String, String)>,
+    quotes: Vec<QuoteId>,
+}
+
+/// More are counted only.
+const MAX_WRITERS: usize = 4;
+
+/// `[journal exe="/usr/bin/logger" uid="1000"] …`
+fn writer(message: &[u8]) -> Option<(String, String)> {
+    let rest = message.strip_prefix(b"[journal exe=\"")?;
+    let mid = memmem::find(rest, b"\" uid=\"")?;
+    let uid = rest.get(mid + 7..)?;
+    let end = memchr::memchr(b'"', uid)?;
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    Some((text(rest.get(..mid)?), text(uid.get(..end)?)))
 }
 
 impl Forgers {
@@ -162,11 +195,45 @@ impl Forgers {
         let Some(text) = client_text(fact.message).filter(|t| t.len() >= 12) else {
             return;
         };
-        let text = String::from_utf8_lossy(text);
-        let text = text.strip_suffix(" [preauth]").unwrap_or(&text);
-        if imitates(text) == Imitation::Strong {
+        // Nearly everybody says goodbye in the same words.
+        if self.harmless.iter().any(|known| same(known, text)) {
+            return;
+        }
+        let words = String::from_utf8_lossy(text);
+        let words = words.strip_suffix(" [preauth]").unwrap_or(&words);
+        if imitates(words) == Imitation::Strong {
             self.line(fact, Imitation::Strong, quotes);
             self.connection(fact.addr, NONE, Imitation::Strong, fact.time);
+        } else if text.len() <= 64
+            && let Some(place) = self.harmless.get_mut(self.next_harmless % HARMLESS)
+        {
+            place.clear();
+            place.extend_from_slice(text);
+            self.next_harmless += 1;
+        }
+    }
+
+    /// A line that the journal says sshd did not write.
+    pub fn foreign(&mut self, fact: &Fact<'_>, quotes: &mut Quotes) {
+        let f = self.foreign.get_or_insert_with(|| Foreign {
+            count: 0,
+            first: fact.time,
+            last: fact.time,
+            writers: Vec::new(),
+            quotes: Vec::new(),
+        });
+        f.count += u64::from(fact.repeat.max(1));
+        f.first = f.first.min(fact.time);
+        f.last = f.last.max(fact.time);
+        if f.quotes.len() < 4 {
+            f.quotes
+                .push(quotes.keep_always(fact.time, fact.at, fact.message));
+        }
+        if f.writers.len() < MAX_WRITERS
+            && let Some(w) = writer(fact.message)
+            && !f.writers.contains(&w)
+        {
+            f.writers.push(w);
         }
     }
 
@@ -209,6 +276,7 @@ pub fn judge(case: &mut Case<'_>) {
 }
 
 pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
+    out.extend(case.forgers.foreign.as_ref().map(|f| foreign(f, case)));
     let guilty = case.forgers.guilty(case.settings.forgery_names);
     let weights = guilty
         .iter()
@@ -277,6 +345,39 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
         f.evidence = case.evidence(&quotes);
         out.push(f);
     }
+}
+
+/// Somebody on the machine itself wrote in sshd's name.
+fn foreign(lines: &Foreign, case: &Case<'_>) -> Finding {
+    let mut f = words::finding("log-forgery", case.subjects(&[], &[]));
+    let who: Vec<String> = lines
+        .writers
+        .iter()
+        .map(|(exe, uid)| format!("{exe} as uid {uid}"))
+        .collect();
+    f.headline = format!(
+        "{} in sshd's name {} written by another program on the machine: {}",
+        words::count(lines.count, "line", "lines"),
+        if lines.count == 1 { "was" } else { "were" },
+        who.join(", "),
+    );
+    f.first = Some(lines.first);
+    f.last = Some(lines.last);
+    f.count = lines.count;
+    // The kernel told the journal who wrote; only a wrapper that passes sshd's own output on would be innocent.
+    f.confidence = 0.9;
+    f.notes.push(
+        "what those lines say is not counted: no login, no failure and no address in them is taken for true; a copy of them in \
+         a text file cannot be told from sshd's own lines"
+            .to_owned(),
+    );
+    f.notes.push(
+        "innocent where a wrapper passes on what sshd writes (a container's log shipper, `sshd -e | logger`)"
+            .to_owned(),
+    );
+    f.remedy = vec![words::Fill::of(&f.subjects).step(&WHO_WROTE_IT)];
+    f.evidence = case.evidence(&lines.quotes);
+    f
 }
 
 #[cfg(test)]

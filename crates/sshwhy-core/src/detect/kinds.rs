@@ -28,6 +28,8 @@ pub enum Kind {
     Deed,
     /// Somebody dropped lines on their way into the log.
     Suppressed,
+    /// Another program wrote it in sshd's name.
+    Foreign,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
             }
             "pam-session-opened" => return Kind::PamOpened,
             "journald-suppressed" | "rsyslog-rate-limited" => return Kind::Suppressed,
+            "written-in-sshds-name" => return Kind::Foreign,
             "pam-account-denied" => return Kind::Fault,
             "bad-protocol-version" | "kex-identification-invalid" => return Kind::NotSsh,
             _ => {}

@@ -97,6 +97,7 @@ pub mod fired {
     pub const FAST: u8 = 1;
     pub const DAY: u8 = 2;
     pub const WEEK: u8 = 4;
+    pub const ALL: u8 = FAST | DAY | WEEK;
 }
 
 /// Failures of one address, or of one IPv6 /64.
@@ -178,7 +179,6 @@ pub struct Source {
     pub hosts: u32,
     /// Lines that count against it, the first of them and one from the middle.
     pub quotes: [QuoteId; 3],
-    pub bad_lines: u8,
 }
 
 impl Default for Source {
@@ -199,7 +199,6 @@ impl Default for Source {
             faulty: 0,
             hosts: 0,
             quotes: [NONE; 3],
-            bad_lines: 0,
         }
     }
 }
@@ -301,8 +300,12 @@ impl Rings {
         }
     }
 
-    /// Adds a failure; says which rates are exceeded by it.
+    /// Adds a failure; says which rates are exceeded by it (only those that were not before).
     fn push(&mut self, guess: &mut Guess, t: u32) -> u8 {
+        // Nothing is left to find out.
+        if guess.fired == fired::ALL {
+            return 0;
+        }
         if guess.ring == NONE {
             let before = guess.fails.min(2) as usize;
             if before < 2 {
@@ -319,13 +322,13 @@ impl Rings {
             self.times.resize(self.times.len() + self.stride, 0);
             let early = guess.early;
             for e in early {
-                self.insert(guess.ring as usize, e);
+                self.insert(guess.ring as usize, e, fired::ALL);
             }
         }
-        self.insert(guess.ring as usize, t)
+        self.insert(guess.ring as usize, t, guess.fired)
     }
 
-    fn insert(&mut self, ring: usize, t: u32) -> u8 {
+    fn insert(&mut self, ring: usize, t: u32, known: u8) -> u8 {
         let (Some(len), Some(times)) = (
             self.lens.get_mut(ring),
             self.times
@@ -363,6 +366,9 @@ impl Rings {
         *len = n as u16;
         let mut hit = 0;
         for (bit, more_than, within) in self.rules {
+            if known & bit != 0 {
+                continue;
+            }
             // Every stretch of `more_than` + 1 failures that holds the new one.
             let from = at.saturating_sub(more_than);
             for start in from..=at {
@@ -402,6 +408,36 @@ impl Ledger {
             self.sources.resize_with(i + 1, Source::default);
         }
         self.sources.get_mut(i)
+    }
+
+    /// Brings what is kept of these addresses into the processor's cache, all at once: one by one, when each is needed, every one
+    /// of them would be waited for. Returns what keeps the compiler from leaving it out.
+    pub fn warm(&self, addrs: impl Iterator<Item = AddrId> + Clone) -> u64 {
+        let mut sum = 0u64;
+        for addr in addrs.clone() {
+            if let Some(s) = self.sources.get(addr as usize) {
+                // Far apart from each other.
+                sum = sum
+                    .wrapping_add(u64::from(s.guess.fails))
+                    .wrapping_add(s.last.0 as u64)
+                    .wrapping_add(u64::from(s.traits));
+            }
+        }
+        for addr in addrs {
+            if let Some(s) = self.sources.get(addr as usize)
+                && s.guess.ring != NONE
+                && s.guess.fired != fired::ALL
+                && let Some(ring) = self
+                    .rings
+                    .times
+                    .get(s.guess.ring as usize * self.rings.stride..)
+            {
+                for t in ring.iter().take(self.rings.stride).step_by(16) {
+                    sum = sum.wrapping_add(u64::from(*t));
+                }
+            }
+        }
+        sum
     }
 
     pub fn history(&self, source: &Source) -> Option<&History> {

@@ -11,9 +11,9 @@ mod blind;
 mod case;
 mod distributed;
 mod flood;
-mod forgery;
+pub(crate) mod forgery;
 mod guessing;
-mod kinds;
+pub(crate) mod kinds;
 mod ledger;
 mod logins;
 mod monitor;
@@ -25,7 +25,7 @@ mod settings;
 mod standing;
 mod success;
 mod trouble;
-mod words;
+pub mod words;
 
 pub use settings::{SettingError, Settings};
 
@@ -118,6 +118,8 @@ pub struct Detectors {
     successes: Successes,
     troubles: Troubles,
     sight: Sight,
+    /// By address: lines that count against it, up to seven. Apart from the ledger, because every line asks.
+    bad_lines: Vec<u8>,
     /// By user: sshd called the name invalid.
     invalid: Vec<bool>,
 }
@@ -144,6 +146,7 @@ impl Detectors {
             successes: Successes::default(),
             troubles: Troubles::default(),
             sight: Sight::default(),
+            bad_lines: Vec::new(),
             invalid: Vec::new(),
             settings,
         }
@@ -183,6 +186,8 @@ impl Detectors {
             Role::Other => {
                 if kind == Kind::ClientText && fact.addr != NONE {
                     self.forgers.text(fact, &mut self.quotes);
+                } else if kind == Kind::Foreign {
+                    self.forgers.foreign(fact, &mut self.quotes);
                 }
                 return;
             }
@@ -211,21 +216,34 @@ impl Detectors {
         if fact.message.starts_with(b"pam_") && kind == Kind::Plain {
             return;
         }
-        if let Some(source) = self.ledger.source(fact.addr)
-            && source.bad_lines < 7
-        {
-            // The first two, and one that shows how it went on.
-            source.bad_lines += 1;
-            let place = match source.bad_lines {
-                1 => 0,
-                2 => 1,
-                7 => 2,
-                _ => return,
-            };
-            if let Some(place) = source.quotes.get_mut(place) {
-                *place = self.quotes.keep(fact.time, fact.at, fact.message);
-            }
+        if fact.addr == NONE {
+            return;
         }
+        let i = fact.addr as usize;
+        if i >= self.bad_lines.len() {
+            self.bad_lines.resize(i + 1, 0);
+        }
+        let Some(lines) = self.bad_lines.get_mut(i).filter(|n| **n < 7) else {
+            return;
+        };
+        // The first two, and one that shows how it went on.
+        *lines += 1;
+        let place = match *lines {
+            1 => 0,
+            2 => 1,
+            7 => 2,
+            _ => return,
+        };
+        if let Some(source) = self.ledger.source(fact.addr)
+            && let Some(place) = source.quotes.get_mut(place)
+        {
+            *place = self.quotes.keep(fact.time, fact.at, fact.message);
+        }
+    }
+
+    /// Addresses that are about to be counted.
+    pub fn warm(&self, addrs: impl Iterator<Item = AddrId> + Clone) -> u64 {
+        if self.on { self.ledger.warm(addrs) } else { 0 }
     }
 
     /// A login was accepted; the session goes on.

@@ -98,7 +98,11 @@ const MISSING: Detector = Detector {
 
 /// A finding of that row, with the row's severity, remedy and references; the rest is the detector's to fill in.
 pub fn finding(slug: &str, subjects: Subjects) -> Finding {
-    let row = detectors::by_slug(slug).unwrap_or(&MISSING);
+    of_row(detectors::by_slug(slug).unwrap_or(&MISSING), subjects)
+}
+
+/// The same of a row of any table of that form.
+pub fn of_row(row: &'static Detector, subjects: Subjects) -> Finding {
     let fill = Fill::of(&subjects);
     Finding {
         id: row.id,

@@ -11,6 +11,7 @@ use crate::catalog::detectors::{self, Detector};
 use crate::catalog::keywords::{self, Keyword, Repeat};
 use crate::catalog::lints;
 use crate::catalog::messages::{self, Daemon, Message};
+use crate::catalog::protection;
 use crate::diagnose::Case;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -52,6 +53,7 @@ sources!(
     "messages/openssh_session.rs",
     "messages/pam.rs",
     "messages/platform.rs",
+    "protection.rs",
     "messages/records.rs",
     "detectors.rs",
     "keywords.rs",
@@ -98,6 +100,7 @@ fn by_name(name: &str) -> Vec<Row> {
     let causes = causes::all().filter(|row| is(row.id, row.slug)).map(cause);
     let detectors = detectors::ROWS
         .iter()
+        .chain(protection::ROWS)
         .filter(|row| is(row.id, row.slug))
         .map(detector);
     let client = client_messages::all()
@@ -152,6 +155,12 @@ fn keyword(row: &'static Keyword) -> Row {
                 "a word of sshd_config with a list; where it stands twice, the first line wins"
             }
             Repeat::Each => "a word of sshd_config; each line adds to the ones before",
+            Repeat::Last => {
+                "a word of sshd_config; unlike most, where it stands twice, the last value wins"
+            }
+            Repeat::Parts => {
+                "a word of sshd_config with a value of parts, which several lines may set"
+            }
         }
         .to_owned(),
     ];
@@ -409,6 +418,7 @@ mod tests {
             .chain(client_messages::all().map(|r| r.id))
             .chain(messages::all().map(|r| r.id))
             .chain(detectors::ROWS.iter().map(|r| r.id))
+            .chain(protection::ROWS.iter().map(|r| r.id))
             .chain(keywords::ROWS.iter().map(|r| r.id))
             .chain(keywords::GONE.iter().map(|r| r.id))
             .chain(lints::ROWS.iter().map(|r| r.id));

@@ -107,17 +107,28 @@ struct Walk<'a> {
     skipped_limit: bool,
 }
 
-/// What all tables together do; `None` where the text holds no rules at all.
+/// What all tables together do; `None` where the text holds no rules at all. Of one that passes the first rule is named
+/// that accepted it.
 pub fn evaluate(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
+    evaluate_at(text, packet, sets, "INPUT")
+}
+
+/// The same for a packet that is for somebody behind this machine: a container, with the port that it has there.
+pub fn evaluate_forwarded(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
+    evaluate_at(text, packet, sets, "FORWARD")
+}
+
+fn evaluate_at(text: &str, packet: &Packet, sets: &Sets, last: &str) -> Option<Ruling> {
+    let mut accepted: Option<Ruling> = None;
     let tables = tables(text);
     let mut uncertain = false;
     let mut any = false;
     for (name, hook) in [
         ("raw", "PREROUTING"),
         ("mangle", "PREROUTING"),
-        ("mangle", "INPUT"),
-        ("filter", "INPUT"),
-        ("security", "INPUT"),
+        ("mangle", last),
+        ("filter", last),
+        ("security", last),
     ] {
         let Some((_, table)) = tables.iter().find(|(n, _)| n == name) else {
             continue;
@@ -147,16 +158,23 @@ pub fn evaluate(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
             _ => None,
         };
         uncertain |= walk.uncertain;
-        if let Some(mut ruling) = end.filter(|r| r.fate != Fate::Passes) {
-            ruling.limited |= walk.skipped_limit;
-            ruling.uncertain = uncertain;
-            return Some(ruling);
+        match end {
+            Some(mut ruling) if ruling.fate != Fate::Passes => {
+                ruling.limited |= walk.skipped_limit;
+                ruling.uncertain = uncertain;
+                return Some(ruling);
+            }
+            Some(ruling) => {
+                accepted.get_or_insert(ruling);
+            }
+            None => {}
         }
     }
-    any.then(|| Ruling {
+    let (place, rule) = accepted.map_or_else(Default::default, |r| (r.place, r.rule));
+    any.then_some(Ruling {
         fate: Fate::Passes,
-        place: String::new(),
-        rule: String::new(),
+        place,
+        rule,
         names_client: false,
         limited: false,
         packets: None,

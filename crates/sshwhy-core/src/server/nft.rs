@@ -1,6 +1,6 @@
 //! What an nftables rule set (`nft -j list ruleset`) does with a new connection to a port.
 //!
-//! Chains hooked at prerouting and input are walked in the order of their priorities; a packet must pass all of them
+//! Chains hooked at prerouting and input (or forward, for a packet to a container) are walked in the order of their priorities; a packet must pass all of them
 //! (libnftables-json(5)). What cannot be read counts as not matching, and makes the answer uncertain.
 
 use super::{Fate, Packet, Ruling, is_ban_name};
@@ -28,6 +28,8 @@ pub struct Ruleset<'a> {
     chains: Vec<Chain<'a>>,
     index: HashMap<(&'a str, &'a str, &'a str), usize>,
     sets: HashMap<(&'a str, &'a str, &'a str), &'a Value>,
+    /// Tables that stand there and do nothing.
+    dormant: Vec<(&'a str, &'a str)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,10 +73,15 @@ impl<'a> Ruleset<'a> {
             chains: Vec::new(),
             index: HashMap::new(),
             sets: HashMap::new(),
+            dormant: Vec::new(),
         };
         let items = json.get("nftables").and_then(Value::as_array);
         for item in items.into_iter().flatten() {
-            if let Some(c) = item.get("chain") {
+            if let Some(t) = item.get("table") {
+                if t.get("flags").is_some_and(|f| has_word(f, "dormant")) {
+                    set.dormant.push((text(t, "family"), text(t, "name")));
+                }
+            } else if let Some(c) = item.get("chain") {
                 let key = (text(c, "family"), text(c, "table"), text(c, "name"));
                 set.index.insert(key, set.chains.len());
                 set.chains.push(Chain {
@@ -117,13 +124,23 @@ impl<'a> Ruleset<'a> {
             .any(|e| e.get("xt").is_some())
     }
 
-    /// The first chain that does not let the packet pass, or that it passes.
+    /// The first chain that does not let the packet pass; or that it passes, with the first rule that accepted it.
     pub fn evaluate(&self, packet: &Packet) -> Ruling {
+        self.evaluate_at(packet, "input")
+    }
+
+    /// The same for a packet that is for somebody behind this machine: a container, with the port that it has there.
+    pub fn evaluate_forwarded(&self, packet: &Packet) -> Ruling {
+        self.evaluate_at(packet, "forward")
+    }
+
+    fn evaluate_at(&self, packet: &Packet, hook: &str) -> Ruling {
         let v6 = packet.from.is_ipv6();
         let mut bases: Vec<&Chain<'_>> = self
             .chains
             .iter()
-            .filter(|c| matches!(c.hook, "prerouting" | "input" | "ingress"))
+            .filter(|c| matches!(c.hook, "prerouting" | "ingress") || c.hook == hook)
+            .filter(|c| !self.dormant.contains(&(c.family, c.table)))
             .filter(|c| match c.family {
                 "ip" => !v6,
                 "ip6" => v6,
@@ -131,7 +148,8 @@ impl<'a> Ruleset<'a> {
             })
             .filter(|c| !self.is_compat(c))
             .collect();
-        bases.sort_by_key(|c| (c.hook == "input", c.priority));
+        bases.sort_by_key(|c| (c.hook == hook, c.priority));
+        let mut accepted: Option<Reason> = None;
         let mut walk = Walk {
             set: self,
             packet,
@@ -164,11 +182,13 @@ impl<'a> Ruleset<'a> {
                     uncertain: walk.uncertain,
                 };
             }
+            accepted.get_or_insert(reason);
         }
+        let accepted = accepted.unwrap_or_default();
         Ruling {
             fate: Fate::Passes,
-            place: String::new(),
-            rule: String::new(),
+            place: accepted.place,
+            rule: accepted.rule,
             names_client: false,
             limited: false,
             packets: None,
@@ -419,8 +439,10 @@ impl<'a> Walk<'a, '_> {
             let Some(set) = self.set.sets.get(&(chain.family, chain.table, name)) else {
                 return Truth::Unknown;
             };
-            let elements = set.get("elem").cloned().unwrap_or(Value::Array(Vec::new()));
-            let truth = self.any(chain, left, &elements, reason);
+            let truth = match set.get("elem") {
+                Some(elements) => self.any(chain, left, elements, reason),
+                None => Truth::No,
+            };
             if truth == Truth::Yes && is_source(left) && is_ban_name(name) {
                 reason.names_client = true;
             }
@@ -537,6 +559,20 @@ impl<'a> Walk<'a, '_> {
         if let Some(fib) = left.get("fib") {
             return is(matches!(text(fib, "result"), "type") && words(right, &["local"]));
         }
+        // `ip6 saddr & ffff:ffff:ffff:ffff:: @networks`
+        if let Some(parts) = left.get("&").and_then(Value::as_array)
+            && let Some(payload) = parts.first().and_then(|l| l.get("payload"))
+            && text(payload, "field") == "saddr"
+        {
+            if (text(payload, "protocol") == "ip6") != p.from.is_ipv6() {
+                return Truth::No;
+            }
+            let mask = parts
+                .get(1)
+                .and_then(Value::as_str)
+                .and_then(|m| parse_ip(m.as_bytes()));
+            return mask.map_or(Truth::Unknown, |m| address_is(right, masked(p.from, m)));
+        }
         // `tcp flags & (syn|ack) == syn`: the first packet has SYN alone.
         if let Some(parts) = left.get("&").and_then(Value::as_array)
             && parts
@@ -568,7 +604,24 @@ fn flags_of(v: &Value) -> Vec<&str> {
     }
 }
 
+fn has_word(v: &Value, word: &str) -> bool {
+    match v {
+        Value::String(s) => s == word,
+        Value::Array(all) => all.iter().any(|v| has_word(v, word)),
+        _ => false,
+    }
+}
+
+fn masked(ip: IpAddr, mask: IpAddr) -> IpAddr {
+    match (ip, mask) {
+        (IpAddr::V4(a), IpAddr::V4(m)) => IpAddr::V4((u32::from(a) & u32::from(m)).into()),
+        (IpAddr::V6(a), IpAddr::V6(m)) => IpAddr::V6((u128::from(a) & u128::from(m)).into()),
+        _ => ip,
+    }
+}
+
 fn is_source(left: &Value) -> bool {
+    let left = left.pointer("/&/0").unwrap_or(left);
     left.pointer("/payload/field").and_then(Value::as_str) == Some("saddr")
         || left
             .get("concat")
@@ -655,6 +708,10 @@ fn shown(v: &Value) -> String {
     }
     if let Some(m) = v.get("meta").or_else(|| v.get("ct")) {
         return text(m, "key").to_owned();
+    }
+    if let Some(parts) = v.get("&").and_then(Value::as_array) {
+        let parts: Vec<String> = parts.iter().map(shown).collect();
+        return parts.join(" & ");
     }
     if let Some(p) = v.get("prefix") {
         return format!(
@@ -812,6 +869,58 @@ mod tests {
         ];
         let r = ruling(limit, "accept", "192.0.2.7", 22);
         assert_eq!((r.fate, r.limited), (Fate::Drops, true));
+    }
+
+    #[test]
+    fn masked_sets_dormant_tables_and_the_forward_hook() {
+        let table = |flags: Value, hook: &str| {
+            json!({"nftables": [
+                {"table": {"family": "inet", "name": "t", "flags": flags}},
+                {"chain": {"family": "inet", "table": "t", "name": "c", "type": "filter", "hook": hook, "prio": -310, "policy": "accept"}},
+                {"set": {"family": "inet", "table": "t", "name": "ban6_64", "type": "ipv6_addr", "elem": [{"elem": {"val": "2001:db8:1:2::", "timeout": 60}}]}},
+                {"rule": {"family": "inet", "table": "t", "chain": "c", "expr": [
+                    {"match": {"op": "==", "left": {"&": [{"payload": {"protocol": "ip6", "field": "saddr"}}, "ffff:ffff:ffff:ffff::"]}, "right": "@ban6_64"}},
+                    {"counter": {"packets": 0, "bytes": 0}}, {"drop": null}]}},
+            ]})
+        };
+        let packet = |from: &str| Packet {
+            from: from.parse().unwrap(),
+            to: None,
+            port: 22,
+            interface: None,
+        };
+        let live = table(json!([]), "prerouting");
+        let r = Ruleset::new(&live).evaluate(&packet("2001:db8:1:2:3:4:5:6"));
+        assert_eq!(
+            (r.fate, r.names_client, r.uncertain),
+            (Fate::Drops, true, false)
+        );
+        for other in ["2001:db8:1:3::1", "192.0.2.7"] {
+            let r = Ruleset::new(&live).evaluate(&packet(other));
+            assert_eq!((r.fate, r.uncertain), (Fate::Passes, false), "{other}");
+        }
+        for flags in [json!("dormant"), json!(["dormant"])] {
+            let asleep = table(flags, "prerouting");
+            let r = Ruleset::new(&asleep).evaluate(&packet("2001:db8:1:2::9"));
+            assert_eq!(r.fate, Fate::Passes);
+        }
+        let forward = table(json!([]), "forward");
+        let set = Ruleset::new(&forward);
+        assert_eq!(set.evaluate(&packet("2001:db8:1:2::9")).fate, Fate::Passes);
+        let r = set.evaluate_forwarded(&packet("2001:db8:1:2::9"));
+        assert_eq!(r.fate, Fate::Drops);
+    }
+
+    #[test]
+    fn who_lets_it_pass_is_named() {
+        let rules = vec![
+            json!([saddr(json!("192.0.2.7")), {"accept": null}]),
+            json!([dport(json!(22)), {"drop": null}]),
+        ];
+        let r = ruling(rules, "accept", "192.0.2.7", 22);
+        assert_eq!(r.fate, Fate::Passes);
+        assert_eq!(r.place, "inet filter input");
+        assert_eq!(r.rule, "ip saddr 192.0.2.7 accept");
     }
 
     #[test]

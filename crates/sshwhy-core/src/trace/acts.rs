@@ -78,7 +78,7 @@ impl Acts {
             failures,
             line: LineRef {
                 file: s.file,
-                line: s.kept.first().copied().unwrap_or(0),
+                line: s.line,
             },
         });
     }

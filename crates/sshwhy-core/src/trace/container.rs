@@ -427,7 +427,9 @@ pub fn merge(list: Vec<Container>) -> Vec<Container> {
             (a, b) => a.or(b),
         };
         known.started = known.started.or(c.started);
-        known.finished = known.finished.or(c.finished);
+        // An end before the last start is another life's.
+        let later = |f: &Time| known.started.is_none_or(|s| *f > s);
+        known.finished = known.finished.or(c.finished.filter(later));
         known.exit_code = known.exit_code.or(c.exit_code);
         if known.pid == 0 {
             known.pid = c.pid;

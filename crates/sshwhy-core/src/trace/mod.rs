@@ -10,6 +10,8 @@ pub mod acts;
 pub mod container;
 pub mod digest;
 pub mod evidence;
+pub mod happening;
+pub mod mask;
 pub mod matching;
 pub mod pattern;
 pub mod rank;

@@ -438,33 +438,38 @@ fn hosts_and_connects<'a>(
         {
             pids.push(r.ppid);
         }
-        let owner = pids.iter().find_map(|pid| {
-            let by_init = inits.get(pid).map(|list| {
-                list.iter()
-                    .copied()
-                    .filter(|i| {
-                        e.containers
-                            .get(*i)
-                            .is_some_and(|c| c.alive_at(connect.time))
-                    })
-                    .collect::<Vec<_>>()
-            });
-            match by_init.as_deref() {
-                Some([]) | None => running.get(pid).map(|i| vec![*i]).or_else(|| {
-                    shims
-                        .entry(*pid)
-                        .or_insert_with(|| {
-                            let argv = tree
-                                .execution(*pid, connect.time)
-                                .map(|p| facts.texts.list(p.argv))
-                                .or_else(|| snapshot.get(pid).map(|r| r.argv.clone()))
-                                .unwrap_or_default();
-                            shim_of(&argv).and_then(|id| by_id.get(id).copied())
+        let named = by_id
+            .get(facts.texts.text(connect.container).as_ref())
+            .map(|i| vec![*i]);
+        let owner = named.or_else(|| {
+            pids.iter().find_map(|pid| {
+                let by_init = inits.get(pid).map(|list| {
+                    list.iter()
+                        .copied()
+                        .filter(|i| {
+                            e.containers
+                                .get(*i)
+                                .is_some_and(|c| c.alive_at(connect.time))
                         })
-                        .map(|i| vec![i])
-                }),
-                Some(list) => Some(list.to_vec()),
-            }
+                        .collect::<Vec<_>>()
+                });
+                match by_init.as_deref() {
+                    Some([]) | None => running.get(pid).map(|i| vec![*i]).or_else(|| {
+                        shims
+                            .entry(*pid)
+                            .or_insert_with(|| {
+                                let argv = tree
+                                    .execution(*pid, connect.time)
+                                    .map(|p| facts.texts.list(p.argv))
+                                    .or_else(|| snapshot.get(pid).map(|r| r.argv.clone()))
+                                    .unwrap_or_default();
+                                shim_of(&argv).and_then(|id| by_id.get(id).copied())
+                            })
+                            .map(|i| vec![i])
+                    }),
+                    Some(list) => Some(list.to_vec()),
+                }
+            })
         });
         let exe = facts.texts.text(connect.exe).into_owned();
         let places = match owner {
@@ -495,7 +500,7 @@ fn hosts_and_connects<'a>(
 }
 
 /// The container that a runtime's process serves: `containerd-shim -id ID`, `conmon -c ID`, `runc … ID`.
-fn shim_of(argv: &[String]) -> Option<&str> {
+pub fn shim_of(argv: &[String]) -> Option<&str> {
     let program = base(argv.first()?);
     let runtime = program.starts_with("containerd-shim")
         || program.starts_with("docker-containerd-shim")

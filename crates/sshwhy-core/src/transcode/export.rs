@@ -17,6 +17,8 @@ pub struct Export {
     held: Vec<u8>,
     fields: usize,
     losses: Losses,
+    /// Of the last record that is complete.
+    cursor: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +41,11 @@ enum State {
 const MAX_VALUE: u64 = 768 * 1024 * 1024;
 
 impl Export {
+    /// Where to go on reading after the last complete record; empty before the first.
+    pub fn cursor(&self) -> &[u8] {
+        &self.cursor
+    }
+
     fn hold(&mut self, bytes: &[u8]) {
         let room = MAX_LINE.saturating_sub(self.held.len());
         self.held
@@ -77,6 +84,9 @@ impl Export {
             self.losses.records += 1;
         } else {
             self.record.line(out);
+        }
+        if !self.record.cursor.is_empty() {
+            self.cursor = std::mem::take(&mut self.record.cursor);
         }
         self.record.clear();
         self.fields = 0;

@@ -2,8 +2,9 @@
 //!
 //! The line is RFC 5424: `<86>1 2026-03-28T16:00:15.123456Z web1 sshd-session 812 - - Accepted password for ann …`. Where
 //! the journal knows that the program that named itself sshd was another one (`logger -t sshd`), the structured data says
-//! so: `[journal exe="/usr/bin/logger" uid="1000"]` ([`origin_in_doubt`]). journald took both from the kernel, so the
-//! sender could not choose them.
+//! so before the text: `[journal exe="/usr/bin/logger" uid="1000"] Accepted …` ([`origin_in_doubt`]), which the catalogue
+//! knows as a line in sshd's name that sshd did not write. journald took both from the kernel, so the sender could not
+//! choose them; no text of sshd's own begins so.
 
 use super::MAX_LINE;
 use crate::time::Time;
@@ -27,6 +28,8 @@ pub struct Record {
     pub exe: Vec<u8>,
     pub uid: Vec<u8>,
     pub message: Option<Vec<u8>>,
+    /// `__CURSOR`: where to go on reading after this record.
+    pub cursor: Vec<u8>,
 }
 
 /// The fields that a [`Record`] keeps.
@@ -43,6 +46,7 @@ pub enum Field {
     Exe,
     Uid,
     Message,
+    Cursor,
 }
 
 impl Field {
@@ -59,6 +63,7 @@ impl Field {
             b"_EXE" => Field::Exe,
             b"_UID" => Field::Uid,
             b"MESSAGE" => Field::Message,
+            b"__CURSOR" => Field::Cursor,
             _ => return None,
         })
     }
@@ -99,6 +104,7 @@ impl Record {
             Field::SyslogPid => &mut self.syslog_pid,
             Field::Exe => &mut self.exe,
             Field::Uid => &mut self.uid,
+            Field::Cursor => &mut self.cursor,
         };
         if slot.is_empty() {
             slot.extend_from_slice(value.get(..256).unwrap_or(value));
@@ -129,7 +135,11 @@ impl Record {
             Some(t) => write!(out, "<{priority}>1 {}", Time(t)),
             None => write!(out, "<{priority}>1 -"),
         };
-        let pid = if self.pid.is_empty() {
+        let foreign = origin_in_doubt(self.ident(), &self.exe);
+        let pid: &[u8] = if foreign {
+            // The writer's number, which is no connection's.
+            b""
+        } else if self.pid.is_empty() {
             &self.syslog_pid
         } else {
             &self.pid
@@ -144,17 +154,14 @@ impl Record {
                     .map(|&b| if b.is_ascii_graphic() { b } else { b'_' }),
             );
         }
-        out.extend_from_slice(b" - ");
-        if origin_in_doubt(self.ident(), &self.exe) {
+        out.extend_from_slice(b" - - ");
+        if foreign {
             out.extend_from_slice(b"[journal exe=\"");
             parameter(&self.exe, out);
             out.extend_from_slice(b"\" uid=\"");
             parameter(&self.uid, out);
-            out.extend_from_slice(b"\"]");
-        } else {
-            out.push(b'-');
+            out.extend_from_slice(b"\"] ");
         }
-        out.push(b' ');
         escape(self.message.as_deref().unwrap_or_default(), out);
         out.push(b'\n');
     }
@@ -279,7 +286,7 @@ mod tests {
         ]);
         assert_eq!(
             forged,
-            "<86>1 - - sshd - - [journal exe=\"/usr/bin/logger\\\"\\]\" uid=\"1000\"] x\n"
+            "<86>1 - - sshd - - - [journal exe=\"/usr/bin/logger\\\"\\]\" uid=\"1000\"] x\n"
         );
         for (ident, exe) in [
             ("sshd", "/usr/sbin/sshd"),

@@ -165,6 +165,7 @@ impl Desk {
                 for l in &s.lost {
                     let why = match l.why {
                         Why::Earlier => "an earlier line won".to_owned(),
+                        Why::Later => "a later line won".to_owned(),
                         Why::Match => "a Match block replaced it".to_owned(),
                         Why::NotMatched(m) => format!("only for \"{}\"", config.line(m).trim()),
                     };
@@ -529,6 +530,7 @@ fn settings(config: &Config, e: &Effective, only: &[String]) -> Value {
                 .map(|l| {
                     let why = match l.why {
                         Why::Earlier => "earlier",
+                        Why::Later => "later",
                         Why::Match => "match",
                         Why::NotMatched(_) => "not-matched",
                     };

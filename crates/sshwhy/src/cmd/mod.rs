@@ -8,3 +8,4 @@ pub mod probe;
 pub mod reading;
 pub mod report;
 pub mod trace;
+pub mod trace_node;

@@ -49,7 +49,12 @@ pub fn ready(args: &Reading) -> Result<Ready, String> {
         .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
         .unwrap_or(1);
     let mut logs = if args.logs.is_empty() {
-        own(Path::new("/"))
+        let mut own = own(Path::new("/"));
+        if input_waits() {
+            own.notes
+                .push("standard input was not read: `-` in place of a file reads it".to_owned());
+        }
+        own
     } else {
         expand(&args.logs)
     };
@@ -60,4 +65,17 @@ pub fn ready(args: &Reading) -> Result<Ready, String> {
         filter,
         threads,
     })
+}
+
+/// Whether a pipe or a file stands on standard input: somebody may have meant that one.
+fn input_waits() -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        std::fs::metadata("/dev/stdin").is_ok_and(|m| m.file_type().is_fifo() || m.is_file())
+    }
+    #[cfg(not(unix))]
+    {
+        false
+    }
 }

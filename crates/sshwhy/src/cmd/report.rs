@@ -131,7 +131,17 @@ fn nothing_read(report: &Report) -> String {
             )
         })
         .collect();
-    format!("nothing could be read{}", reasons.concat())
+    let notes: Vec<String> = report
+        .input
+        .notes
+        .iter()
+        .map(|n| format!("\n  {}", escape::terminal(n)))
+        .collect();
+    format!(
+        "nothing could be read{}{}",
+        reasons.concat(),
+        notes.concat()
+    )
 }
 
 /// Writes to standard output; somebody who stops reading (`| head`) is no error.

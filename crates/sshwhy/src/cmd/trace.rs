@@ -2,7 +2,7 @@
 
 use super::reading::{Ready, ready};
 use super::report::{print, width};
-use crate::cli::{Reading, Trace as Args, TraceFormat};
+use crate::cli::{Reading, Trace as Args, TraceFormat, TraceVerb};
 use crate::evidence::{self, Wanted};
 use crate::exit::Exit;
 use crate::pipeline;
@@ -22,6 +22,12 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 
 pub fn run(args: Args) -> Result<Exit, String> {
+    match args.verb {
+        Some(TraceVerb::Collect(args)) => return super::trace_node::collect(&args),
+        Some(TraceVerb::Arm(args)) => return super::trace_node::arm(&args),
+        Some(TraceVerb::Disarm(args)) => return super::trace_node::disarm(&args),
+        None => {}
+    }
     let targets: Vec<IpAddr> = args
         .target
         .iter()

@@ -17,15 +17,19 @@ use sshwhy_core::audit::{Facts, Limits};
 use sshwhy_core::line::{LineParser, Program, Years};
 use sshwhy_core::report::Skipped;
 use sshwhy_core::time::{DAY, HOUR, Time, Zone};
+use sshwhy_core::trace::container::Container;
 use sshwhy_core::trace::digest::{Digest, Digested, Needles, container_line};
 use sshwhy_core::trace::evidence::{Evidence, LogFacts, Owner};
+use sshwhy_core::trace::happening::{self, Happening};
 use sshwhy_core::trace::matching::Matcher;
+use sshwhy_core::trace::rank::shim_of;
 use sshwhy_core::trace::story::Read;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub use archive::{Archive, Limits as ArchiveLimits};
+pub use small::container_of_cgroup;
 
 /// What the evidence is compared with.
 pub struct Wanted {
@@ -41,6 +45,8 @@ pub struct Wanted {
 /// Files of one folder that are looked at.
 const MAX_FILES: usize = 500_000;
 const MAX_DEPTH: usize = 24;
+/// Containers known in all, before those that only the audit log names are left out.
+const MAX_GONE: usize = 100_000;
 /// Documents that are read as a whole: containers of a node are at most some tens of megabytes.
 pub(crate) const MAX_DOCUMENT: u64 = 512 << 20;
 
@@ -65,7 +71,8 @@ fn role(name: &str, head: &[u8]) -> Role {
         .trim_end_matches(".zst")
         .trim_end_matches(".xz")
         .trim_end_matches(".bz2");
-    if matches!(plain, "manifest.json" | "sha256sums" | "truth.json") {
+    let state = lower.starts_with("state/") || lower.contains("/state/");
+    if state || matches!(plain, "manifest.json" | "sha256sums" | "truth.json") {
         return Role::Other;
     }
     let begins = |text: &[u8]| head.starts_with(text);
@@ -142,12 +149,29 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
                     },
                 }
             }
+        } else if let Some(role) = loose(path) {
+            let name = path.display().to_string();
+            match role {
+                Role::Log | Role::Other => logs.push(Log {
+                    name,
+                    path: path.clone(),
+                }),
+                Role::Audit => audits.push(Log {
+                    name,
+                    path: path.clone(),
+                }),
+                role => match document(path, &name) {
+                    Ok(bytes) => small.take(role, &name, &bytes),
+                    Err(s) => read.skipped.push(s),
+                },
+            }
         } else {
             archives.push(path);
             read_small_entries(path, &mut small, &mut read.skipped);
         }
     }
     let mut owners = Owners::new(small.containers());
+    let told = told(&small.happenings, owners.list());
     let mut groups: BTreeMap<Option<String>, Vec<Log>> = BTreeMap::new();
     for log in logs {
         let head = head_of(&log.path);
@@ -167,6 +191,7 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
         }
     }
     let mut done = work(jobs, wanted);
+    done.study_told(told, wanted);
     for path in archives {
         let from = Archived {
             path,
@@ -177,7 +202,10 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
     }
     done.logs.sort_by_key(|l| l.0);
     let logs: Vec<LogFacts> = done.logs.into_iter().map(|(_, l)| l).collect();
-    let containers = owners.containers();
+    let mut containers = owners.containers();
+    if let Some(audit) = &done.audit {
+        gone(audit, &mut containers);
+    }
     read.skipped.extend(done.skipped);
     read.skipped.sort_by(|a, b| a.name.cmp(&b.name));
     read.notes.extend(small.notes.iter().cloned());
@@ -211,6 +239,84 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
         clock_ahead: small.clock_ahead,
     };
     (evidence, read)
+}
+
+/// What a single file is, if it is evidence by itself and no archive.
+fn loose(path: &Path) -> Option<Role> {
+    let name = path.display().to_string();
+    let head = head_of(path);
+    let role = role(&name, &head);
+    let text = !head.contains(&0)
+        && !head.starts_with(b"\x28\xb5\x2f\xfd")
+        && !head.starts_with(b"\x1f\x8b");
+    (text && !head.is_empty()).then_some(role)
+}
+
+/// Times of one container, told by somebody else: its engine, or the lives of its like.
+struct Told {
+    id: String,
+    name: &'static str,
+    lines: Vec<(Time, String)>,
+}
+
+fn told(happenings: &[Happening], containers: &[Container]) -> Vec<Told> {
+    let mut by_id: BTreeMap<&str, Vec<(Time, String)>> = BTreeMap::new();
+    for h in happenings.iter().filter(|h| !h.of_pod) {
+        by_id.entry(&h.id).or_default().push((h.at, h.what.clone()));
+    }
+    let mut out: Vec<Told> = by_id
+        .into_iter()
+        .filter(|(_, lines)| lines.len() > 3)
+        .map(|(id, lines)| Told {
+            id: id.to_owned(),
+            name: "events of the engine",
+            lines,
+        })
+        .collect();
+    out.extend(
+        happening::families(containers)
+            .into_iter()
+            .map(|(id, name, times)| Told {
+                id,
+                name: "lives of containers",
+                lines: times
+                    .into_iter()
+                    .map(|t| (t, format!("a container of the family {name} began")))
+                    .collect(),
+            }),
+    );
+    out
+}
+
+/// Containers that only the audit log knows any more: by the id that their records carry, or by the runtime's process that served
+/// them.
+fn gone(audit: &Facts, containers: &mut Vec<Container>) {
+    let mut known: HashSet<String> = containers.iter().map(|c| c.id.clone()).collect();
+    let mut add = |id: String| {
+        if known.len() < MAX_GONE && known.insert(id.clone()) {
+            let short: String = id.chars().take(12).collect();
+            containers.push(Container {
+                name: format!("(gone) {short}"),
+                id,
+                ..Container::default()
+            });
+        }
+    };
+    let mut seen = HashSet::new();
+    for c in &audit.connects {
+        if c.container != 0 && seen.insert(c.container) {
+            add(audit.texts.text(c.container).into_owned());
+        }
+    }
+    let mut seen = HashSet::new();
+    for p in &audit.processes {
+        if p.argv != 0
+            && seen.insert(p.argv)
+            && let Some(id) = shim_of(&audit.texts.list(p.argv))
+        {
+            add(id.to_owned());
+        }
+    }
 }
 
 /// Files below a folder with their names relative to it, in a fixed order; links are not followed.
@@ -283,6 +389,25 @@ struct Done {
 
 fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Done {
+    fn study_told(&mut self, told: Vec<Told>, wanted: &Wanted) {
+        let mut matcher = Matcher::default();
+        for t in told {
+            let mut digest = wanted.digest();
+            for (at, text) in &t.lines {
+                digest.line(Some(*at), text.as_bytes());
+            }
+            let facts = wanted.study(
+                t.name,
+                Owner::Container(t.id),
+                digest.finish(),
+                &mut matcher,
+            );
+            self.logs.push((usize::MAX, facts));
+        }
+    }
 }
 
 fn work(jobs: VecDeque<Job>, wanted: &Wanted) -> Done {

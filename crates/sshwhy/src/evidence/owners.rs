@@ -36,6 +36,10 @@ impl Owners {
         Owners { containers, paths }
     }
 
+    pub fn list(&self) -> &[Container] {
+        &self.containers
+    }
+
     pub fn containers(self) -> Vec<Container> {
         self.containers
     }

@@ -6,16 +6,20 @@ use sshwhy_core::addr::parse_ip;
 use sshwhy_core::time::{SECOND, Time};
 use sshwhy_core::trace::container::{Container, parse};
 use sshwhy_core::trace::evidence::{FileTime, Running, Schedule};
+use sshwhy_core::trace::happening::{self, Happening};
 use std::net::IpAddr;
 
 /// What is kept of each; a node has fewer.
 const MAX_FILES: usize = 2_000_000;
 const MAX_PROCESSES: usize = 1_000_000;
 const MAX_SCHEDULES: usize = 100_000;
+const MAX_HAPPENINGS: usize = 2_000_000;
 
 #[derive(Default)]
 pub struct Small {
     containers: Vec<Container>,
+    /// What engines and clusters wrote down, in order of time.
+    pub happenings: Vec<Happening>,
     pub files: Vec<FileTime>,
     pub running: Vec<Running>,
     pub schedules: Vec<Schedule>,
@@ -25,7 +29,11 @@ pub struct Small {
 }
 
 impl Small {
+    /// What was described, and what was only spoken of.
     pub fn containers(&mut self) -> Vec<Container> {
+        self.happenings.sort_by_key(|h| h.at);
+        let gone = happening::containers(&self.happenings, &self.containers);
+        self.containers.extend(gone);
         std::mem::take(&mut self.containers)
     }
 
@@ -57,7 +65,12 @@ impl Small {
             } else if name.ends_with("node.json") {
                 self.node(&v);
             } else {
-                self.containers.extend(parse(&v));
+                let happenings = happening::parse(&v);
+                if happenings.is_empty() {
+                    self.containers.extend(parse(&v));
+                }
+                let room = MAX_HAPPENINGS.saturating_sub(self.happenings.len());
+                self.happenings.extend(happenings.into_iter().take(room));
             }
         }
     }

@@ -94,7 +94,7 @@ pub struct Listener {
     pub inherited: bool,
 }
 
-fn address(hex: &str) -> Option<(IpAddr, u16)> {
+pub(crate) fn address(hex: &str) -> Option<(IpAddr, u16)> {
     let (ip, port) = hex.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
     let words: Option<Vec<u32>> = (0..ip.len() / 8)

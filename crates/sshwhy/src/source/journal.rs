@@ -382,7 +382,7 @@ mod tests {
         has(" - - two lines of one message:\\n\\tsecond line = here");
         has(" - - Invalid user J\u{fffd}rgen from 192.0.2.7 port 50122");
         assert!(export.iter().any(|l| l.contains(
-            " [journal exe=\"/usr/bin/logger\" uid=\"1000\"] Accepted password for root"
+            " sshd - - - [journal exe=\"/usr/bin/logger\" uid=\"1000\"] Accepted password for root"
         )));
         // A value that is longer than 512 bytes is packed in the file.
         assert!(export.iter().any(|l| l.len() > 700));

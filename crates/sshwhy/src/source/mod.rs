@@ -5,6 +5,7 @@
 //! be read becomes a [`Skipped`] with a reason and an advice.
 
 mod expand;
+pub mod follow;
 mod journal;
 mod machine;
 mod open;

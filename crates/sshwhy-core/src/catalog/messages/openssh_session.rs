@@ -1580,4 +1580,17 @@ pub const ROWS: &[Message] = &[
         example: "debug1: subsystem: exec() /usr/local/bin/helper",
         near_miss: "debug1: exec() /usr/local/bin/helper",
     },
+    Message {
+        id: "SW2463",
+        slug: "written-in-sshds-name",
+        daemon: Daemon::Openssh,
+        outcome: Outcome::Info,
+        hostile: Hostile::No,
+        cause: "",
+        meaning: "Another program wrote this line in sshd's name (`logger -t sshd`); the journal knows which, and what the line says counts \
+                  for nothing.",
+        texts: &[Text::any("[journal exe=\"{text}\" uid=\"{text}\"] {text}")],
+        example: "[journal exe=\"/usr/bin/logger\" uid=\"1000\"] Accepted password for root from 192.0.2.1 port 22 ssh2",
+        near_miss: "journal exe=\"/usr/bin/logger\" Accepted password for root from 192.0.2.1 port 22 ssh2",
+    },
 ];

@@ -1,0 +1,743 @@
+//! The evaluator against the real thing: generated configurations, each asked about for several connections, by us and by
+//! `sshd -T -C`. Where sshd refuses a file we must refuse it, and where it takes one every value must be the same.
+//!
+//! Without root or /usr/sbin/sshd it does not run, and says so by name. `SSHWHY_TEST_SSHD=/opt/…/sshd` asks another release.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
+
+use sshwhy_core::config::Files;
+use sshwhy_core::config::effective::{Connection, effective};
+use sshwhy_core::config::parse::{Config, Level, parse};
+use sshwhy_core::version::{Release, parse_release};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The sshd that is asked.
+fn sshd() -> String {
+    std::env::var("SSHWHY_TEST_SSHD").unwrap_or_else(|_| "/usr/sbin/sshd".to_owned())
+}
+
+const CONFIGURATIONS: u64 = 500;
+const CONNECTIONS: usize = 5;
+
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> Result<String, String> {
+        fs::read_to_string(path).map_err(|e| e.to_string())
+    }
+
+    fn glob(&self, pattern: &str) -> Vec<String> {
+        let (folder, last) = pattern.rsplit_once('/').unwrap();
+        let Ok(names) = fs::read_dir(folder) else {
+            return Vec::new();
+        };
+        let mut out: Vec<String> = names
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .filter(|n| !n.starts_with('.') && sshwhy_core::config::pattern::matches(n, last))
+            .map(|n| format!("{folder}/{n}"))
+            .collect();
+        out.sort();
+        out
+    }
+}
+
+/// A small generator of its own, so that a failure can be seen again by its number.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n as u64) as usize
+    }
+
+    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words[self.roll(words.len())]
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.roll(100) < percent
+    }
+}
+
+type Values = &'static [&'static str];
+
+const YES_NO: Values = &["yes", "no", "YES", "No"];
+
+/// Keywords allowed everywhere, with values of every kind; a few of them are wrong.
+const ANYWHERE: &[(&str, Values)] = &[
+    ("X11Forwarding", YES_NO),
+    ("passwordauthentication", YES_NO),
+    ("KbdInteractiveAuthentication", YES_NO),
+    ("ChallengeResponseAuthentication", YES_NO),
+    ("PubkeyAuthentication", YES_NO),
+    (
+        "PermitRootLogin",
+        &[
+            "yes",
+            "no",
+            "prohibit-password",
+            "without-password",
+            "forced-commands-only",
+        ],
+    ),
+    (
+        "AllowTcpForwarding",
+        &["yes", "no", "local", "remote", "all"],
+    ),
+    ("AllowAgentForwarding", YES_NO),
+    ("GatewayPorts", &["yes", "no", "clientspecified"]),
+    ("PermitTTY", YES_NO),
+    ("MaxAuthTries", &["1", "3", "6", "20"]),
+    ("MaxSessions", &["0", "1", "10"]),
+    ("ClientAliveInterval", &["0", "15", "1m", "1h30m", "2D"]),
+    ("ClientAliveCountMax", &["0", "3"]),
+    ("LogLevel", &["INFO", "verbose", "DEBUG", "debug2", "QUIET"]),
+    ("Banner", &["none", "/etc/issue.net"]),
+    (
+        "ForceCommand",
+        &[
+            "none",
+            "/bin/true",
+            "internal-sftp -l INFO",
+            "\"a b\" c # d",
+            "echo 'x'",
+        ],
+    ),
+    ("ChrootDirectory", &["none", "/srv/%u", "%h"]),
+    (
+        "AuthorizedKeysFile",
+        &[
+            "none",
+            ".ssh/authorized_keys",
+            "/etc/ssh/keys/%u .ssh/ak",
+            "\".ssh/with blank\"",
+        ],
+    ),
+    (
+        "AuthenticationMethods",
+        &[
+            "publickey",
+            "publickey,password",
+            "publickey,password publickey,keyboard-interactive:pam",
+        ],
+    ),
+    ("AcceptEnv", &["LANG", "LC_* XMODIFIERS", "A B C"]),
+    ("SetEnv", &["A=1", "A=1 B=\"x y\"", "Z=9 Z=8"]),
+    (
+        "AllowUsers",
+        &["root", "alice bob@192.0.2.*", "*@192.0.2.0/24"],
+    ),
+    ("DenyUsers", &["mallory", "m* n?"]),
+    ("AllowGroups", &["root daemon", "staff"]),
+    ("DenyGroups", &["games"]),
+    (
+        "PermitOpen",
+        &["any", "none", "192.0.2.1:80 host:*", "[2001:db8::1]:22"],
+    ),
+    (
+        "PermitListen",
+        &["any", "none", "8080", "localhost:8080 *:90"],
+    ),
+    ("PermitTunnel", &["yes", "no", "point-to-point", "ethernet"]),
+    (
+        "IPQoS",
+        &["af21", "lowdelay throughput", "none", "0x10 cs1", "8"],
+    ),
+    ("RekeyLimit", &["default", "1G", "512M 1h", "default none"]),
+    ("StreamLocalBindMask", &["0177", "077"]),
+    ("StreamLocalBindUnlink", YES_NO),
+    ("RequiredRSASize", &["2048", "1024"]),
+    (
+        "PubkeyAcceptedAlgorithms",
+        &[
+            "+ssh-rsa",
+            "-rsa*",
+            "ssh-ed25519",
+            "^ssh-ed25519",
+            "ssh-ed25519,rsa-sha2-512",
+            "ecdsa-*",
+        ],
+    ),
+    (
+        "PubkeyAuthOptions",
+        &["none", "touch-required", "verify-required touch-required"],
+    ),
+    ("HostbasedAuthentication", YES_NO),
+    ("PermitEmptyPasswords", YES_NO),
+    ("TrustedUserCAKeys", &["none", "/etc/ssh/ca.pub"]),
+    ("RevokedKeys", &["none", "/etc/ssh/revoked"]),
+    (
+        "AuthorizedPrincipalsFile",
+        &["none", "/etc/ssh/principals/%u"],
+    ),
+    ("UnusedConnectionTimeout", &["none", "30", "5m"]),
+    (
+        "ChannelTimeout",
+        &["none", "session=5m agent-connection=10"],
+    ),
+    ("IgnoreRhosts", &["yes", "no", "shosts-only"]),
+    ("DisableForwarding", YES_NO),
+    ("ExposeAuthInfo", YES_NO),
+    ("PermitUserRC", YES_NO),
+    ("X11DisplayOffset", &["5", "10"]),
+    ("X11UseLocalhost", YES_NO),
+    (
+        "AllowStreamLocalForwarding",
+        &["yes", "no", "local", "remote", "all"],
+    ),
+    ("KerberosAuthentication", YES_NO),
+    ("GSSAPIAuthentication", YES_NO),
+    ("HostbasedUsesNameFromPacketOnly", YES_NO),
+    (
+        "HostbasedAcceptedAlgorithms",
+        &["+ssh-rsa", "ssh-ed25519", "-ssh-*"],
+    ),
+    (
+        "CASignatureAlgorithms",
+        &["+ssh-rsa", "ssh-ed25519", "-ecdsa*"],
+    ),
+    ("AuthorizedKeysCommand", &["none", "/usr/bin/keys %u %t"]),
+    ("AuthorizedKeysCommandUser", &["nobody", "root"]),
+    (
+        "AuthorizedPrincipalsCommand",
+        &["none", "/usr/bin/principals %u"],
+    ),
+    ("AuthorizedPrincipalsCommandUser", &["nobody"]),
+    ("LogVerbose", &["none", "kex.c:*:1000,*:main():*"]),
+    (
+        "Subsystem",
+        &[
+            "sftp internal-sftp",
+            "other /bin/other -x y",
+            "third /bin/t",
+        ],
+    ),
+    ("PAMServiceName", &["sshd", "other"]),
+    ("RefuseConnection", YES_NO),
+];
+
+const GLOBAL: &[(&str, Values)] = &[
+    ("Port", &["22", "2222", "ssh"]),
+    (
+        "ListenAddress",
+        &[
+            "192.0.2.1",
+            "192.0.2.1:2222",
+            "[2001:db8::1]:22",
+            "2001:db8::2",
+            "0.0.0.0",
+        ],
+    ),
+    ("AddressFamily", &["any", "inet", "inet6"]),
+    ("UsePAM", YES_NO),
+    ("StrictModes", YES_NO),
+    ("LoginGraceTime", &["120", "2m", "1h30", "0"]),
+    ("MaxStartups", &["10:30:100", "5", "3:100:3"]),
+    ("PerSourceMaxStartups", &["none", "3"]),
+    ("PerSourceNetBlockSize", &["24:64", "32", "32:128"]),
+    ("PrintMotd", YES_NO),
+    ("UseDNS", YES_NO),
+    ("TCPKeepAlive", YES_NO),
+    ("Compression", &["yes", "no", "delayed"]),
+    ("SyslogFacility", &["AUTH", "AUTHPRIV", "local3"]),
+    (
+        "Ciphers",
+        &[
+            "aes128-ctr",
+            "+3des-cbc",
+            "-aes*",
+            "^aes256-ctr,aes128-ctr",
+            "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com",
+        ],
+    ),
+    (
+        "MACs",
+        &[
+            "hmac-sha2-256",
+            "+hmac-md5",
+            "-*sha1*",
+            "hmac-sha1,hmac-sha1",
+        ],
+    ),
+    (
+        "KexAlgorithms",
+        &[
+            "curve25519-sha256",
+            "-diffie*",
+            "+diffie-hellman-group1-sha1",
+        ],
+    ),
+    (
+        "HostKeyAlgorithms",
+        &["ssh-ed25519", "+ssh-rsa", "rsa-sha2-512,ssh-ed25519"],
+    ),
+    ("PermitUserEnvironment", &["yes", "no", "LANG,X*"]),
+    ("FingerprintHash", &["md5", "sha256"]),
+    ("VersionAddendum", &["none", "hello world"]),
+    ("PidFile", &["none", "/run/x.pid"]),
+    ("Protocol", &["2"]),
+    ("KeyRegenerationInterval", &["3600"]),
+    ("RekeyLimit", &["1M 60"]),
+    ("IgnoreUserKnownHosts", YES_NO),
+    ("KerberosOrLocalPasswd", YES_NO),
+    ("KerberosTicketCleanup", YES_NO),
+    ("GSSAPICleanupCredentials", YES_NO),
+    ("GSSAPIKeyExchange", YES_NO),
+    ("GSSAPIStrictAcceptorCheck", YES_NO),
+    ("GSSAPIStoreCredentialsOnRekey", YES_NO),
+    ("PrintLastLog", YES_NO),
+    ("DebianBanner", YES_NO),
+    ("ModuliFile", &["/etc/ssh/moduli", "moduli"]),
+    ("XAuthLocation", &["/usr/bin/xauth", "xauth"]),
+    ("SecurityKeyProvider", &["internal", "/usr/lib/sk.so"]),
+    ("HostKeyAgent", &["none", "SSH_AUTH_SOCK", "/run/agent"]),
+    ("HostCertificate", &["none", "/etc/ssh/cert.pub"]),
+    (
+        "PerSourcePenalties",
+        &[
+            "no",
+            "yes",
+            "authfail:10s noauth:1m",
+            "max:1h min:2",
+            "overflow:deny-all max-sources4:5",
+        ],
+    ),
+    (
+        "PerSourcePenaltyExemptList",
+        &["192.0.2.0/24,2001:db8::/32", "none"],
+    ),
+    ("UseLogin", YES_NO),
+    ("Hostkey", &["/etc/ssh/one", "/etc/ssh/two"]),
+];
+
+const WRONG: &[&str] = &[
+    "PermitRootLogn no",
+    "MaxAuthTries many",
+    "X11Forwarding yes no",
+    "PasswordAuthentication true",
+    "Ciphers aes256-gmc@openssh.com",
+    "ClientAliveInterval ten",
+    "Banner \"open",
+    "Match Colour red",
+    "Match Address 192.0.2.1/24",
+    "AllowUsers a@192.0.2.1/24",
+    "MaxStartups 10:30:5",
+    "Port 70000",
+    "PermitOpen here",
+    "Match User",
+    "RDomain none",
+    "AuthorizedKeysFile",
+    "Subsystem sftp",
+    "LogLevel LOUD",
+    "IPQoS bogus",
+    "RekeyLimit 1",
+    "SetEnv X",
+    "PermitListen x:y:z",
+    "AuthenticationMethods publickey,none",
+    "Match all User x",
+    "Match User alice bob",
+    "ChannelTimeout session",
+    "PerSourceMaxStartups -1",
+    "StreamLocalBindMask 999",
+    "AllowUsers a@192.0.2.0/33",
+    "KexAlgorithms",
+    "MACs +",
+    "ListenAddress 192.0.2.1:99999",
+    "ForceCommand",
+    "PubkeyAcceptedAlgorithms rsa-sha9",
+    "SyslogFacility KERN",
+    "LoginGraceTime 1y",
+    "ClientAliveInterval 99999999999",
+    "Match LocalPort many",
+    "Match Address 2001:db8::1/32",
+    "PermitTunnel maybe",
+    "TCPKeepAlive",
+    "\"Port\" 22",
+    "X11Forwarding \"yes\"",
+    "X11Forwarding 'yes'",
+    "AcceptEnv A=B",
+    "Banner a b",
+    "AllowGroups \"with blank\" other",
+    "VersionAddendum",
+    "RequiredRSASize 100",
+    "ExposeAuthInfo yes no",
+    "HostKeyAlgorithms nothing",
+    "=PasswordAuthentication yes",
+];
+
+const MATCHES: &[&str] = &[
+    "User root",
+    "User alice,bob",
+    "User *,!root",
+    "Group root",
+    "Group games,staff",
+    "Group *,!root",
+    "Address 192.0.2.0/24",
+    "Address 192.0.2.*,!192.0.2.9",
+    "Address 2001:db8::/32",
+    "Host *.example.org",
+    "Host !h.example.org,*",
+    "LocalPort 22",
+    "LocalPort 2222",
+    "LocalAddress 198.51.100.1",
+    "User root Address 192.0.2.0/24",
+    "User=root",
+    "all",
+];
+
+/// `narrow`: only so many keywords from there, so that lines meet lines of the same keyword.
+#[derive(Clone, Copy)]
+struct Theme {
+    start: usize,
+    narrow: usize,
+}
+
+impl Theme {
+    fn new(d: &mut Dice) -> Theme {
+        let narrow = if d.chance(40) { 4 } else { 1000 };
+        let start = d.roll(1000);
+        Theme { start, narrow }
+    }
+
+    fn pick(self, d: &mut Dice, rows: &[(&'static str, Values)]) -> (&'static str, Values) {
+        rows[(self.start + d.roll(self.narrow.min(rows.len()))) % rows.len()]
+    }
+}
+
+fn directive(d: &mut Dice, theme: Theme, global: bool) -> String {
+    let (keyword, values) = match global && d.chance(40) {
+        true => theme.pick(d, GLOBAL),
+        false => theme.pick(d, ANYWHERE),
+    };
+    let value = values[d.roll(values.len())];
+    let between = d.pick(&[" ", "\t", "  ", "=", " = "]);
+    let indent = d.pick(&["", "  ", "\t"]);
+    let comment = if matches!(keyword, "ForceCommand" | "VersionAddendum") || d.chance(85) {
+        ""
+    } else {
+        " # why"
+    };
+    // sshd does not start with a command and no user: mostly it has one here.
+    let user = match keyword.ends_with("Command") && keyword != "ForceCommand" && d.chance(90) {
+        true => format!("{keyword}User nobody\n"),
+        false => String::new(),
+    };
+    format!("{indent}{keyword}{between}{value}{comment}\n{user}")
+}
+
+fn block(d: &mut Dice, theme: Theme, lines: usize, text: &mut String) {
+    text.push_str(&format!("Match {}\n", MATCHES[d.roll(MATCHES.len())]));
+    for _ in 0..=d.roll(lines) {
+        text.push_str(&directive(d, theme, false));
+    }
+}
+
+/// The main file, with drop-ins beside it.
+fn generate(d: &mut Dice, folder: &Path) -> PathBuf {
+    let theme = Theme::new(d);
+    let drop_ins = folder.join("d");
+    let _ = fs::remove_dir_all(&drop_ins);
+    fs::create_dir_all(&drop_ins).unwrap();
+    for i in 0..d.roll(3) {
+        let mut text = String::new();
+        for _ in 0..d.roll(5) {
+            text.push_str(&directive(d, theme, false));
+        }
+        if d.chance(40) {
+            block(d, theme, 3, &mut text);
+        }
+        fs::write(drop_ins.join(format!("{i}0-x.conf")), text).unwrap();
+    }
+    let include = format!("Include {}/*.conf\n", drop_ins.display());
+    let mut text = String::from("# generated\n\n");
+    if d.chance(50) {
+        text.push_str(&include);
+    }
+    for _ in 0..d.roll(12) {
+        text.push_str(&directive(d, theme, true));
+    }
+    for _ in 0..d.roll(4) {
+        block(d, theme, 4, &mut text);
+        if d.chance(15) {
+            text.push_str(&include);
+        }
+    }
+    if d.chance(12) {
+        let wrong = WRONG[d.roll(WRONG.len())];
+        match d.chance(50) {
+            true => text.push_str(&format!("{wrong}\n")),
+            false => text.insert_str(0, &format!("{wrong}\n")),
+        }
+    }
+    let main = folder.join("sshd_config");
+    fs::write(&main, text).unwrap();
+    main
+}
+
+fn connection(d: &mut Dice) -> Connection {
+    let user = d.pick(&["root", "daemon", "games", "nosuchuser"]);
+    let host = d.pick(&["h.example.org", "x.example.org", "other.test"]);
+    let addr = d.pick(&["192.0.2.7", "192.0.2.9", "198.51.100.9", "2001:db8::7"]);
+    Connection {
+        user: Some(user.to_owned()),
+        groups: groups(user),
+        host: Some(host.to_owned()),
+        addr: Some(addr.to_owned()),
+        laddr: Some(d.pick(&["198.51.100.1", "203.0.113.1"]).to_owned()),
+        lport: Some(if d.chance(50) { 22 } else { 2222 }),
+        ..Connection::default()
+    }
+}
+
+/// As getgrouplist(3) gives them from the files.
+fn groups(user: &str) -> Vec<String> {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let Some(gid) = passwd
+        .lines()
+        .map(|l| l.split(':').collect::<Vec<_>>())
+        .find(|f| f[0] == user)
+        .map(|f| f[3].to_owned())
+    else {
+        return Vec::new();
+    };
+    let group = fs::read_to_string("/etc/group").unwrap();
+    let fields = group.lines().map(|l| l.split(':').collect::<Vec<_>>());
+    fields
+        .filter(|f| f[2] == gid || f[3].split(',').any(|m| m == user))
+        .map(|f| f[0].to_owned())
+        .collect()
+}
+
+/// How releases before 8.7 print them; the catalogue has the name of today.
+const RENAMED: [(&str, &str); 3] = [
+    (
+        "kbdinteractiveauthentication",
+        "challengeresponseauthentication",
+    ),
+    ("pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes"),
+    ("hostbasedacceptedalgorithms", "hostbasedacceptedkeytypes"),
+];
+
+/// What an unpacked sshd of another release was told when it was built.
+const OF_THE_BUILD: [&str; 3] = ["sshdsessionpath", "sshdauthpath", "debianbanner"];
+
+fn table<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, Vec<String>> {
+    let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in lines {
+        let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
+        out.entry(keyword.to_owned())
+            .or_default()
+            .push(value.trim_end().to_owned());
+    }
+    out
+}
+
+fn missing() -> Option<String> {
+    if !Path::new(&sshd()).exists() {
+        return Some(format!("there is no {}", sshd()));
+    }
+    let root =
+        fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
+    (!root).then(|| "sshd -T needs root".to_owned())
+}
+
+/// Releases before 9.2 know no -V, and say theirs when they refuse it.
+fn release() -> Release {
+    let said = Command::new(sshd()).arg("-V").output().unwrap();
+    let said =
+        String::from_utf8_lossy(&said.stderr).into_owned() + &String::from_utf8_lossy(&said.stdout);
+    let at = said.find("OpenSSH_").unwrap() + 8;
+    parse_release(&said[at..]).unwrap()
+}
+
+/// What both say about one connection, where they differ.
+fn differences(
+    ours: &Config,
+    c: &Connection,
+    spec: &str,
+    key: &Path,
+    main: &Path,
+) -> (bool, Vec<String>) {
+    let said = Command::new(sshd())
+        .current_dir("/")
+        .args(["-T", "-h"])
+        .arg(key)
+        .args(["-C", spec, "-f"])
+        .arg(main)
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&said.stderr).into_owned();
+    match (said.status.success(), ours.is_sound()) {
+        (false, false) => return (true, Vec::new()),
+        (false, true) => return (true, vec![format!("sshd refuses, we do not: {complaint}")]),
+        (true, false) => {
+            let first = ours.diagnostics.iter().find(|d| d.level == Level::Error);
+            return (false, vec![format!("we refuse, sshd does not: {first:?}")]);
+        }
+        (true, true) => {}
+    }
+    let theirs = String::from_utf8_lossy(&said.stdout).into_owned();
+    let theirs = table(theirs.lines());
+    let dump = effective(ours, Some(c)).dump();
+    let mut mine = table(dump.iter().map(String::as_str));
+    for (newer, older) in RENAMED {
+        if ours.release < (8, 7)
+            && let Some(v) = mine.remove(newer)
+        {
+            mine.insert(older.to_owned(), v);
+        }
+    }
+    for keyword in OF_THE_BUILD.iter().filter(|_| ours.release != (9, 2)) {
+        if let Some(v) = theirs.get(*keyword) {
+            mine.insert((*keyword).to_owned(), v.clone());
+        }
+    }
+    // The test's own -h stands before what the file says.
+    if let Some(keys) = theirs.get("hostkey") {
+        mine.insert("hostkey".to_owned(), keys.clone());
+    }
+    let keywords: BTreeSet<&String> = theirs.keys().chain(mine.keys()).collect();
+    let differ = keywords
+        .into_iter()
+        .filter(|k| mine.get(*k) != theirs.get(*k));
+    let told = differ.map(|k| format!("{k}: we say {:?}, sshd {:?}", mine.get(k), theirs.get(k)));
+    (false, told.collect())
+}
+
+/// A folder with a host key for `-h`.
+fn desk(name: &str) -> (PathBuf, PathBuf) {
+    let _ = fs::create_dir_all("/run/sshd");
+    let folder = std::env::temp_dir().join(format!("sshwhy-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let key = folder.join("hostkey");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    (folder, key)
+}
+
+fn spec(c: &Connection) -> String {
+    let of = |v: &Option<String>| v.clone().unwrap();
+    format!(
+        "user={},host={},addr={},laddr={},lport={}",
+        of(&c.user),
+        of(&c.host),
+        of(&c.addr),
+        of(&c.laddr),
+        c.lport.unwrap()
+    )
+}
+
+/// What each keyword does with a second line, before and within a Match block: every pair of the values above.
+#[test]
+fn a_second_line_does_what_it_does_to_sshd() {
+    if let Some(why) = missing() {
+        eprintln!("skipped: config_sshd::a_second_line_does_what_it_does_to_sshd: {why}");
+        return;
+    }
+    let release = release();
+    let (folder, key) = desk("config-pairs");
+    let main = folder.join("sshd_config");
+    let c = connection(&mut Dice(7));
+    let mut wrong = Vec::new();
+    let mut asked = 0;
+    let anywhere = ANYWHERE.iter().map(|r| (r, true));
+    for ((keyword, values), in_match) in anywhere.chain(GLOBAL.iter().map(|r| (r, false))) {
+        for one in *values {
+            for two in *values {
+                let texts = [
+                    format!("{keyword} {one}\n{keyword} {two}\n"),
+                    format!("{keyword} {one}\nMatch all\n{keyword} {two}\n"),
+                    format!("Match User nosuch\n{keyword} {one}\nMatch User *\n{keyword} {two}\n"),
+                ];
+                for text in texts.iter().take(if in_match { 3 } else { 1 }) {
+                    fs::write(&main, text).unwrap();
+                    let ours = parse(&Disk, main.to_str().unwrap(), release, "/");
+                    let (_, differ) = differences(&ours, &c, &spec(&c), &key, &main);
+                    asked += 1;
+                    if !differ.is_empty() {
+                        wrong.push(format!("{text}{}", differ.join("\n")));
+                    }
+                }
+            }
+        }
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    eprintln!(
+        "OpenSSH {release:?}: {asked} pairs compared, {} differ",
+        wrong.len()
+    );
+    assert!(asked > 1000);
+    let shown = wrong
+        .iter()
+        .take(40)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        wrong.is_empty(),
+        "{} of {asked} differ:\n{shown}",
+        wrong.len()
+    );
+}
+
+#[test]
+fn our_values_are_those_of_sshd() {
+    if let Some(why) = missing() {
+        eprintln!("skipped: config_sshd::our_values_are_those_of_sshd: {why}");
+        return;
+    }
+    let release = release();
+    let (folder, key) = desk("config");
+    let (mut asked, mut refused) = (0, 0);
+    let mut wrong = Vec::new();
+    for number in 1..=CONFIGURATIONS {
+        let mut d = Dice(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let main = generate(&mut d, &folder);
+        let ours = parse(&Disk, main.to_str().unwrap(), release, "/");
+        for _ in 0..CONNECTIONS {
+            let c = connection(&mut d);
+            let spec = spec(&c);
+            let (no, differ) = differences(&ours, &c, &spec, &key, &main);
+            asked += 1;
+            refused += usize::from(no);
+            if !differ.is_empty() {
+                let text: String = ours
+                    .sources
+                    .iter()
+                    .map(|s| format!("--- {}\n{}", s.name, s.lines.join("\n")))
+                    .collect();
+                wrong.push(format!("#{number} ({spec})\n{}\n{text}", differ.join("\n")));
+            }
+        }
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    eprintln!(
+        "OpenSSH {release:?}: {asked} answers compared, {refused} of them refusals, {} differ",
+        wrong.len()
+    );
+    let shown = wrong
+        .iter()
+        .take(20)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        wrong.is_empty(),
+        "{} of {asked} differ:\n{shown}",
+        wrong.len()
+    );
+    assert!(
+        asked >= 2500 && refused > 50 && refused < asked / 2,
+        "{refused} of {asked}"
+    );
+}

@@ -1,0 +1,242 @@
+//! What the log says of this user's and this address's last attempts, and of the daemon itself.
+
+use super::check::file_line;
+use super::{Scene, log};
+use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::observation::Observation;
+
+/// How long ago an attempt may be and still say how far the client gets now.
+const RECENT: i64 = 15 * 60 * 1_000_000;
+
+/// What the log says of the last attempts.
+pub(super) fn attempts(scene: &mut Scene<'_>) {
+    let user = scene.question.user.clone();
+    let from = scene.question.from;
+    let trouble = scene
+        .seen
+        .observations
+        .iter()
+        .any(|o| o.key == "sshd.process" && o.value != "running");
+    // What the daemon said of itself since it last began to listen.
+    let since = scene
+        .log
+        .daemon
+        .iter()
+        .rposition(|l| l.text.starts_with("Server listening"))
+        .map_or(0, |i| i + 1);
+    let own: Vec<log::Said> = scene
+        .log
+        .daemon
+        .iter()
+        .skip(if trouble { 0 } else { since })
+        .filter(|l| !l.cause.is_empty())
+        .cloned()
+        .collect();
+    for l in own.iter().rev().take(12) {
+        scene.seen.observations.push(
+            Observation::new(Gate::Tcp, "log.daemon", l.cause, l.source.clone())
+                .about(file_line(&l.text))
+                .text(l.text.clone())
+                .at(l.at),
+        );
+    }
+    if user.is_none() && from.is_none() {
+        return;
+    }
+    let all: Vec<log::Connection> = scene
+        .log
+        .attempts(user.as_deref(), from)
+        .into_iter()
+        .cloned()
+        .collect();
+    let Some(newest) = all.first() else {
+        if !scene.log.sources.is_empty() {
+            scene.say(
+                Gate::Tcp,
+                "log.outcome",
+                "no-trace",
+                "",
+                "the log has no line about this client",
+                scene.log.sources.join(", "),
+            );
+        }
+        return;
+    };
+    let lead = all
+        .iter()
+        .find(|c| c.user.is_some() || c.lines.iter().any(|l| !l.cause.is_empty()))
+        .unwrap_or(newest)
+        .clone();
+    let near = |c: &&log::Connection| match (lead.last, c.last) {
+        (Some(a), Some(b)) => (a.0 - b.0).abs() < 120_000_000,
+        _ => true,
+    };
+    let accepted = lead
+        .lines
+        .iter()
+        .position(|l| l.slug.starts_with("accepted"));
+    let outcome = outcome(&lead);
+    let end = lead
+        .lines
+        .iter()
+        .rev()
+        .find(|l| !l.text.is_empty())
+        .cloned();
+    if let Some(l) = &end {
+        scene.seen.observations.push(
+            Observation::new(Gate::Auth, "log.outcome", outcome, l.source.clone())
+                .about(lead.user.clone().unwrap_or_default())
+                .text(l.text.clone())
+                .at(l.at),
+        );
+    }
+    let mut said: Vec<log::Said> = Vec::new();
+    for (i, c) in all.iter().filter(near).enumerate() {
+        let was_in = c.lines.iter().position(|l| l.slug.starts_with("accepted"));
+        if accepted.is_some() && i > 0 && was_in.is_none() && c.last <= lead.last {
+            continue;
+        }
+        said.extend(
+            c.lines
+                .iter()
+                .skip(was_in.unwrap_or(0))
+                .filter(|l| !l.cause.is_empty())
+                .cloned(),
+        );
+    }
+    let mut slugs: Vec<&str> = Vec::new();
+    for l in said {
+        if slugs.iter().filter(|s| **s == l.cause).count() < 2 {
+            slugs.push(l.cause);
+            scene.seen.observations.push(
+                Observation::new(Gate::Auth, "log.says", l.cause, l.source.clone())
+                    .about(path_in(&l.text))
+                    .text(l.text.clone())
+                    .at(l.at),
+            );
+        }
+    }
+    let method = |m: &str| {
+        lead.lines
+            .iter()
+            .any(|l| l.text.contains(&format!(" {m} for ")))
+    };
+    let password = method("password")
+        || method("keyboard-interactive/pam")
+        || lead
+            .lines
+            .iter()
+            .any(|l| l.slug.starts_with("pam-") && l.text.contains(":auth)"));
+    if password {
+        scene.say(Gate::Auth, "log.method", "password", "", "", "log");
+    }
+    if method("publickey") {
+        scene.say(Gate::Auth, "log.method", "publickey", "", "", "log");
+    }
+    if let Some(i) = accepted
+        && let (Some(a), Some(b)) = (lead.lines.get(i).and_then(|l| l.at), lead.last)
+    {
+        let value = if b.0 - a.0 < 2_500_000 {
+            "moment"
+        } else {
+            "while"
+        };
+        scene.say(
+            Gate::Session,
+            "log.lasted",
+            value,
+            "",
+            format!(
+                "{:.1} s from login to the last line",
+                (b.0 - a.0) as f64 / 1e6
+            ),
+            "log",
+        );
+    }
+    if lead.says("subsystem request for sftp") {
+        scene.say(Gate::Session, "log.subsystem", "sftp", "", "", "log");
+    }
+    let fresh = lead.last.is_none_or(|t| scene.now.0 - t.0 < RECENT);
+    if !fresh || trouble {
+        return;
+    }
+    let elsewhere = scene.question.port.is_none()
+        && scene
+            .seen
+            .observations
+            .iter()
+            .any(|o| o.key == "sshd.listen" && o.value == "other-port");
+    let mut state = |gate: Gate, value: &str| {
+        scene
+            .seen
+            .observations
+            .push(Observation::new(gate, "gate.state", value, "log"));
+    };
+    if elsewhere {
+        // It got to sshd, so the other port is the one it calls.
+        state(Gate::Tcp, "passed");
+    }
+    if lead.user.is_some() {
+        for gate in [Gate::Ident, Gate::Kex, Gate::HostKey] {
+            if newest.user.is_some() {
+                state(gate, "passed");
+            }
+        }
+        if accepted.is_some() {
+            state(Gate::Auth, "passed");
+        } else {
+            state(Gate::Auth, "failed");
+        }
+    }
+}
+
+/// How the connection ended.
+fn outcome(c: &log::Connection) -> &'static str {
+    let any = |f: &dyn Fn(&log::Said) -> bool| c.lines.iter().any(f);
+    if any(&|l| l.slug.starts_with("accepted")) {
+        return "accepted";
+    }
+    if any(&|l| {
+        l.text.contains("Failed password for") || l.text.contains("Failed keyboard-interactive")
+    }) {
+        return "denied-password";
+    }
+    if any(&|l| l.text.contains("drop connection") || l.text.contains("refused connect")) {
+        return "dropped";
+    }
+    if any(&|l| {
+        l.text.contains("Invalid user")
+            || l.text.contains("not allowed because")
+            || l.text.contains("Access denied")
+    }) {
+        return "refused";
+    }
+    if any(&|l| l.text.contains("Failed publickey")) {
+        return "denied-key";
+    }
+    if any(&|l| l.text.contains("authenticating user") || l.text.contains("invalid user")) {
+        return "gave-up";
+    }
+    if c.user.is_some() {
+        "refused"
+    } else {
+        "closed-early"
+    }
+}
+
+/// The first absolute path in a message.
+fn path_in(text: &str) -> String {
+    let at = text
+        .find(" /")
+        .map(|i| i + 1)
+        .or_else(|| text.starts_with('/').then_some(0))
+        .or_else(|| text.find("\"/").map(|i| i + 1));
+    let Some(path) = at.and_then(|i| text.get(i..)) else {
+        return String::new();
+    };
+    let end = path.find([' ', '"', ',']).unwrap_or(path.len());
+    path.get(..end)
+        .unwrap_or_default()
+        .trim_end_matches(':')
+        .to_owned()
+}

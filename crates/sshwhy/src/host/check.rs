@@ -1,0 +1,111 @@
+//! Whether sshd_config is sound: to our own reading of it, and to `sshd -t`.
+
+use super::{Scene, daemon};
+use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::config::parse::{Level, Shown};
+use sshwhy_core::event::catalog;
+use sshwhy_core::line::Program;
+
+/// Whether the file is sound to us and to `sshd -t`.
+pub(super) fn configuration(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
+    let errors: Vec<(String, String)> = scene
+        .config
+        .diagnostics
+        .iter()
+        .filter(|d| d.level == Level::Error)
+        .map(|d| {
+            (
+                scene.config.place(d.pos),
+                Shown(&scene.config, d).to_string(),
+            )
+        })
+        .collect();
+    for (place, text) in &errors {
+        scene.say(
+            Gate::Tcp,
+            "sshd.config",
+            "error",
+            place.clone(),
+            text.clone(),
+            place.clone(),
+        );
+    }
+    let Some(binary) = binary else {
+        if scene.machine.is_running() {
+            scene.say(
+                Gate::Tcp,
+                "sshd.binary",
+                "missing",
+                "/usr/sbin/sshd",
+                "no sshd binary was found",
+                "/usr/sbin",
+            );
+        }
+        return;
+    };
+    let path = scene.config.source(0).to_owned();
+    let Some(answer) = scene
+        .machine
+        .ask("sshd-t", &binary.path, &["-t", "-f", &path])
+    else {
+        return;
+    };
+    if answer.ok {
+        return;
+    }
+    let mut known = false;
+    for line in answer
+        .err
+        .lines()
+        .chain(answer.out.lines())
+        .filter(|l| !l.trim().is_empty())
+    {
+        let line = line.trim_end_matches('\r');
+        let event = catalog().event(Program::Sshd, b"sshd", line.as_bytes());
+        let cause = event.map_or("", |e| e.message().cause);
+        let place = file_line(line);
+        match cause {
+            "host-keys-missing" | "host-key-permissions" | "privsep-dir-missing" => {
+                scene.say(Gate::Tcp, "sshd.test", cause, place, line, "sshd -t");
+            }
+            _ if line.contains("line ") || cause == "sshd-config-error" => {
+                known = true;
+                scene.say(
+                    Gate::Tcp,
+                    "sshd.test",
+                    "sshd-config-error",
+                    place,
+                    line,
+                    "sshd -t",
+                );
+            }
+            _ => {}
+        }
+    }
+    if !known
+        && scene.seen.observations.iter().all(|o| o.key != "sshd.test")
+        && !answer.err.trim().is_empty()
+    {
+        scene.say(
+            Gate::Tcp,
+            "sshd.test",
+            "error",
+            "",
+            answer.err.trim(),
+            "sshd -t",
+        );
+    }
+}
+
+/// `FILE line 3: …`, `FILE: line 3: …` → `FILE:3`.
+pub(super) fn file_line(text: &str) -> String {
+    let Some((head, rest)) = text.split_once("line ") else {
+        return String::new();
+    };
+    let file = head.trim().trim_end_matches(':');
+    let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    match (file.starts_with('/'), number.is_empty()) {
+        (true, false) => format!("{file}:{number}"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,207 @@
+//! What the configuration and the account say to this user: lists, methods, shadow.
+
+use super::accounts::Account;
+use super::{Scene, session};
+use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::config::access;
+use sshwhy_core::time::Time;
+
+/// What the configuration and the account say to this user.
+pub(super) fn policy(scene: &mut Scene<'_>) {
+    let user = scene.question.user.clone().unwrap_or_default();
+    let Some(account) = scene.account.clone() else {
+        scene.say(
+            Gate::Auth,
+            "user.exists",
+            "no",
+            user.clone(),
+            format!("no account {user:?} in /etc/passwd or any name service"),
+            "/etc/passwd",
+        );
+        return;
+    };
+    scene.say(
+        Gate::Auth,
+        "user.exists",
+        "yes",
+        user.clone(),
+        format!("uid {}", account.uid),
+        account.source,
+    );
+    let who = access::Account {
+        name: account.name.clone(),
+        uid: account.uid,
+        groups: account.groups.clone(),
+    };
+    if let Some(r) = access::refused(&scene.effective, &who, &scene.connection) {
+        let place =
+            r.at.first()
+                .map(|p| scene.config.place(*p))
+                .unwrap_or_default();
+        let (_, line) = scene.set_at(r.keyword);
+        let text = match &r.pattern {
+            Some(p) => format!("{} {p} keeps {user} out ({line})", r.keyword),
+            None => format!(
+                "{} {} does not let {user} in ({line})",
+                r.keyword,
+                r.values.join(" ")
+            ),
+        };
+        let value = match r.keyword {
+            "PermitRootLogin" => "root-no",
+            "RefuseConnection" => "refuse",
+            _ => "refused",
+        };
+        scene.say(Gate::Auth, "conf.lists", value, r.keyword, text, place);
+    }
+    let methods = access::methods(&scene.effective, &who);
+    for (keyword, method) in [
+        ("PasswordAuthentication", "password"),
+        ("PubkeyAuthentication", "publickey"),
+        ("KbdInteractiveAuthentication", "keyboard-interactive"),
+    ] {
+        let (place, line) = scene.set_at(keyword);
+        let value = if scene.effective.is(keyword, "yes") {
+            "on"
+        } else {
+            "off"
+        };
+        scene.say(Gate::Auth, "conf.method", value, method, line, place);
+    }
+    if account.uid == 0
+        && matches!(
+            scene.effective.value("PermitRootLogin"),
+            "without-password" | "forced-commands-only"
+        )
+    {
+        let (place, line) = scene.set_at("PermitRootLogin");
+        scene.say(
+            Gate::Auth,
+            "conf.root",
+            "key-only",
+            "PermitRootLogin",
+            line,
+            place,
+        );
+    }
+    if let Some(chains) = access::chains(&scene.effective, &methods) {
+        let (place, line) = scene.set_at("AuthenticationMethods");
+        let value = match chains.as_slice() {
+            [] => "impossible",
+            c if c.iter().all(|c| c.contains(',')) => "several",
+            _ => "one",
+        };
+        scene.say(
+            Gate::Auth,
+            "conf.chain",
+            value,
+            chains.join(" "),
+            line,
+            place,
+        );
+    }
+    if scene.effective.number("LoginGraceTime") > 0 && scene.effective.number("LoginGraceTime") < 15
+    {
+        let (place, line) = scene.set_at("LoginGraceTime");
+        scene.say(
+            Gate::Auth,
+            "conf.grace",
+            "short",
+            "LoginGraceTime",
+            line,
+            place,
+        );
+    }
+    if scene.effective.number("MaxAuthTries") <= 2 {
+        let (place, line) = scene.set_at("MaxAuthTries");
+        scene.say(Gate::Auth, "conf.tries", "few", "MaxAuthTries", line, place);
+    }
+    shadow(scene, &account);
+    session::account(scene, &account);
+}
+
+fn shadow(scene: &mut Scene<'_>, account: &Account) {
+    let Some(s) = account.shadow.clone() else {
+        if scene.machine.text("/etc/shadow").is_err() {
+            scene.seen.blind.push("/etc/shadow cannot be read: run it as root to know whether the account is locked or expired".to_owned());
+        }
+        return;
+    };
+    let user = account.name.as_str();
+    let source = "/etc/shadow";
+    let today = scene.now.secs().div_euclid(86_400);
+    let value = match &s {
+        s if s.is_empty() => "empty",
+        s if s.hash.starts_with('!') => "locked",
+        s if s.is_locked() => "none",
+        _ => "set",
+    };
+    let text = match value {
+        "locked" => format!("{user}'s password is locked (it begins with ! in /etc/shadow)"),
+        "none" => format!("{user} has no password that could be right (* in /etc/shadow)"),
+        "empty" => format!("{user} has an empty password"),
+        _ => format!("{user} has a password"),
+    };
+    scene.say(Gate::Auth, "user.password", value, user, text, source);
+    if !scene.uses_pam() && s.hash.starts_with('!') {
+        scene.say(
+            Gate::Auth,
+            "user.lock-counts",
+            "yes",
+            user,
+            "UsePAM is off: sshd itself refuses locked accounts, keys included",
+            source,
+        );
+    }
+    let day = |d: i64| {
+        let c = Time(d.saturating_mul(86_400_000_000)).civil();
+        format!("{:04}-{:02}-{:02}", c.year, c.month, c.day)
+    };
+    if let Some(e) = s.expire.filter(|e| *e > 0 && today >= *e) {
+        scene.say(
+            Gate::Account,
+            "user.account",
+            "expired",
+            user,
+            format!("the account expired on {}", day(e)),
+            source,
+        );
+    }
+    let max = s.max.filter(|m| *m >= 0 && *m < 99_999);
+    match (s.last, max) {
+        (Some(0), _) => scene.say(
+            Gate::Account,
+            "user.password-age",
+            "must-change",
+            user,
+            "the password must be changed at the next login (chage -d 0)",
+            source,
+        ),
+        (Some(last), Some(max)) if today > last + max => {
+            let dead = s.inactive.is_some_and(|i| i >= 0 && today > last + max + i);
+            if dead {
+                scene.say(
+                    Gate::Account,
+                    "user.account",
+                    "expired",
+                    user,
+                    format!(
+                        "the password ran out on {} and the account with it",
+                        day(last + max)
+                    ),
+                    source,
+                );
+            } else {
+                scene.say(
+                    Gate::Account,
+                    "user.password-age",
+                    "expired",
+                    user,
+                    format!("the password ran out on {}", day(last + max)),
+                    source,
+                );
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,282 @@
+//! The daemon that runs: its host keys and folder, its state, where it listens, who else has its port, its load.
+
+use super::daemon::{self, Listener, Process};
+use super::{Scene, network};
+use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::config;
+use sshwhy_core::server::modes::Kind;
+use std::net::IpAddr;
+
+pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
+    let machine = scene.machine;
+    let hosts: Vec<String> = scene.effective.values("HostKey").to_vec();
+    let usable = hosts.iter().filter(|k| machine.exists(k)).count();
+    let agent = !scene.effective.is("HostKeyAgent", "none");
+    if usable == 0 && !agent {
+        let about = hosts.first().cloned().unwrap_or_default();
+        scene.say(
+            Gate::Tcp,
+            "sshd.hostkeys",
+            "missing",
+            about,
+            format!("none of {} exists", hosts.join(", ")),
+            "/etc/ssh",
+        );
+    }
+    let mut open = Vec::new();
+    for key in &hosts {
+        if let Some(s) = machine
+            .stat(key)
+            .filter(|s| s.uid == 0 && s.mode & 0o077 != 0)
+        {
+            open.push((key.clone(), s.mode));
+        }
+    }
+    if usable > 0 && open.len() == usable {
+        for (key, mode) in open {
+            scene.say(
+                Gate::Tcp,
+                "sshd.hostkeys",
+                "permissions",
+                key.clone(),
+                format!(
+                    "{key} has mode {mode:04o}: sshd ignores a private key that others can read"
+                ),
+                key,
+            );
+        }
+    }
+    let dir = "/run/sshd";
+    match machine.stat(dir) {
+        None => scene.say(
+            Gate::Tcp,
+            "sshd.privsep",
+            "missing",
+            dir,
+            format!("{dir} does not exist"),
+            dir,
+        ),
+        Some(s) if s.kind == Kind::Dir && (s.uid != 0 || s.mode & 0o022 != 0) => {
+            scene.say(
+                Gate::Tcp,
+                "sshd.privsep",
+                "permissions",
+                dir,
+                format!("{dir} has owner {} and mode {:04o}", s.uid, s.mode),
+                dir,
+            );
+        }
+        Some(_) => {}
+    }
+    if !machine.is_running() {
+        return;
+    }
+    let listeners: Vec<Process> = scene
+        .processes
+        .iter()
+        .filter(|p| p.is_listener())
+        .cloned()
+        .collect();
+    match listeners.first() {
+        Some(p) if matches!(p.state, 'T' | 't') => {
+            scene.say(
+                Gate::Ident,
+                "sshd.process",
+                "stopped",
+                p.title.clone(),
+                format!(
+                    "process {} is stopped (state {}): it takes connections and says nothing",
+                    p.pid, p.state
+                ),
+                format!("/proc/{}/stat", p.pid),
+            );
+        }
+        Some(p) if p.state == 'D' => {
+            scene.say(
+                Gate::Ident,
+                "sshd.process",
+                "blocked",
+                p.title.clone(),
+                format!(
+                    "process {} waits for a disk or a network file system (state D)",
+                    p.pid
+                ),
+                format!("/proc/{}/stat", p.pid),
+            );
+        }
+        Some(p) => scene.say(
+            Gate::Tcp,
+            "sshd.process",
+            "running",
+            p.title.clone(),
+            format!("process {}", p.pid),
+            format!("/proc/{}", p.pid),
+        ),
+        None => {
+            let what = binary.map_or("sshd", |b| b.path.as_str()).to_owned();
+            scene.say(
+                Gate::Tcp,
+                "sshd.process",
+                "none",
+                what,
+                "no sshd is running",
+                "/proc",
+            );
+        }
+    }
+    let ours = |l: &Listener| {
+        l.pid
+            .is_some_and(|pid| listeners.iter().any(|p| p.pid == pid))
+    };
+    let others: Vec<Listener> = scene.listeners.clone();
+    let own = daemon::own_addresses(machine);
+    let mine: Vec<&Listener> = others.iter().filter(|l| ours(l)).collect();
+    let shown = |ls: &[&Listener]| {
+        ls.iter()
+            .map(|l| std::net::SocketAddr::new(l.ip, l.port).to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let on_port: Vec<&Listener> = mine
+        .iter()
+        .filter(|l| l.port == scene.port)
+        .copied()
+        .collect();
+    let family = scene.question.from;
+    let reachable = |l: &&Listener| match family {
+        Some(f) if f.is_loopback() => f.is_ipv4() == l.ip.is_ipv4(),
+        Some(f) => {
+            let dual = l.inherited && l.ip.is_unspecified();
+            !l.ip.is_loopback() && (f.is_ipv4() == l.ip.is_ipv4() || dual)
+        }
+        None => !l.ip.is_loopback(),
+    };
+    let (at, line) = scene.set_at("ListenAddress");
+    let (port_at, port_line) = scene.set_at("Port");
+    if !mine.is_empty() {
+        if on_port.is_empty() {
+            let about = mine.first().map(|l| l.port.to_string()).unwrap_or_default();
+            let text = format!(
+                "sshd listens on {}, nobody on port {}; {port_line}",
+                shown(&mine),
+                scene.port
+            );
+            scene.say(Gate::Tcp, "sshd.listen", "other-port", about, text, port_at);
+        } else if !on_port.iter().any(reachable) {
+            let loopback = on_port.iter().all(|l| l.ip.is_loopback());
+            let value = if loopback {
+                "loopback"
+            } else {
+                "other-address"
+            };
+            scene.say(
+                Gate::Tcp,
+                "sshd.listen",
+                value,
+                shown(&on_port),
+                format!("sshd listens on {} only; {line}", shown(&on_port)),
+                at.clone(),
+            );
+        } else {
+            scene.say(
+                Gate::Tcp,
+                "sshd.listen",
+                "reachable",
+                shown(&on_port),
+                "",
+                "/proc/net/tcp",
+            );
+        }
+    }
+    let port = scene.port;
+    for l in others.iter().filter(|l| l.port == port && !ours(l)) {
+        let Some(p) = scene
+            .processes
+            .iter()
+            .find(|p| Some(p.pid) == l.pid)
+            .cloned()
+        else {
+            continue;
+        };
+        if p.pid == 1 || p.name == "systemd" {
+            scene.say(
+                Gate::Tcp,
+                "sshd.listen",
+                "socket-unit",
+                p.name.clone(),
+                format!("systemd holds port {}", l.port),
+                "/proc/net/tcp",
+            );
+        } else if !p.is_sshd() {
+            scene.say(
+                Gate::Tcp,
+                "port.holder",
+                "other",
+                p.name.clone(),
+                format!("port {} is held by {} (process {})", l.port, p.title, p.pid),
+                "/proc/net/tcp",
+            );
+        }
+    }
+    let wanted: Vec<IpAddr> = scene
+        .effective
+        .values("ListenAddress")
+        .iter()
+        .filter_map(|v| v.parse::<std::net::SocketAddr>().ok())
+        .map(|a| a.ip())
+        .filter(|ip| !ip.is_unspecified())
+        .collect();
+    let explicit = scene
+        .effective
+        .of("ListenAddress")
+        .is_some_and(|s| !s.from.is_empty());
+    if explicit && !own.is_empty() {
+        for ip in wanted
+            .iter()
+            .filter(|ip| !own.contains(ip) && !ip.is_loopback())
+        {
+            scene.say(
+                Gate::Tcp,
+                "sshd.bind",
+                "address-missing",
+                ip.to_string(),
+                format!("{ip} is no address of this machine; {line}"),
+                at.clone(),
+            );
+        }
+    }
+    if let Some((now, start, full)) = listeners.iter().find_map(Process::startups) {
+        let limit = config::simulate::MaxStartups::parse(scene.effective.value("MaxStartups"));
+        let (at, line) = scene.set_at("MaxStartups");
+        let percent = limit
+            .filter(|m| m.full == full)
+            .map_or(if now >= full { 100 } else { 0 }, |m| m.drop_percent(now));
+        let value = match percent {
+            100 => "full",
+            0 => "normal",
+            _ => "throttling",
+        };
+        scene.say(Gate::Ident, "load.startups", value, "MaxStartups", format!("{now} connections have not logged in yet, MaxStartups begins at {start} and ends at {full}: {percent} % of new ones are refused; {line}"), at);
+    }
+    // Whether another program answers with SSH's greeting is only asked where it is not sshd that listens.
+    if machine.is_live()
+        && on_port.is_empty()
+        && scene
+            .seen
+            .observations
+            .iter()
+            .any(|o| o.key == "port.holder")
+    {
+        let (value, text) = network::greeting(scene.port);
+        if let Some(value) = value {
+            scene.say(
+                Gate::Ident,
+                "port.greeting",
+                value,
+                scene.port.to_string(),
+                text,
+                "127.0.0.1",
+            );
+        }
+    }
+}

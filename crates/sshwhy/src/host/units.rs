@@ -1,0 +1,308 @@
+//! What systemd makes of sshd: the unit's state and what breaks it, its sandbox, the socket that listens in sshd's place.
+
+use super::{Scene, daemon};
+use sshwhy_core::catalog::causes::Gate;
+use std::net::IpAddr;
+
+pub(super) fn units(scene: &mut Scene<'_>) {
+    let machine = scene.machine;
+    let systemd = machine.exists("/run/systemd/system")
+        || machine
+            .ask(
+                "systemctl-show-ssh.service",
+                "systemctl",
+                &["show", "ssh.service", "-p", "ActiveState"],
+            )
+            .is_some_and(|a| a.ok);
+    let name = ["ssh.service", "sshd.service"].into_iter().find(|n| {
+        machine.link(&format!("/etc/systemd/system/{n}")).is_some()
+            || daemon::unit(machine, n).is_some()
+    });
+    let Some((name, unit)) = name.and_then(|n| Some((n, daemon::unit(machine, n)?))) else {
+        return;
+    };
+    let is_init = if machine.is_live() {
+        machine.exists("/run/systemd/system")
+    } else {
+        systemd || !machine.is_running()
+    };
+    if !is_init {
+        return;
+    }
+    let source = format!("systemctl show {name}");
+    let shown = machine
+        .ask(
+            "systemctl-is-running",
+            "systemctl",
+            &["show", name, "-p", "ActiveState"],
+        )
+        .map(|_| daemon::show(machine, name))
+        .unwrap_or_default();
+    let prop = |k: &str| shown.get(k).map_or("", String::as_str).to_owned();
+    if unit.masked || prop("LoadState") == "masked" {
+        let file = format!("/etc/systemd/system/{name}");
+        scene.say(
+            Gate::Tcp,
+            "unit.state",
+            "masked",
+            name,
+            format!("{name} is masked: {file} points to /dev/null, systemd will not start it"),
+            file,
+        );
+    } else if !shown.is_empty() {
+        let state = prop("ActiveState");
+        let value = match state.as_str() {
+            "active" => "active",
+            "failed" => "failed",
+            "activating" | "reloading" => "activating",
+            _ => "inactive",
+        };
+        let text = format!(
+            "{name} is {state} ({}), {}; result {}, exit {}",
+            prop("SubState"),
+            prop("UnitFileState"),
+            prop("Result"),
+            prop("ExecMainStatus")
+        );
+        scene.say(Gate::Tcp, "unit.state", value, name, text, source.clone());
+        if !prop("LoadError").is_empty() && prop("LoadState") != "loaded" {
+            scene.say(
+                Gate::Tcp,
+                "unit.broken",
+                "load",
+                name,
+                prop("LoadError"),
+                source.clone(),
+            );
+        }
+        if prop("ExecMainStatus") == "203" {
+            scene.say(
+                Gate::Tcp,
+                "unit.broken",
+                "exec",
+                name,
+                "status 203: the program of ExecStart could not be run",
+                source.clone(),
+            );
+        }
+        if matches!(
+            prop("ExecMainStatus").as_str(),
+            "200" | "209" | "217" | "219" | "226" | "227" | "233"
+        ) {
+            scene.say(
+                Gate::Tcp,
+                "unit.broken",
+                "exec",
+                name,
+                format!(
+                    "status {}: systemd could not set up the service's surroundings",
+                    prop("ExecMainStatus")
+                ),
+                source.clone(),
+            );
+        }
+    }
+    for key in ["Unit.ConditionPathExists", "Unit.AssertPathExists"] {
+        for (value, place) in unit.all(key) {
+            let (negated, path) = match value.strip_prefix('!') {
+                Some(p) => (true, p),
+                None => (false, value.as_str()),
+            };
+            if machine.exists(path) == negated {
+                scene.say(
+                    Gate::Tcp,
+                    "unit.broken",
+                    "condition",
+                    place.clone(),
+                    format!("{key}={value} does not hold ({place})"),
+                    place.clone(),
+                );
+            }
+        }
+    }
+    for (key, kind) in [
+        ("Service.ExecStart", "exec"),
+        ("Service.ExecStartPre", "exec-pre"),
+    ] {
+        for (value, place) in unit.all(key) {
+            let soft = value.starts_with('-');
+            let program = value
+                .trim_start_matches(['-', '@', ':', '+', '!'])
+                .split_ascii_whitespace()
+                .next()
+                .unwrap_or_default();
+            if program.starts_with('/') && !machine.is_executable(program) && !soft {
+                scene.say(
+                    Gate::Tcp,
+                    "unit.broken",
+                    kind,
+                    place.clone(),
+                    format!("{key} names {program}, which cannot be run ({place})"),
+                    place.clone(),
+                );
+            }
+        }
+    }
+    for key in ["Service.EnvironmentFile"] {
+        for (value, place) in unit.all(key) {
+            if !value.starts_with('-') && !value.contains('*') && !machine.exists(value) {
+                scene.say(
+                    Gate::Tcp,
+                    "unit.broken",
+                    "exec",
+                    place.clone(),
+                    format!("{key} names {value}, which does not exist ({place})"),
+                    place.clone(),
+                );
+            }
+        }
+    }
+    for key in ["Unit.Requires", "Unit.BindsTo", "Unit.Requisite"] {
+        for (value, place) in unit.all(key) {
+            for other in value.split_ascii_whitespace() {
+                if other.contains('.')
+                    && !other.contains('%')
+                    && daemon::unit(machine, other).is_none_or(|u| u.masked)
+                {
+                    let generated = other.ends_with(".mount")
+                        || other.ends_with(".device")
+                        || other.ends_with(".slice")
+                        || other.contains('@');
+                    if !generated {
+                        scene.say(
+                            Gate::Tcp,
+                            "unit.broken",
+                            "dependency",
+                            place.clone(),
+                            format!(
+                                "{key}={other}: there is no such unit, or it is masked ({place})"
+                            ),
+                            place.clone(),
+                        );
+                    }
+                }
+            }
+        }
+    }
+    sandbox(scene, &unit);
+    if let Some(socket) =
+        daemon::unit(machine, "ssh.socket").or_else(|| daemon::unit(machine, "sshd.socket"))
+    {
+        let state = daemon::show(machine, &socket.name);
+        let active = state
+            .get("ActiveState")
+            .map_or(socket.enabled && !machine.is_live(), |s| s == "active");
+        let streams: Vec<(String, String)> = socket.all("Socket.ListenStream").to_vec();
+        let port_of = |v: &str| v.rsplit(':').next().and_then(|p| p.parse::<u16>().ok());
+        if active && !socket.masked {
+            let ours = streams.iter().any(|(v, _)| port_of(v) == Some(scene.port));
+            let (value, place) = streams.last().cloned().unwrap_or_default();
+            let files = socket.files.join(", ");
+            scene.say(
+                Gate::Tcp,
+                "unit.socket",
+                if ours { "listens" } else { "other-port" },
+                format!("{} {value}", socket.name),
+                format!("{} decides where sshd is reached, not sshd_config: ListenStream={value} ({place}; {files})", socket.name),
+                place,
+            );
+        }
+    }
+}
+
+/// Settings of the unit that hide what sshd needs.
+fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
+    let home = scene
+        .account
+        .as_ref()
+        .map_or_else(|| "/home".to_owned(), |a| a.home.clone());
+    let covers =
+        |path: &str| home.starts_with(path.trim_start_matches(['-', '+', ':'])) && path.len() > 1;
+    let usual =
+        home.starts_with("/home") || home.starts_with("/root") || home.starts_with("/run/user");
+    for (key, values) in &unit.settings {
+        for (value, place) in values {
+            let first = value.split([' ', ':']).next().unwrap_or_default();
+            let on = matches!(
+                value.to_ascii_lowercase().as_str(),
+                "yes" | "true" | "on" | "1" | "strict"
+            );
+            let hides = match key.as_str() {
+                "Service.ProtectHome" => usual && (on || value == "tmpfs"),
+                "Service.InaccessiblePaths"
+                | "Service.InaccessibleDirectories"
+                | "Service.TemporaryFileSystem" => {
+                    value
+                        .split_ascii_whitespace()
+                        .any(|p| covers(p.split(':').next().unwrap_or_default()))
+                        || first.contains("/etc/ssh")
+                        || first.contains("shadow")
+                }
+                "Service.PrivateNetwork" | "Service.PrivateUsers" => on,
+                "Service.RootDirectory" | "Service.RootImage" => true,
+                "Service.RestrictAddressFamilies" => {
+                    !value.starts_with('~') && !value.contains("AF_INET")
+                }
+                "Service.IPAddressDeny" => {
+                    scene.question.from.is_some()
+                        && unit.all("Service.IPAddressAllow").iter().all(|(v, _)| {
+                            !v.split_ascii_whitespace()
+                                .any(|c| allows(c, scene.question.from))
+                        })
+                        && value
+                            .split_ascii_whitespace()
+                            .any(|c| allows(c, scene.question.from))
+                }
+                "Service.CapabilityBoundingSet" => {
+                    let both = value.contains("CAP_SETUID") && value.contains("CAP_SETGID");
+                    !value.starts_with('~') && !both
+                }
+                "Service.NoExecPaths" => value
+                    .split_ascii_whitespace()
+                    .any(|p| matches!(p, "/" | "/bin" | "/usr" | "/usr/bin")),
+                "Service.User" => value != "root" && value != "0",
+                "Service.PrivateDevices" => false,
+                _ => false,
+            };
+            if hides {
+                let short = key.trim_start_matches("Service.");
+                scene.say(
+                    Gate::Auth,
+                    "unit.sandbox",
+                    "hides",
+                    format!("{short}={value}"),
+                    format!("{} has {short}={value} ({place})", unit.name),
+                    place.clone(),
+                );
+            }
+        }
+    }
+    // What the running sshd really sees.
+    let view = scene
+        .processes
+        .iter()
+        .find(|p| p.is_listener())
+        .map(|p| format!("/proc/{}/root", p.pid));
+    if let (Some(view), Some(a), true) = (view, scene.account.clone(), scene.machine.is_live())
+        && !a.home.is_empty()
+        && scene.machine.exists(&a.home)
+        && scene.machine.exists(&format!("{view}/etc"))
+        && (!scene.machine.exists(&format!("{view}{}", a.home))
+            || scene.machine.exists(&format!("{}/.ssh", a.home))
+                && !scene.machine.exists(&format!("{view}{}/.ssh", a.home)))
+    {
+        scene.say(
+            Gate::Auth,
+            "unit.sandbox",
+            "hides",
+            a.home.clone(),
+            format!("the running sshd does not see {}", a.home),
+            view,
+        );
+    }
+}
+
+fn allows(word: &str, from: Option<IpAddr>) -> bool {
+    word == "any"
+        || from.is_some_and(|f| sshwhy_core::addr::Cidr::parse(word).is_some_and(|c| c.contains(f)))
+}

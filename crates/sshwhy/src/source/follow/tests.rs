@@ -1,0 +1,341 @@
+//! A writer that rotates in every way against a reader that is stopped at any moment: every line once.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::source::testing::Scratch;
+use std::io::Write;
+
+/// Small, fast, the same on every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+fn append(path: &Path, text: &str) {
+    let mut f = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
+    f.write_all(text.as_bytes()).unwrap();
+}
+
+/// What a reader has taken in, and what of it was committed.
+struct World {
+    dir: Scratch,
+    log: PathBuf,
+    written: u64,
+    seen: Vec<u64>,
+    committed: (usize, Vec<Position>),
+    follow: Option<Follow>,
+}
+
+impl World {
+    fn new() -> World {
+        let dir = Scratch::new();
+        let log = dir.path().join("auth.log");
+        World {
+            dir,
+            log,
+            written: 0,
+            seen: Vec::new(),
+            committed: (0, Vec::new()),
+            follow: None,
+        }
+    }
+
+    fn write(&mut self, n: u64) {
+        let mut text = String::new();
+        for _ in 0..n {
+            self.written += 1;
+            text.push_str(&format!("line {} of the log\n", self.written));
+        }
+        append(&self.log, &text);
+    }
+
+    fn start(&mut self) {
+        let positions = self.committed.1.clone();
+        self.follow = Some(Follow::start(&self.log, positions, true));
+    }
+
+    /// At most so many blocks.
+    fn read(&mut self, blocks: usize) {
+        let Some(f) = &mut self.follow else { return };
+        let mut buf = Vec::new();
+        for _ in 0..blocks {
+            if f.next(&mut buf) == Got::Nothing {
+                return;
+            }
+            for line in std::str::from_utf8(&buf).unwrap().lines() {
+                let number = line.split(' ').nth(1).unwrap().parse().unwrap();
+                self.seen.push(number);
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        if let Some(f) = &self.follow {
+            self.committed = (self.seen.len(), f.positions());
+        }
+    }
+
+    /// kill -9: what was not committed never happened.
+    fn crash(&mut self) {
+        self.follow = None;
+        self.seen.truncate(self.committed.0);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// auth.log.1 → auth.log.2.gz and so on, up to 6.
+    fn shift(&self) {
+        for n in (1..6u32).rev() {
+            for ending in ["", ".gz"] {
+                let from = self.path(&format!("auth.log.{n}{ending}"));
+                if from.exists() {
+                    std::fs::rename(&from, self.path(&format!("auth.log.{}{ending}", n + 1)))
+                        .unwrap();
+                }
+            }
+        }
+    }
+
+    fn pack(&self, n: u32) {
+        let plain = self.path(&format!("auth.log.{n}"));
+        if let Ok(bytes) = std::fs::read(&plain) {
+            std::fs::write(
+                self.path(&format!("auth.log.{n}.gz")),
+                crate::source::testing::gzip(&bytes),
+            )
+            .unwrap();
+            std::fs::remove_file(&plain).unwrap();
+        }
+    }
+
+    fn rename(&self) {
+        self.shift();
+        if self.log.exists() {
+            std::fs::rename(&self.log, self.path("auth.log.1")).unwrap();
+        }
+    }
+
+    fn copytruncate(&self) {
+        self.shift();
+        if self.log.exists() {
+            std::fs::copy(&self.log, self.path("auth.log.1")).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(&self.log)
+                .unwrap()
+                .set_len(0)
+                .unwrap();
+        }
+    }
+
+    fn check(&mut self, what: &str) {
+        if self.follow.is_none() {
+            self.start();
+        }
+        self.read(10_000);
+        let mut seen = self.seen.clone();
+        seen.sort_unstable();
+        let want: Vec<u64> = (1..=self.written).collect();
+        assert_eq!(
+            seen,
+            want,
+            "{what}: said {:?}",
+            self.follow.as_ref().unwrap().said
+        );
+    }
+}
+
+#[test]
+fn every_line_comes_once_through_any_rotation_and_any_crash() {
+    for seed in 1..=30u64 {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut w = World::new();
+        w.write(3);
+        w.start();
+        w.read(1);
+        w.commit();
+        for _ in 0..60 {
+            match dice.roll(12) {
+                0..4 => {
+                    let n = 1 + dice.roll(40);
+                    w.write(n);
+                }
+                4 | 5 => w.read(1),
+                6 => w.commit(),
+                7 => {
+                    w.crash();
+                    w.start();
+                }
+                8 => {
+                    // Down for a while.
+                    w.crash();
+                    let n = 1 + dice.roll(9);
+                    w.write(n);
+                    if dice.roll(2) == 0 {
+                        w.rename();
+                        w.write(2);
+                    }
+                    w.start();
+                }
+                9 => {
+                    w.rename();
+                    w.write(1);
+                }
+                10 => {
+                    w.copytruncate();
+                    w.write(1);
+                    // Nothing can be told from a copy that the next one overwrote before it was looked at.
+                    w.read(1000);
+                }
+                _ => w.pack(1),
+            }
+            // Copies do not live for ever, but longer than nobody looks.
+            if dice.roll(3) == 0 {
+                w.read(1000);
+                w.commit();
+            }
+        }
+        w.check(&format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn a_compressed_predecessor_is_read_to_its_end() {
+    let mut w = World::new();
+    w.write(100);
+    w.start();
+    w.read(1);
+    w.commit();
+    w.crash();
+    w.write(50);
+    w.rename();
+    w.pack(1);
+    w.write(7);
+    w.check("renamed and packed while down");
+    assert!(w.follow.as_ref().unwrap().said.is_empty());
+}
+
+#[test]
+fn a_link_that_is_switched_is_followed() {
+    let mut w = World::new();
+    let (a, b) = (w.path("day1"), w.path("day2"));
+    std::fs::write(&a, "line 1 of the log\n").unwrap();
+    std::os::unix::fs::symlink(&a, &w.log).unwrap();
+    w.written = 1;
+    w.start();
+    w.read(10);
+    w.commit();
+    let switch = |to: &Path, log: &Path| {
+        let next = log.with_extension("next");
+        std::os::unix::fs::symlink(to, &next).unwrap();
+        std::fs::rename(&next, log).unwrap();
+    };
+    append(&a, "line 2 of the log\n");
+    append(&b, "line 3 of the log\n");
+    switch(&b, &w.log);
+    w.written = 3;
+    w.check("switched while it runs");
+    w.commit();
+    w.crash();
+    append(&b, "line 4 of the log\n");
+    append(&a, "line 5 of the log\n");
+    switch(&a, &w.log);
+    w.written = 5;
+    // What the link leads to now was read before: its inode is a position's no more, its text is.
+    w.start();
+    w.read(10);
+    assert!(w.seen.contains(&4) && w.seen.contains(&5), "{:?}", w.seen);
+}
+
+#[test]
+fn a_large_backlog_waits_behind_the_end() {
+    let mut w = World::new();
+    w.write(10);
+    w.start();
+    w.read(1);
+    w.commit();
+    w.crash();
+    w.write(1_100_000);
+    w.start();
+    append(&w.log, "line 1100011 of the log\n");
+    w.written += 1;
+    let mut f = w.follow.take().unwrap();
+    let mut buf = Vec::new();
+    assert_eq!(f.next(&mut buf), Got::Lines(Lane::Live));
+    assert_eq!(buf, b"line 1100011 of the log\n");
+    assert!(f.is_behind());
+    w.seen.push(1_100_011);
+    assert_eq!(f.next(&mut buf), Got::Lines(Lane::Behind));
+    w.follow = Some(f);
+    // Stopped in the middle of it: it goes on there.
+    for line in std::str::from_utf8(&buf).unwrap().lines() {
+        w.seen
+            .push(line.split(' ').nth(1).unwrap().parse().unwrap());
+    }
+    w.commit();
+    w.crash();
+    w.check("backlog");
+}
+
+#[test]
+fn a_line_is_taken_in_when_it_is_whole_and_a_gap_is_said() {
+    let mut w = World::new();
+    w.write(1);
+    w.start();
+    w.read(5);
+    append(&w.log, "line 2 of");
+    w.read(5);
+    assert_eq!(w.seen, [1]);
+    append(&w.log, " the log\n");
+    w.written = 2;
+    w.check("whole");
+    w.commit();
+    w.crash();
+    std::fs::remove_file(&w.log).unwrap();
+    std::fs::write(&w.log, "line 3 of the log, of another file\n").unwrap();
+    w.start();
+    assert_eq!(w.follow.as_ref().unwrap().said.len(), 1);
+    w.read(5);
+    assert_eq!(w.seen, [1, 2, 3]);
+}
+
+#[test]
+fn a_folder_that_is_gone_comes_back() {
+    let mut w = World::new();
+    w.write(5);
+    w.start();
+    w.read(5);
+    w.commit();
+    std::fs::remove_dir_all(w.dir.path()).unwrap();
+    w.read(5);
+    std::fs::create_dir_all(w.dir.path()).unwrap();
+    w.write(5);
+    w.check("made anew");
+}
+
+#[test]
+fn the_past_of_a_new_log_is_read_behind_its_end() {
+    let mut w = World::new();
+    w.write(500);
+    let mut f = Follow::start(&w.log, Vec::new(), false);
+    let mut buf = Vec::new();
+    assert_eq!(f.next(&mut buf), Got::Lines(Lane::Behind));
+    assert_eq!(memchr::memchr_iter(b'\n', &buf).count(), 500);
+    w.write(1);
+    assert_eq!(f.next(&mut buf), Got::Lines(Lane::Live));
+    assert_eq!(buf, b"line 501 of the log\n");
+    assert_eq!(f.next(&mut buf), Got::Nothing);
+}
