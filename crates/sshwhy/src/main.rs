@@ -24,6 +24,7 @@ mod source;
 mod state;
 mod sys;
 mod watch;
+mod world;
 mod zone;
 
 use clap::Parser;

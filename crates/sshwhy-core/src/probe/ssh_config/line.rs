@@ -152,10 +152,11 @@ impl Evaluator<'_> {
                 let upper = argument.to_ascii_uppercase();
                 let level = match upper.as_str() {
                     "DEBUG1" => "DEBUG",
+                    "QUIET" => "SILENT",
                     other => other,
                 };
                 const LEVELS: &[&str] = &[
-                    "QUIET", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG", "DEBUG2", "DEBUG3",
+                    "SILENT", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG", "DEBUG2", "DEBUG3",
                 ];
                 if !LEVELS.contains(&level) {
                     return Err(format!("unsupported log level '{argument}'"));

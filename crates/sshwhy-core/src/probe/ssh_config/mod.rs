@@ -57,10 +57,11 @@ pub struct Value {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Typed {
     pub host: String,
-    /// `-o`, `-p`, `-i`, `-J`, `-l`, … as keyword and value, in order, before what the destination says.
+    /// `-o` and the options that are short for one, as keyword and value, in order.
     pub settings: Vec<(String, String)>,
-    /// `user@` and the port of an `ssh://` URL, which count after the options.
+    /// The first that was typed, wherever it stood: `-l`, `-o User=`, `user@`.
     pub user: Option<String>,
+    /// Likewise: `-p`, `-o Port=`, the port of an `ssh://` URL.
     pub port: Option<u16>,
     /// `-F`; `none` reads no file.
     pub file: Option<String>,
@@ -160,6 +161,14 @@ pub fn evaluate(
     };
     e.command_line()?;
     e.files(files)?;
+    // ssh takes the defaults of these three before it reads the files again.
+    for key in [
+        "canonicalizemaxdots",
+        "canonicalizefallbacklocal",
+        "canonicalizehostname",
+    ] {
+        e.default_of(key);
+    }
     e.take_host_name()?;
     e.canonicalize()?;
     let canonical = e.word("canonicalizehostname").is_some_and(|v| v != "false");
@@ -190,10 +199,6 @@ impl Evaluator<'_> {
         };
         let typed = self.typed;
         let mut active = true;
-        for (keyword, value) in &typed.settings {
-            let line = format!("{keyword} {value}");
-            self.line(here, 0, &line, &mut active, true)?;
-        }
         if let Some(user) = &typed.user {
             self.put("user", user.clone(), here, 0);
         }
@@ -202,6 +207,10 @@ impl Evaluator<'_> {
         }
         if let Some(tag) = &typed.tag {
             self.put("tag", tag.clone(), here, 0);
+        }
+        for (keyword, value) in &typed.settings {
+            let line = format!("{keyword} {value}");
+            self.line(here, 0, &line, &mut active, true)?;
         }
         self.stop_on_complaints("command-line")
     }
@@ -220,14 +229,27 @@ impl Evaluator<'_> {
         });
     }
 
-    /// Every value counts, once.
+    fn default_of(&mut self, key: &'static str) {
+        let text = keywords::DEFAULTS.iter().find(|(k, _)| *k == key);
+        if let Some((_, text)) = text {
+            self.values.entry(key).or_insert_with(|| {
+                vec![Value {
+                    text: (*text).to_owned(),
+                    place: None,
+                }]
+            });
+        }
+    }
+
+    /// Every value counts, once (names of SendEnv are not looked at twice by ssh either).
     fn add(&mut self, key: &'static str, text: String, at: Reading<'_>, line: usize) {
         let place = Place {
             file: at.file.to_owned(),
             line,
         };
         let values = self.values.entry(key).or_default();
-        if !values.iter().any(|v| v.text == text) && values.len() < 1000 {
+        let new = key == "sendenv" || !values.iter().any(|v| v.text == text);
+        if new && values.len() < 1000 {
             values.push(Value {
                 text,
                 place: Some(place),
