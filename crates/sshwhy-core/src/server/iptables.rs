@@ -110,38 +110,50 @@ struct Walk<'a> {
 /// What all tables together do; `None` where the text holds no rules at all. Of one that passes the first rule is named
 /// that accepted it.
 pub fn evaluate(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
-    evaluate_at(text, packet, sets, "INPUT")
+    evaluate_on(text, packet, sets, false)
 }
 
 /// The same for a packet that is for somebody behind this machine: a container, with the port that it has there.
 pub fn evaluate_forwarded(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
-    evaluate_at(text, packet, sets, "FORWARD")
+    evaluate_on(text, packet, sets, true)
 }
 
-fn evaluate_at(text: &str, packet: &Packet, sets: &Sets, last: &str) -> Option<Ruling> {
+fn evaluate_on(text: &str, packet: &Packet, sets: &Sets, forwarded: bool) -> Option<Ruling> {
     let mut accepted: Option<Ruling> = None;
     let tables = tables(text);
     let mut uncertain = false;
     let mut any = false;
-    let inward = [
+    const IN: &[(&str, &str)] = &[
         ("raw", "PREROUTING"),
         ("mangle", "PREROUTING"),
-        ("mangle", last),
-        ("filter", last),
-        ("security", last),
+        ("mangle", "INPUT"),
+        ("filter", "INPUT"),
+        ("security", "INPUT"),
     ];
-    let outward = [
+    const THROUGH: &[(&str, &str)] = &[
+        ("raw", "PREROUTING"),
+        ("mangle", "PREROUTING"),
+        ("mangle", "FORWARD"),
+        ("filter", "FORWARD"),
+        ("security", "FORWARD"),
+    ];
+    const OUT: &[(&str, &str)] = &[
         ("raw", "OUTPUT"),
         ("mangle", "OUTPUT"),
         ("filter", "OUTPUT"),
         ("security", "OUTPUT"),
         ("mangle", "POSTROUTING"),
     ];
-    for (name, hook) in if packet.reply { outward } else { inward } {
-        let Some((_, table)) = tables.iter().find(|(n, _)| n == name) else {
+    let hooks = match (packet.reply, forwarded) {
+        (true, _) => OUT,
+        (false, true) => THROUGH,
+        (false, false) => IN,
+    };
+    for (name, hook) in hooks {
+        let Some((_, table)) = tables.iter().find(|(n, _)| n == *name) else {
             continue;
         };
-        let policy = table.policies.get(hook).map_or("ACCEPT", String::as_str);
+        let policy = table.policies.get(*hook).map_or("ACCEPT", String::as_str);
         any |= policy != "ACCEPT" || table.chains.values().any(|c| !c.is_empty());
         let mut walk = Walk {
             table: name,

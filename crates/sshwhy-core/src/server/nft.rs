@@ -1,8 +1,8 @@
 //! What an nftables rule set (`nft -j list ruleset`) does with a new connection to a port.
 //!
-//! Chains hooked at prerouting and input (forward for a packet to a container; output and postrouting for our answer) are
-//! walked in the order of their priorities; a packet must pass all of them (libnftables-json(5)). What cannot be read counts
-//! as not matching, and makes the answer uncertain.
+//! Chains hooked at prerouting and input (forward, for a packet to a container; output and postrouting, for our answer) are
+//! walked in the order of their priorities; a packet must pass all of them (libnftables-json(5)). What cannot be read
+//! counts as not matching, and makes the answer uncertain.
 
 use super::{Fate, Packet, Ruling, is_ban_name};
 use crate::addr::{network, parse_ip};
@@ -127,7 +127,7 @@ impl<'a> Ruleset<'a> {
 
     /// The first chain that does not let the packet pass; or that it passes, with the first rule that accepted it.
     pub fn evaluate(&self, packet: &Packet) -> Ruling {
-        self.evaluate_at(packet, "input")
+        self.evaluate_at(packet, if packet.reply { "output" } else { "input" })
     }
 
     /// The same for a packet that is for somebody behind this machine: a container, with the port that it has there.
@@ -140,9 +140,9 @@ impl<'a> Ruleset<'a> {
         let mut bases: Vec<&Chain<'_>> = self
             .chains
             .iter()
-            .filter(|c| match packet.reply {
-                true => matches!(c.hook, "output" | "postrouting"),
-                false => matches!(c.hook, "prerouting" | "ingress") || c.hook == hook,
+            .filter(|c| match hook {
+                "output" => matches!(c.hook, "output" | "postrouting"),
+                _ => matches!(c.hook, "prerouting" | "ingress") || c.hook == hook,
             })
             .filter(|c| !self.dormant.contains(&(c.family, c.table)))
             .filter(|c| match c.family {
@@ -152,7 +152,12 @@ impl<'a> Ruleset<'a> {
             })
             .filter(|c| !self.is_compat(c))
             .collect();
-        bases.sort_by_key(|c| (c.hook == hook || c.hook == "postrouting", c.priority));
+        let last = if hook == "output" {
+            "postrouting"
+        } else {
+            hook
+        };
+        bases.sort_by_key(|c| (c.hook == last, c.priority));
         let mut accepted: Option<Reason> = None;
         let mut walk = Walk {
             set: self,
@@ -443,10 +448,8 @@ impl<'a> Walk<'a, '_> {
             let Some(set) = self.set.sets.get(&(chain.family, chain.table, name)) else {
                 return Truth::Unknown;
             };
-            let truth = match set.get("elem") {
-                Some(elements) => self.any(chain, left, elements, reason),
-                None => Truth::No,
-            };
+            let none = Value::Array(Vec::new());
+            let truth = self.any(chain, left, set.get("elem").unwrap_or(&none), reason);
             if truth == Truth::Yes && is_source(left, self.packet.reply) && is_ban_name(name) {
                 reason.names_client = true;
             }
@@ -632,8 +635,8 @@ fn masked(ip: IpAddr, mask: IpAddr) -> IpAddr {
 
 /// Whether it is the client's end of the packet.
 fn is_source(left: &Value, reply: bool) -> bool {
-    let left = left.pointer("/&/0").unwrap_or(left);
     let field = if reply { "daddr" } else { "saddr" };
+    let left = left.pointer("/&/0").unwrap_or(left);
     left.pointer("/payload/field").and_then(Value::as_str) == Some(field)
         || left
             .get("concat")
@@ -885,34 +888,6 @@ mod tests {
     }
 
     #[test]
-    fn our_answer_must_get_out() {
-        let chain = json!({"chain": {"family": "inet", "table": "f", "name": "out", "type": "filter", "hook": "output", "prio": 0, "policy": "drop"}});
-        let rule = |expr: Value| json!({"rule": {"family": "inet", "table": "f", "chain": "out", "expr": expr}});
-        let fate = |rules: Vec<Value>, reply: bool| {
-            let mut items = vec![chain.clone()];
-            items.extend(rules.into_iter().map(rule));
-            Ruleset::new(&json!({"nftables": items}))
-                .evaluate(&Packet {
-                    from: "192.0.2.7".parse().unwrap(),
-                    to: None,
-                    port: 22,
-                    interface: Some("eth0".into()),
-                    reply,
-                })
-                .fate
-        };
-        let state = |s: &str| json!([{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": s}}, {"accept": null}]);
-        let out = |n: u16| json!([dport(json!(n)), {"accept": null}]);
-        let own = json!([m(json!({"payload": {"protocol": "tcp", "field": "sport"}}), json!(22)), {"accept": null}]);
-        assert_eq!(fate(vec![out(53)], false), Fate::Passes);
-        assert_eq!(fate(vec![out(53), state("new")], true), Fate::Drops);
-        assert_eq!(fate(vec![state("established")], true), Fate::Passes);
-        assert_eq!(fate(vec![own], true), Fate::Passes);
-        // Port 22 elsewhere is not port 22 here.
-        assert_eq!(fate(vec![out(22)], true), Fate::Drops);
-    }
-
-    #[test]
     fn masked_sets_dormant_tables_and_the_forward_hook() {
         let table = |flags: Value, hook: &str| {
             json!({"nftables": [
@@ -928,8 +903,8 @@ mod tests {
             from: from.parse().unwrap(),
             to: None,
             port: 22,
-            reply: false,
             interface: None,
+            reply: false,
         };
         let live = table(json!([]), "prerouting");
         let r = Ruleset::new(&live).evaluate(&packet("2001:db8:1:2:3:4:5:6"));
@@ -963,6 +938,34 @@ mod tests {
         assert_eq!(r.fate, Fate::Passes);
         assert_eq!(r.place, "inet filter input");
         assert_eq!(r.rule, "ip saddr 192.0.2.7 accept");
+    }
+
+    #[test]
+    fn our_answer_must_get_out() {
+        let chain = json!({"chain": {"family": "inet", "table": "f", "name": "out", "type": "filter", "hook": "output", "prio": 0, "policy": "drop"}});
+        let rule = |expr: Value| json!({"rule": {"family": "inet", "table": "f", "chain": "out", "expr": expr}});
+        let fate = |rules: Vec<Value>, reply: bool| {
+            let mut items = vec![chain.clone()];
+            items.extend(rules.into_iter().map(rule));
+            Ruleset::new(&json!({"nftables": items}))
+                .evaluate(&Packet {
+                    from: "192.0.2.7".parse().unwrap(),
+                    to: None,
+                    port: 22,
+                    interface: Some("eth0".into()),
+                    reply,
+                })
+                .fate
+        };
+        let state = |s: &str| json!([{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": s}}, {"accept": null}]);
+        let out = |n: u16| json!([dport(json!(n)), {"accept": null}]);
+        let own = json!([m(json!({"payload": {"protocol": "tcp", "field": "sport"}}), json!(22)), {"accept": null}]);
+        assert_eq!(fate(vec![out(53)], false), Fate::Passes);
+        assert_eq!(fate(vec![out(53), state("new")], true), Fate::Drops);
+        assert_eq!(fate(vec![state("established")], true), Fate::Passes);
+        assert_eq!(fate(vec![own], true), Fate::Passes);
+        // Port 22 elsewhere is not port 22 here.
+        assert_eq!(fate(vec![out(22)], true), Fate::Drops);
     }
 
     #[test]
