@@ -434,7 +434,13 @@ fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> Stri
         n => format!("{n} things stand in the way of {who}; the first one stops the login.\n"),
     });
     out.push('\n');
-    out.push_str(&terminal::findings(answer.findings, &options));
+    // Known causes stand first; what is only possible must not look like them.
+    let (known, possible) = answer.findings.split_at(sure.min(answer.findings.len()));
+    out.push_str(&terminal::findings(known, &options));
+    if !possible.is_empty() {
+        out.push_str("\nLess than likely here, and worth knowing:\n\n");
+        out.push_str(&terminal::findings(possible, &options));
+    }
     if sure == 0 {
         let mut keys: Vec<&str> = answer
             .observations

@@ -199,6 +199,11 @@ impl Machine {
         bytes.get(..len).map(<[u8]>::to_vec)
     }
 
+    /// Whose it is.
+    pub fn owner(&self, path: &str) -> Option<u32> {
+        Some(fs::metadata(self.real(path)?).ok()?.uid())
+    }
+
     /// When the file was last written, in seconds of Unix time.
     pub fn written(&self, path: &str) -> Option<i64> {
         Some(fs::metadata(self.real(path)?).ok()?.mtime())

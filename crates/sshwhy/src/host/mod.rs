@@ -169,7 +169,11 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
     let effective_now = effective(&parsed, Some(&connection));
     let port = question.port.unwrap_or(22);
     connection.lport = connection.lport.or(Some(port));
-    let log = log::read(machine, zone, now);
+    let wanted = log::Wanted {
+        user: question.user.clone(),
+        from: question.from,
+    };
+    let log = log::read(machine, zone, now, &wanted);
     let mut scene = Scene {
         machine,
         question,
@@ -186,6 +190,13 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
         port,
         seen: Seen::default(),
     };
+    let root = machine.owner("/proc/self") == Some(0);
+    if machine.is_live() && !root {
+        scene.seen.blind.push(
+            "which process listens where, and other people's keys: run it as root to see them"
+                .to_owned(),
+        );
+    }
     if let Some(b) = &binary {
         scene.seen.notes.push(format!("{} {}", b.path, b.text));
     }

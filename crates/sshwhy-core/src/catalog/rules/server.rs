@@ -234,7 +234,11 @@ pub(super) const ROWS: &[Rule] = &[
     ),
     rule("sshd-not-running", 0.85, &[NOT_RUNNING])
         .stronger(&[is("unit.state", &["inactive"])])
-        .doubts(&[seen("port.holder"), is("sshd.test", &["error"])])
+        .doubts(&[
+            seen("port.holder"),
+            is("sshd.test", &["error"]),
+            is("unit.broken", &["override"]),
+        ])
         .not(&[
             is("sshd.test", &["sshd-config-error"]),
             is("sshd.config", &["error"]),
@@ -815,7 +819,8 @@ pub(super) const ROWS: &[Rule] = &[
         seen("session.forced"),
         seen("session.rc"),
         is("user.shell", &["nologin", "missing"]),
-    ]),
+    ])
+    .despite(),
     rule(
         "service-sandboxed",
         0.93,
