@@ -96,7 +96,12 @@ struct World {
 fn benchmark_address(n: u64) -> String {
     // More than the range for benchmarks holds: IPv6, each of another network.
     if let Some(n) = n.checked_sub(131_072) {
-        return format!("2001:db8:{:x}:{:x}::{:x}", n / 65_536, n % 65_536, 1 + n % 9);
+        return format!(
+            "2001:db8:{:x}:{:x}::{:x}",
+            n / 65_536,
+            n % 65_536,
+            1 + n % 9
+        );
     }
     format!("198.{}.{}.{}", 18 + n / 65_536 % 2, n / 256 % 256, n % 256)
 }
