@@ -59,10 +59,10 @@ for r in range(rounds):
     t0 = time.monotonic(); end = t0 + 20; missed = 0; gone = None
     while time.monotonic() < end:
         sent = time.monotonic()
-        s.send(b"x")
         try:
+            s.send(b"x")
             s.recv(9); missed = 0; gone = None
-        except socket.timeout:
+        except (socket.timeout, ConnectionRefusedError):
             missed += 1
             gone = gone or sent
             if missed >= 5:
