@@ -95,7 +95,7 @@ pub struct Doctor {
     /// The key the client has: a public key file, or SHA256:…; may be given again
     #[arg(long, value_name = "FILE|FINGERPRINT")]
     pub key: Vec<String>,
-    /// What `sshwhy probe --format json` printed on the client
+    /// What `sshwhy probe --format json` printed on the client; - for standard input
     #[arg(long, value_name = "FILE")]
     pub client_json: Option<PathBuf>,
     /// Another machine's file system: a mounted disk, an unpacked image
@@ -650,6 +650,13 @@ pub struct Probe {
     /// Look at the server through this host too, to tell a block of this client from a dead server
     #[arg(long, value_name = "HOST")]
     pub via: Option<String>,
+    /// Ask the server too: run `sshwhy doctor` there, over ssh as somebody who may log in
+    #[arg(
+        long,
+        value_name = "ssh://[USER@]HOST[:PORT]",
+        conflicts_with = "offline"
+    )]
+    pub server: Option<String>,
     /// Only read: no connection to anywhere
     #[arg(long, conflicts_with_all = ["run", "via"])]
     pub offline: bool,

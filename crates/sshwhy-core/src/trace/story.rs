@@ -380,6 +380,16 @@ fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
     }
     for s in certain.iter().take(3) {
         match (s.kind, s.container.as_deref().and_then(shell_word)) {
+            (SuspectKind::Container, Some(id)) if s.created.is_none() && s.finished.is_none() => {
+                out.push(step(
+                    "The container is gone. Look for what is left of it: who made it, from which image, and logs that were shipped elsewhere.",
+                    Some(format!(
+                        "journalctl --no-pager | grep -F {id}; grep -rlF {id} /var/log /etc/kubernetes"
+                    )),
+                    "client",
+                    "none",
+                ));
+            }
             (SuspectKind::Container, Some(id)) => {
                 out.push(step(
                     "Keep the container and its log before anything else: removing it removes the evidence.",

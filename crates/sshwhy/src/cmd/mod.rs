@@ -1,6 +1,7 @@
 //! One file for each verb, each a straight line from what was typed to what is shown.
 
 pub mod bans;
+mod both_sides;
 pub mod config;
 pub mod doctor;
 pub mod events;

@@ -445,6 +445,7 @@ impl Half {
                 to: None,
                 port: *port,
                 interface: None,
+                reply: false,
             })
             .collect();
         match self.firewall.prove(&packets) {
