@@ -59,10 +59,10 @@ for r in range(rounds):
     t0 = time.monotonic(); end = t0 + 20; missed = 0; gone = None
     while time.monotonic() < end:
         sent = time.monotonic()
-        s.send(b"x")
         try:
+            s.send(b"x")
             s.recv(9); missed = 0; gone = None
-        except socket.timeout:
+        except (socket.timeout, ConnectionRefusedError):
             missed += 1
             gone = gone or sent
             if missed >= 5:
@@ -81,9 +81,12 @@ cat >"$work/echo.py" <<'PY'
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("10.77.0.1", 7777))
 while True:
-    d, a = s.recvfrom(9); s.sendto(d, a)
+    try:
+        d, a = s.recvfrom(9); s.sendto(d, a)
+    except OSError:
+        pass
 PY
-ip netns exec "$ns" python3 "$work/echo.py" & echo $! >"$work/echo.pid"
+ip netns exec "$ns" python3 "$work/echo.py" & echo $! >"$work/echo.pid"; sleep 0.5
 # sshwhy
 mkdir -p "$work/log"; : >"$work/log/auth.log"
 cat >"$work/guard.toml" <<TOML

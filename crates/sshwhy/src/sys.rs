@@ -401,19 +401,6 @@ pub mod process {
         }
     }
 
-    /// Children get the usual signals again.
-    pub fn unblock_signals() -> io::Result<()> {
-        // SAFETY: as above.
-        unsafe {
-            let mut set: libc::sigset_t = zeroed();
-            done(libc::sigemptyset(&raw mut set))?;
-            match libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) {
-                0 => Ok(()),
-                e => Err(io::Error::from_raw_os_error(e)),
-            }
-        }
-    }
-
     /// The next signal that came, if any.
     pub fn next_signal(fd: &OwnedFd) -> Option<i32> {
         let mut info = [0u8; 128];

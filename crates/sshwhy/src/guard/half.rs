@@ -14,6 +14,7 @@ use crate::host::{daemon, never::Facts};
 use crate::sink::firewall::{Firewall, Proof, Runner, Scope, Setup, Template};
 use crate::sys::process;
 use rustix::event::{PollFd, PollFlags, poll};
+use sshwhy_core::addr::Cidr;
 use sshwhy_core::ban::{Action, NeverList};
 use sshwhy_core::server::Packet;
 use std::io;
@@ -30,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const GATHER: Duration = Duration::from_secs(30);
 /// Between two proofs: each reads the whole ruleset.
 const PROVE: Duration = Duration::from_secs(5);
+/// … and no ban was asked for since so long.
+const QUIET: Duration = Duration::from_millis(300);
 /// Without a word of the other half for so long, it hangs.
 const DEAF: Duration = Duration::from_secs(60);
 
@@ -184,6 +187,8 @@ struct Half {
     keeper: Keeper,
     ports: Vec<u16>,
     proven: Option<Instant>,
+    /// The last one that was banned, and whether it is kept out has not been looked at.
+    unproven: Option<Cidr>,
     second: (Instant, u32),
 }
 
@@ -212,6 +217,7 @@ pub fn run(named: Option<&Path>) -> Result<(), String> {
         keeper,
         ports,
         proven: None,
+        unproven: None,
         second: (Instant::now(), 0),
     };
     let notify = Notify::new();
@@ -255,6 +261,7 @@ impl Half {
         let _ = peer.send(&told);
         let mut looked = Instant::now();
         let mut heard = Instant::now();
+        let mut acted = Instant::now();
         let mut stopping: Option<Instant> = None;
         let mut standing = true;
         loop {
@@ -294,7 +301,13 @@ impl Half {
             }
             for order in peer.receive::<Order>() {
                 heard = Instant::now();
+                if !matches!(order, Order::Alive(_)) {
+                    acted = heard;
+                }
                 self.order(order, &mut peer, notify, &mut standing);
+            }
+            if acted.elapsed() > QUIET {
+                self.prove(&mut peer);
             }
             let gone = peer.closed || matches!(child.try_wait(), Ok(Some(_)));
             let late = stopping.is_some_and(|s| s.elapsed() > Duration::from_secs(10));
@@ -353,14 +366,14 @@ impl Half {
                 self.rate(actions.len());
                 self.keeper.fill(&mut self.never);
                 let done = self.firewall.apply(&actions, &self.never, now());
-                self.applied(done, &actions, peer)
+                self.applied(done, &actions)
             }
             Order::Restore(actions) => {
                 self.keeper.fill(&mut self.never);
                 let bans = actions.iter().cloned();
                 let done = self.firewall.restore(bans, &self.never, now(), false);
                 *standing = done.is_ok();
-                self.applied(done, &actions, peer)
+                self.applied(done, &actions)
             }
         };
         let _ = peer.send(&answer);
@@ -370,13 +383,16 @@ impl Half {
         &mut self,
         done: Result<crate::sink::firewall::Applied, crate::sink::firewall::Trouble>,
         actions: &[Action],
-        peer: &mut Peer,
     ) -> Word {
         match done {
             Ok(done) => {
-                if done.banned > 0 {
-                    self.prove(actions, &done.refused, peer);
-                }
+                let last = actions.iter().rev().find_map(|a| match a {
+                    Action::Ban(b) if b.holds(now()) => Some(b.net),
+                    _ => None,
+                });
+                self.unproven = last
+                    .filter(|net| !done.refused.iter().any(|r| r.net == *net))
+                    .or(self.unproven);
                 Word::Applied {
                     banned: done.banned,
                     unbanned: done.unbanned,
@@ -407,26 +423,19 @@ impl Half {
         }
     }
 
-    /// Whether the live rules keep out what was banned just now.
-    fn prove(
-        &mut self,
-        actions: &[Action],
-        refused: &[crate::sink::firewall::Refused],
-        peer: &mut Peer,
-    ) {
-        // Where nothing is meant to happen, nothing has to be proven.
-        if self.firewall.name() == "null" || self.proven.is_some_and(|p| p.elapsed() < PROVE) {
+    /// Whether the live rules keep out what was banned last. Reading them takes longer than a ban: only where none waits.
+    fn prove(&mut self, peer: &mut Peer) {
+        if self.proven.is_some_and(|p| p.elapsed() < PROVE) {
             return;
         }
-        self.proven = Some(Instant::now());
-        let Some(net) = actions.iter().rev().find_map(|a| match a {
-            Action::Ban(b) if !refused.iter().any(|r| r.net == b.net) && b.holds(now()) => {
-                Some(b.net)
-            }
-            _ => None,
-        }) else {
+        let Some(net) = self.unproven.take() else {
             return;
         };
+        self.proven = Some(Instant::now());
+        // Where nothing is meant to happen, nothing has to be proven.
+        if self.firewall.name() == "null" {
+            return;
+        }
         let packets: Vec<Packet> = self
             .ports
             .iter()

@@ -115,21 +115,26 @@ pub fn run() -> Result<(), String> {
         .try_clone_to_owned()
         .map_err(|e| e.to_string())?;
     let mut half = Peer::new(UnixStream::from(stdin)).map_err(|e| e.to_string())?;
-    let (text, name) = first_word(&mut half)?;
+    let (text, name, words) = first_word(&mut half)?;
     let config = Config::parse(&text, &name)?;
     let confined = confine(&config)?;
     let mut w = Worker::new(config, half, confined)?;
+    for word in words {
+        w.word(word);
+    }
     let listener = listen(&w.config.socket)?;
     w.work(&listener, &signals)
 }
 
-fn first_word(half: &mut Peer) -> Result<(String, String), String> {
+/// The settings, and whatever came behind them.
+fn first_word(half: &mut Peer) -> Result<(String, String, Vec<Word>), String> {
     let end = Instant::now() + Duration::from_secs(10);
     while Instant::now() < end && !half.closed {
-        for word in half.receive::<Word>() {
-            if let Word::Config { text, name } = word {
-                return Ok((text, name));
-            }
+        let mut words = half.receive::<Word>();
+        if !words.is_empty()
+            && let Word::Config { text, name } = words.remove(0)
+        {
+            return Ok((text, name, words));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
