@@ -39,12 +39,12 @@ pub enum Verb {
 }
 
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Guard {
     #[command(subcommand)]
     pub verb: Option<GuardVerb>,
-    #[command(flatten)]
-    pub settings: GuardSettings,
+    /// Settings [default: /etc/sshwhy/guard.toml, where it is there]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
     /// Ban nobody: replay these logs, and show who would have been banned when, beside fail2ban's defaults
     #[arg(long, value_name = "LOG", num_args = 1..)]
     pub dry_run: Vec<OsString>,
@@ -61,26 +61,15 @@ pub struct Guard {
     pub worker: bool,
 }
 
-#[derive(Args, Clone, Debug)]
-pub struct GuardSettings {
-    /// Settings [default: /etc/sshwhy/guard.toml, where it is there]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
 #[derive(Debug, Subcommand)]
 pub enum GuardVerb {
     /// Does it see, does it keep out? Exit status 1 when something is wrong, 2 when no guard is running
     Status {
-        #[command(flatten)]
-        settings: GuardSettings,
         #[arg(long, value_enum, default_value = "text")]
         format: TextOrJson,
     },
     /// Makes a failing login over loopback, and waits for it to come through
     Test {
-        #[command(flatten)]
-        settings: GuardSettings,
         /// Port of sshd
         #[arg(long, value_name = "PORT", default_value_t = 22)]
         port: u16,
@@ -89,10 +78,7 @@ pub enum GuardVerb {
         wait: u64,
     },
     /// Says what is wrong with the settings, with line and column
-    CheckConfig {
-        #[command(flatten)]
-        settings: GuardSettings,
-    },
+    CheckConfig,
 }
 
 #[derive(Args, Debug)]
@@ -109,7 +95,7 @@ pub struct Doctor {
     /// The key the client has: a public key file, or SHA256:…; may be given again
     #[arg(long, value_name = "FILE|FINGERPRINT")]
     pub key: Vec<String>,
-    /// What `sshwhy probe --format json` printed on the client
+    /// What `sshwhy probe --format json` printed on the client; - for standard input
     #[arg(long, value_name = "FILE")]
     pub client_json: Option<PathBuf>,
     /// Another machine's file system: a mounted disk, an unpacked image
@@ -664,6 +650,13 @@ pub struct Probe {
     /// Look at the server through this host too, to tell a block of this client from a dead server
     #[arg(long, value_name = "HOST")]
     pub via: Option<String>,
+    /// Ask the server too: run `sshwhy doctor` there, over ssh as somebody who may log in
+    #[arg(
+        long,
+        value_name = "ssh://[USER@]HOST[:PORT]",
+        conflicts_with = "offline"
+    )]
+    pub server: Option<String>,
     /// Only read: no connection to anywhere
     #[arg(long, conflicts_with_all = ["run", "via"])]
     pub offline: bool,

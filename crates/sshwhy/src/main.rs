@@ -8,10 +8,11 @@ mod evidence;
 mod exit;
 mod feed;
 mod filter;
-mod guard;
 mod fix;
+mod guard;
 #[allow(dead_code)] // until bans and guard use all of it
 mod host;
+mod image;
 #[allow(dead_code)] // until bans and guard use all of it
 mod ledger;
 mod login;
@@ -24,6 +25,7 @@ mod source;
 mod state;
 mod sys;
 mod watch;
+mod world;
 mod zone;
 
 use clap::Parser;

@@ -20,18 +20,15 @@ use std::path::Path;
 use std::time::Duration;
 
 pub fn run(args: Args) -> Result<Exit, String> {
-    match args.verb {
+    let config = args.config.as_deref();
+    match &args.verb {
         None if args.worker => worker::run().map(|()| Exit::Ok),
-        None if args.panic => panic(args.settings.config.as_deref()),
+        None if args.panic => panic(config),
         None if !args.dry_run.is_empty() => dry_run(&args),
-        None => half::run(args.settings.config.as_deref()).map(|()| Exit::Ok),
-        Some(GuardVerb::Status { settings, format }) => status(settings.config.as_deref(), format),
-        Some(GuardVerb::Test {
-            settings,
-            port,
-            wait,
-        }) => canary(settings.config.as_deref(), port, wait),
-        Some(GuardVerb::CheckConfig { settings }) => check(settings.config.as_deref()),
+        None => half::run(config).map(|()| Exit::Ok),
+        Some(GuardVerb::Status { format }) => status(config, *format),
+        Some(GuardVerb::Test { port, wait }) => canary(config, *port, *wait),
+        Some(GuardVerb::CheckConfig) => check(config),
     }
 }
 
@@ -180,7 +177,7 @@ fn status_text(a: &Value, findings: &[Value]) -> String {
 }
 
 fn dry_run(args: &Args) -> Result<Exit, String> {
-    let (config, ..) = Config::load(args.settings.config.as_deref())?;
+    let (config, ..) = Config::load(args.config.as_deref())?;
     let zone = zone::named(&config.tz)?;
     let mut feed = Feed::new(expand(&args.dry_run), zone.clone(), args.year, now());
     let mut decider = Decider::new(config.policy());

@@ -337,14 +337,18 @@ impl Half {
                 notify.say(&format!("READY=1\nWATCHDOG=1\nSTATUS={status}"));
                 return;
             }
-            Order::Flush => match self.firewall.flush() {
-                Ok(()) => Word::Applied {
-                    banned: 0,
-                    unbanned: 0,
-                    refused: Vec::new(),
-                },
-                Err(t) => Word::Failed(t.to_string()),
-            },
+            Order::Flush => {
+                // Until something is to hold again, nothing has to stand.
+                *standing = false;
+                match self.firewall.flush() {
+                    Ok(()) => Word::Applied {
+                        banned: 0,
+                        unbanned: 0,
+                        refused: Vec::new(),
+                    },
+                    Err(t) => Word::Failed(t.to_string()),
+                }
+            }
             Order::Apply(actions) => {
                 self.rate(actions.len());
                 self.keeper.fill(&mut self.never);
@@ -410,7 +414,8 @@ impl Half {
         refused: &[crate::sink::firewall::Refused],
         peer: &mut Peer,
     ) {
-        if self.proven.is_some_and(|p| p.elapsed() < PROVE) {
+        // Where nothing is meant to happen, nothing has to be proven.
+        if self.firewall.name() == "null" || self.proven.is_some_and(|p| p.elapsed() < PROVE) {
             return;
         }
         self.proven = Some(Instant::now());
@@ -431,6 +436,7 @@ impl Half {
                 to: None,
                 port: *port,
                 interface: None,
+                reply: false,
             })
             .collect();
         match self.firewall.prove(&packets) {

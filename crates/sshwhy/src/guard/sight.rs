@@ -146,6 +146,16 @@ pub fn judge(s: &State) -> Vec<Finding> {
                 "the log is of another zone (tz in guard.toml), or one of the clocks is wrong",
             );
         }
+        if log.steps > 0 {
+            blind(
+                Severity::Low,
+                format!(
+                    "the clock behind {} was set back, {} times",
+                    log.name, log.steps
+                ),
+                "nothing is missed: guard counts on from where it was",
+            );
+        }
         if !s.quiet.is_zero() && log.silent.unwrap_or(s.up) > s.quiet {
             blind(
                 Severity::High,

@@ -1,6 +1,7 @@
 //! The guard's tables: how far was read, what is counted, who is banned. Always written in one transaction, so that after a crash
 //! a line has been counted exactly when it is behind a position.
 
+use crate::ledger::Ledger;
 use crate::state;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Serialize, de::DeserializeOwned};
@@ -8,15 +9,12 @@ use sshwhy_core::addr::Cidr;
 use sshwhy_core::ban::{Ban, Change, Origin};
 use sshwhy_core::time::Time;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 const STEPS: &[&str] = &["
     CREATE TABLE guard_source (net TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE guard_name (hash INTEGER PRIMARY KEY, state TEXT NOT NULL) STRICT;
-    CREATE TABLE ban (
-        net TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER, detector TEXT NOT NULL, reason TEXT NOT NULL,
-        origin TEXT NOT NULL, strikes INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
     CREATE TABLE guard_value (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 "];
 
@@ -26,6 +24,13 @@ pub struct Store {
     pending: BTreeMap<String, Change>,
     values: BTreeMap<String, String>,
     pub moved: Option<String>,
+    /// Changes when another program has written.
+    seen: i64,
+}
+
+fn version(c: &Connection) -> i64 {
+    c.pragma_query_value(None, "data_version", |r| r.get(0))
+        .unwrap_or(0)
 }
 
 fn key(change: &Change) -> String {
@@ -34,6 +39,13 @@ fn key(change: &Change) -> String {
         Change::Name(hash, _) => format!("n{hash}"),
         Change::Ban(net, _) => format!("b{net}"),
         Change::Never(_) => "never".to_owned(),
+    }
+}
+
+fn raw(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
     }
 }
 
@@ -47,12 +59,15 @@ fn origin(origin: Origin) -> &'static str {
 
 impl Store {
     pub fn open(path: &Path) -> Result<Store, String> {
+        // The bans' own tables, which `bans` reads and writes too.
+        let (_, moved) = Ledger::open(path)?;
         let opened = state::open(path, "guard", STEPS)?;
         Ok(Store {
+            seen: version(&opened.connection),
             connection: opened.connection,
             pending: BTreeMap::new(),
             values: BTreeMap::new(),
-            moved: opened.moved,
+            moved: moved.or(opened.moved),
         })
     }
 
@@ -83,39 +98,61 @@ impl Store {
             let (hash, state) = row.map_err(said)?;
             out.push(Change::Name(hash.cast_unsigned(), Some(state)));
         }
-        let mut rows = c
-            .prepare("SELECT net, since, until, detector, reason, origin, strikes FROM ban")
-            .map_err(said)?;
-        for row in rows
-            .query_map([], |r| {
-                Ok((
-                    r.get::<_, String>(0)?,
-                    Ban {
-                        net: Cidr::one(std::net::Ipv4Addr::UNSPECIFIED.into()),
-                        since: Time(r.get(1)?),
-                        until: r.get::<_, Option<i64>>(2)?.map(Time),
-                        detector: r.get(3)?,
-                        reason: r.get(4)?,
-                        origin: match r.get::<_, String>(5)?.as_str() {
-                            "operator" => Origin::Operator,
-                            "import" => Origin::Import,
-                            _ => Origin::Detector,
-                        },
-                        strikes: r.get(6)?,
-                    },
-                ))
-            })
-            .map_err(said)?
-        {
-            let (net, ban) = row.map_err(said)?;
-            if let Some(net) = Cidr::parse(&net) {
-                out.push(Change::Ban(net, Some(Ban { net, ..ban })));
-            }
-        }
+        out.extend(
+            self.bans()?
+                .into_iter()
+                .map(|b| Change::Ban(b.net, Some(b))),
+        );
         if let Some(text) = self.text("never") {
             out.push(Change::Never(text));
         }
         Ok(out)
+    }
+
+    fn bans(&self) -> Result<Vec<Ban>, String> {
+        let said = |e: rusqlite::Error| format!("cannot read the bans: {e}");
+        let mut rows = self
+            .connection
+            .prepare("SELECT ip, len, since, until, detector, reason, origin, strikes FROM bans")
+            .map_err(said)?;
+        let all = rows
+            .query_map([], |r| {
+                let raw: Vec<u8> = r.get(0)?;
+                let ip = match (
+                    <[u8; 4]>::try_from(&raw[..]),
+                    <[u8; 16]>::try_from(&raw[..]),
+                ) {
+                    (Ok(four), _) => Some(IpAddr::from(four)),
+                    (_, Ok(all)) => Some(IpAddr::from(all)),
+                    _ => None,
+                };
+                Ok(ip.zip(r.get::<_, u8>(1).ok()).map(|(ip, len)| Ban {
+                    net: Cidr { ip, len },
+                    since: Time(r.get(2).unwrap_or_default()),
+                    until: r.get::<_, Option<i64>>(3).unwrap_or_default().map(Time),
+                    detector: r.get(4).unwrap_or_default(),
+                    reason: r.get(5).unwrap_or_default(),
+                    origin: match r.get::<_, String>(6).unwrap_or_default().as_str() {
+                        "operator" => Origin::Operator,
+                        "import" => Origin::Import,
+                        _ => Origin::Detector,
+                    },
+                    strikes: r.get(7).unwrap_or_default(),
+                }))
+            })
+            .map_err(said)?;
+        Ok(all.flatten().flatten().collect())
+    }
+
+    /// What another program (`bans add`, `bans remove`) made of the bans since the last look, if it did; only where nothing of ours
+    /// waits to be written.
+    pub fn changed(&mut self) -> Option<Vec<Ban>> {
+        let now = version(&self.connection);
+        if now == self.seen || !self.pending.is_empty() {
+            return None;
+        }
+        self.seen = now;
+        self.bans().ok()
     }
 
     fn text(&self, key: &str) -> Option<String> {
@@ -184,24 +221,38 @@ fn write(t: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Name(hash, None) => t
             .prepare_cached("DELETE FROM guard_name WHERE hash = ?1")?
             .execute([hash.cast_signed()]),
-        Change::Ban(net, Some(ban)) => t
-            .prepare_cached(
-                "INSERT INTO ban (net, since, until, detector, reason, origin, strikes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (net) DO UPDATE SET since = excluded.since, until = excluded.until, detector = excluded.detector,
+        Change::Ban(net, Some(ban)) => {
+            t.prepare_cached(
+                "INSERT INTO bans (ip, len, since, until, detector, reason, origin, strikes, evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '[]')
+                 ON CONFLICT (ip, len) DO UPDATE SET since = excluded.since, until = excluded.until, detector = excluded.detector,
                  reason = excluded.reason, origin = excluded.origin, strikes = excluded.strikes",
             )?
             .execute(params![
-                net.to_string(),
+                raw(net.ip),
+                net.len,
                 ban.since.0,
                 ban.until.map(|u| u.0),
                 ban.detector,
                 ban.reason,
                 origin(ban.origin),
                 ban.strikes
-            ]),
+            ])?;
+            t.prepare_cached(
+                "INSERT INTO ban_history (at, act, ip, len, until, detector, reason, origin, evidence) VALUES (?1, 'ban', ?2, ?3, ?4, ?5, ?6, ?7, '[]')",
+            )?
+            .execute(params![
+                ban.since.0,
+                raw(net.ip),
+                net.len,
+                ban.until.map(|u| u.0),
+                ban.detector,
+                ban.reason,
+                origin(ban.origin)
+            ])
+        }
         Change::Ban(net, None) => t
-            .prepare_cached("DELETE FROM ban WHERE net = ?1")?
-            .execute([net.to_string()]),
+            .prepare_cached("DELETE FROM bans WHERE ip = ?1 AND len = ?2")?
+            .execute(params![raw(net.ip), net.len]),
         Change::Never(text) => t
             .prepare_cached("INSERT INTO guard_value (key, value) VALUES ('never', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
             .execute([text]),

@@ -198,7 +198,12 @@ impl Tail {
     pub fn is_open(&self) -> bool {
         match &self.source {
             Source::File(f) => f.is_open(),
-            Source::Journal(r) => r.child.is_some() && r.failures == 0,
+            // journalctl waits for a journal that nobody writes as patiently as for any other.
+            Source::Journal(r) => {
+                r.child.is_some()
+                    && r.failures == 0
+                    && Path::new("/run/systemd/journal/socket").exists()
+            }
         }
     }
 

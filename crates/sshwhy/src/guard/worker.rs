@@ -720,6 +720,17 @@ impl Worker {
                 }));
             }
         }
+        if let Some(bans) = self.store.changed() {
+            let (new, gone) = self.decider.adopt(bans);
+            if !new.is_empty() || !gone.is_empty() {
+                log(
+                    "bans",
+                    json!({ "added": new.iter().map(Action::net).collect::<Vec<_>>(), "removed": gone.len() }),
+                );
+                self.actions.extend(new);
+                self.actions.extend(gone);
+            }
+        }
         let panic = self.config.panic_file.exists();
         if panic != self.state.panic {
             self.state.panic = panic;

@@ -276,7 +276,13 @@ impl Session {
             }
         };
         match result {
-            Ok(AuthResult::Success) => Ok(()),
+            Ok(AuthResult::Success) => {
+                // sshd goes on to send what follows a login, and dies with `fatal: … Broken pipe` where nobody is left to
+                // read it; once it answers this, it is done.
+                let answered = self.handle.send_ping();
+                let _ = tokio::time::timeout(Duration::from_secs(2), answered).await;
+                Ok(())
+            }
             Ok(AuthResult::Failure {
                 remaining_methods,
                 partial_success,

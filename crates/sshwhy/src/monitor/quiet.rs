@@ -34,7 +34,8 @@ pub struct Exchange {
     cipher: Option<Cipher>,
     /// Our KEXINIT's payload.
     ours: Vec<u8>,
-    pub host_key: String,
+    #[cfg(test)]
+    host_key: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +117,7 @@ impl Exchange {
             public,
             cipher,
             ours: proposal.payload(cookie),
+            #[cfg(test)]
             host_key,
         })
     }

@@ -591,5 +591,7 @@ mod tests {
         assert!(e.contains("cannot use the identity"), "{e}");
         let text = text.replace("depth = \"session\"", "depth = \"hostkey\"");
         assert_eq!(parse(&text).unwrap().watches.len(), 2);
+        let example = include_str!("../../../../examples/monitor.toml");
+        assert_eq!(parse(example).unwrap().notify.webhook.len(), 3);
     }
 }

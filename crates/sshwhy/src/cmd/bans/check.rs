@@ -44,6 +44,7 @@ pub fn others(machine: &Machine, from: IpAddr, port: u16) -> Option<String> {
         to: None,
         port,
         interface: None,
+        reply: false,
     };
     let told =
         |r: Ruling| (r.fate != Fate::Passes).then(|| format!("\"{}\" in {}", r.rule, r.place));
@@ -98,6 +99,7 @@ impl Desk {
                 to: None,
                 port: *port,
                 interface: None,
+                reply: false,
             }));
         }
         let all = match self.firewall.prove(&packets) {
