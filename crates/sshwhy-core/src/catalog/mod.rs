@@ -14,3 +14,5 @@ pub mod lints;
 pub mod messages;
 pub mod protection;
 pub mod rules;
+pub mod traces;
+pub mod watches;

@@ -261,27 +261,21 @@ mod tests {
         );
         let entries = parse(&text);
         assert_eq!(entries.len(), 5);
-        let check = |name: &str, blob: &[u8]| super::check(&entries, name, "ssh-ed25519", blob);
+        let check = |name: &str, blob: &[u8]| super::check(&entries, name, "ssh-ed25519", blob, 0);
+        assert_eq!(check("server.example", &blob_one), Check::Match { line: 2 });
+        assert_eq!(check("192.0.2.7", &blob_two), Check::Changed { line: 2 });
         assert_eq!(
-            check("server.example", &blob_one, 0),
-            Check::Match { line: 2 }
-        );
-        assert_eq!(check("192.0.2.7", &blob_two, 0), Check::Changed { line: 2 });
-        assert_eq!(
-            check(&name("Server.Example", 2222), &blob_two, 0),
+            check(&name("Server.Example", 2222), &blob_two),
             Check::Match { line: 3 }
         );
+        assert_eq!(check("a.lab.example", &blob_two), Check::Match { line: 4 });
+        assert_eq!(check("bad.lab.example", &blob_two), Check::Unknown);
         assert_eq!(
-            check("a.lab.example", &blob_two, 0),
-            Check::Match { line: 4 }
-        );
-        assert_eq!(check("bad.lab.example", &blob_two, 0), Check::Unknown);
-        assert_eq!(
-            check("server.example", &blob_three, 0),
+            check("server.example", &blob_three),
             Check::Revoked { line: 5 }
         );
         assert_eq!(
-            check("x.ca.example", &blob_one, 0),
+            check("x.ca.example", &blob_one),
             Check::Unknown,
             "an authority's key is no host's key"
         );

@@ -1,5 +1,6 @@
 //! `doctor`: why can't they get in? Looks at the machine, joins what the client's probe saw, and says what stands in the way.
 
+use super::both_sides;
 use crate::cli::{Doctor as Args, TextOrJson};
 use crate::exit::Exit;
 use crate::fix;
@@ -14,11 +15,14 @@ use sshwhy_core::finding::Finding;
 use sshwhy_core::image::dockerfile::parse;
 use sshwhy_core::image::{from_dockerfile, judge, patch};
 use sshwhy_core::observation::{self, Observation};
+use sshwhy_core::probe::redact::Redactor;
 use sshwhy_core::render::escape;
 use sshwhy_core::render::json;
 use sshwhy_core::render::terminal::{self, TextOptions};
-use std::io::IsTerminal;
-use std::net::IpAddr;
+use std::io::{IsTerminal, Read};
+
+/// A probe's answer is read up to here.
+const MOST_JSON: u64 = 16 << 20;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -78,6 +82,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
             .find(|o| o.key == key)
             .map(|o| o.value.clone())
     };
+    let from = both_sides::as_called(from, &client, &mut blind);
     let question = Question {
         user: args.user.clone().or_else(|| said("target.user")),
         from,
@@ -91,15 +96,35 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let seen = host::look(&machine, &question, &zone, now);
     let mut observations = seen.observations;
     observations.extend(client);
+    observations.extend(both_sides::joined(&observations));
     blind.extend(seen.blind);
-    let case = Case {
+    let mut case = Case {
         user: question.user.clone(),
         port: question.port,
         client_addr: from.map(|f| f.to_string()),
         ..Case::default()
     };
-    let mut diagnosis = diagnose(&case, &observations);
+    let mut who = who(&question);
     let mut notes = seen.notes;
+    if let Some(image) = &image {
+        notes.extend(image.notes.iter().cloned());
+        blind.retain(|b| b != "no log of sshd could be read");
+    }
+    if args.redact {
+        if args.fix {
+            return Err(
+                "--fix needs the real names: run once with --redact to show, once with --fix to mend"
+                    .to_owned(),
+            );
+        }
+        let mut hide = redactor(&question, &observations);
+        hide.case(&mut case);
+        observations.iter_mut().for_each(|o| hide.observation(o));
+        for text in blind.iter_mut().chain(&mut notes).chain([&mut who]) {
+            *text = hide.text(text);
+        }
+    }
+    let mut diagnosis = diagnose(&case, &observations);
     if let Some(image) = &image {
         // The image's own judgement knows how a container starts; a machine's would miss what nobody runs yet.
         diagnosis
@@ -107,8 +132,6 @@ pub fn run(args: Args) -> Result<Exit, String> {
             .retain(|f| !OF_A_RUNNING_MACHINE.contains(&f.slug));
         diagnosis.findings.extend(judge(&image.facts));
         diagnosis.findings.sort_by(Finding::order);
-        notes.extend(image.notes.iter().cloned());
-        blind.retain(|b| b != "no log of sshd could be read");
     }
     let mut answer = Answer {
         findings: &diagnosis.findings,
@@ -119,7 +142,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         fix: None,
     };
     if args.fix && args.format == TextOrJson::Text {
-        super::report::print(shown(&answer, &question, &zone).as_bytes())?;
+        super::report::print(shown(&answer, &who, &zone).as_bytes())?;
     }
     let outcome = match args.fix {
         true => Some(mend(
@@ -135,11 +158,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let text = match (args.format, &outcome) {
         (TextOrJson::Json, _) => json::to_string(&answer, false),
         (TextOrJson::Text, Some(outcome)) => mended(outcome, &args),
-        (TextOrJson::Text, None) => shown(&answer, &question, &zone),
-    };
-    let text = match args.redact {
-        true => redacted(text, &question),
-        false => text,
+        (TextOrJson::Text, None) => shown(&answer, &who, &zone),
     };
     super::report::print(text.as_bytes())?;
     Ok(match outcome.map(|o| o.result) {
@@ -321,7 +340,15 @@ fn client(args: &Args, blind: &mut Vec<String>) -> Vec<Observation> {
     let Some(path) = &args.client_json else {
         return Vec::new();
     };
-    let text = match std::fs::read(path) {
+    let read = match path.as_os_str() == "-" {
+        true => {
+            let mut bytes = Vec::new();
+            let stdin = std::io::stdin().lock();
+            stdin.take(MOST_JSON).read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(path),
+    };
+    let text = match read {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(e) => {
             blind.push(format!("{}: {e}", path.display()));
@@ -380,18 +407,22 @@ fn fingerprints(keys: &[String], client: &[Observation]) -> Result<Vec<String>, 
     Ok(out)
 }
 
-fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zone) -> String {
-    let on_terminal = std::io::stdout().is_terminal();
-    let mut options = TextOptions::new(zone);
-    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let mut out = String::new();
-    let who = match (&question.user, question.from) {
+/// Whose login it is about.
+fn who(question: &Question) -> String {
+    match (&question.user, question.from) {
         (Some(u), Some(f)) => format!("{u} from {f}"),
         (Some(u), None) => u.clone(),
         (None, Some(f)) => format!("anybody from {f}"),
         (None, None) => "anybody".to_owned(),
-    };
-    let who = escape::terminal(&who).into_owned();
+    }
+}
+
+fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> String {
+    let on_terminal = std::io::stdout().is_terminal();
+    let mut options = TextOptions::new(zone);
+    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let mut out = String::new();
+    let who = escape::terminal(who).into_owned();
     let sure = answer
         .findings
         .iter()
@@ -403,7 +434,13 @@ fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zon
         n => format!("{n} things stand in the way of {who}; the first one stops the login.\n"),
     });
     out.push('\n');
-    out.push_str(&terminal::findings(answer.findings, &options));
+    // Known causes stand first; what is only possible must not look like them.
+    let (known, possible) = answer.findings.split_at(sure.min(answer.findings.len()));
+    out.push_str(&terminal::findings(known, &options));
+    if !possible.is_empty() {
+        out.push_str("\nLess than likely here, and worth knowing:\n\n");
+        out.push_str(&terminal::findings(possible, &options));
+    }
     if sure == 0 {
         let mut keys: Vec<&str> = answer
             .observations
@@ -424,47 +461,51 @@ fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zon
     out
 }
 
-/// The same text without the name and addresses of the case, and without any other address in it.
-fn redacted(text: String, question: &Question) -> String {
-    let mut text = text;
-    if let Some(user) = question.user.as_deref().filter(|u| u.len() > 1) {
-        text = text.replace(user, "USER");
+/// What must not be shown: the user, the hosts by any name that came up, and every address.
+fn redactor(question: &Question, observations: &[Observation]) -> Redactor {
+    let mut hide = Redactor::default();
+    if let Some(user) = &question.user {
+        hide.hide(user, "USER");
     }
-    let mut out = String::with_capacity(text.len());
-    let mut word = String::new();
-    let flush = |word: &mut String, out: &mut String| {
-        let is_ip = word.parse::<IpAddr>().is_ok() && word.len() > 3;
-        out.push_str(if is_ip { "ADDR" } else { word });
-        word.clear();
+    let named = |key: &str| {
+        observations
+            .iter()
+            .filter(move |o| o.key == key)
+            .map(|o| o.value.clone())
+            .collect::<Vec<_>>()
     };
-    for c in text.chars() {
-        if c.is_ascii_hexdigit() || c == '.' || c == ':' {
-            word.push(c);
-        } else {
-            flush(&mut word, &mut out);
-            out.push(c);
-        }
+    for user in named("target.user") {
+        hide.hide(&user, "USER");
     }
-    flush(&mut word, &mut out);
-    out
+    for host in named("target.host") {
+        hide.hide(&host, "HOST");
+    }
+    if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        hide.hide(name.trim(), "SERVER");
+    }
+    hide
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sshwhy_core::catalog::causes::Gate;
 
     #[test]
     fn redaction_takes_names_and_addresses_and_leaves_the_rest() {
-        let q = Question {
+        let question = Question {
             user: Some("alice".into()),
             ..Question::default()
         };
-        assert_eq!(
-            redacted(
-                "alice from 192.0.2.7 port 22 (2001:db8::7) at 10:22:33".into(),
-                &q
-            ),
-            "USER from ADDR port 22 (ADDR) at 10:22:33"
+        let host = Observation::new(Gate::Name, "target.host", "box.corp.test", "probe");
+        let mut hide = redactor(&question, &[host]);
+        let text = hide.text("alice from 10.1.2.7 port 22 at box.corp.test, malice at 10:22:33");
+        for gone in [" alice ", "10.1.2.7", "box.corp.test"] {
+            assert!(!text.contains(gone), "{text}");
+        }
+        assert!(
+            text.starts_with("USER from ") && text.ends_with("malice at 10:22:33"),
+            "{text}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Reads a tar archive, packed or not, entry by entry, without ever writing a file.
+//! Reads a tar archive entry by entry, without ever writing a file.
 //!
 //! Nothing is unpacked to disk, so no path can lead anywhere; names that try are refused all the same, since they would be shown as
 //! if they were true. Links, devices and directories are passed over. What comes out of the decompressor is bounded in all and for
@@ -6,11 +6,11 @@
 //!
 //! Formats: ustar (POSIX.1-1988), pax headers (POSIX.1-2001) for `path` and `size`, GNU long names.
 
-use crate::source::{Stream, unpacked};
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes as they come, from wherever.
+pub type Stream = Box<dyn Read + Send>;
 
 const BLOCK: usize = 512;
 /// Longest name and longest extended header.
@@ -168,10 +168,11 @@ impl Entry {
         tape.ahead.clone()
     }
 
-    /// The whole entry, packed ones unpacked, up to `most` bytes.
+    /// The entry as it stands in the archive, up to `most` bytes.
+    #[cfg(test)]
     pub fn read(&self, most: u64) -> Result<Vec<u8>, String> {
         let mut out = Vec::new();
-        unpacked(self.stream())
+        self.stream()
             .take(most)
             .read_to_end(&mut out)
             .map_err(|e| e.to_string())?;
@@ -194,18 +195,11 @@ pub struct Archive {
 }
 
 impl Archive {
-    pub fn open(path: &Path, limits: Limits) -> Result<Archive, String> {
-        let file = File::open(path).map_err(|e| e.to_string())?;
-        if file.metadata().is_ok_and(|m| m.is_dir()) {
-            return Err("is a folder".to_owned());
-        }
-        Archive::from_stream(Box::new(file), limits)
-    }
-
+    /// `stream` is the archive itself, unpacked already.
     pub fn from_stream(stream: Stream, limits: Limits) -> Result<Archive, String> {
         Ok(Archive {
             tape: Arc::new(Mutex::new(Tape {
-                stream: unpacked(stream),
+                stream,
                 left: limits.bytes,
                 entry: 0,
                 padding: 0,
@@ -458,7 +452,8 @@ mod tests {
     }
 
     fn all(bytes: Vec<u8>, limits: Limits) -> (Vec<(String, String)>, Option<String>, u64) {
-        let mut a = Archive::from_stream(Box::new(Cursor::new(bytes)), limits).unwrap();
+        let stream = crate::source::unpacked(Box::new(Cursor::new(bytes)));
+        let mut a = Archive::from_stream(stream, limits).unwrap();
         let mut out = Vec::new();
         let mut error = None;
         while let Some(e) = a.next() {
