@@ -136,6 +136,10 @@ fn load(
     out: &mut Vec<Rule>,
     bad: &mut Vec<(String, String)>,
 ) {
+    // Files that include each other twice would double with each step down: what is read is bounded in all.
+    if out.len() >= MAX_RULES || bad.len() >= MAX_RULES {
+        return;
+    }
     let Some(text) = read.text(path) else {
         bad.push((path.to_owned(), "cannot be read".to_owned()));
         return;

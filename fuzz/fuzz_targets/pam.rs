@@ -1,0 +1,8 @@
+//! Any bytes are a PAM stack: never a panic, never for ever.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../crates/sshwhy-core/tests/exercise/mod.rs"]
+mod exercise;
+
+fuzz_target!(|data: &[u8]| exercise::pam(data));
