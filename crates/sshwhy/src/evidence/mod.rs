@@ -28,8 +28,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use archive::{Archive, Limits as ArchiveLimits};
 pub use archive::{Archive, EntryKind, Limits as ArchiveLimits};
+use archive::{Archive, Limits as ArchiveLimits};
 pub use small::container_of_cgroup;
 
 /// What the evidence is compared with.
