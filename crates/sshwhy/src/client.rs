@@ -1,10 +1,14 @@
 //! Facts of the client's own machine: what ssh's configuration comes to, keys, agent, known hosts, /etc/hosts. Only looks.
 
+use crate::world::Here;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
 use sshwhy_core::probe::command::Command;
 use sshwhy_core::probe::keyfile::{self, Kind};
 use sshwhy_core::probe::known_hosts::{self, Entry};
+use sshwhy_core::probe::ssh_config::algorithms::Lists;
+use sshwhy_core::probe::ssh_config::tokens::{Tokens, dollar};
+use sshwhy_core::probe::ssh_config::{Effective, Files, Typed, evaluate};
 use sshwhy_core::wire::base64;
 use sshwhy_core::wire::kexinit::Proposal;
 use std::collections::BTreeMap;
@@ -29,6 +33,40 @@ fn feed(mut pipe: impl std::io::Write + Send + 'static, text: String) {
     std::thread::spawn(move || {
         let _ = pipe.write_all(text.as_bytes());
     });
+}
+
+/// Runs a program until it has written one line, ended, or `timeout` is over; then it is ended.
+pub fn first_line(program: &str, arguments: &[String], timeout: Duration) -> std::io::Result<Ran> {
+    let mut child = std::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // An open standard input keeps a forwarding open.
+    let stdin = child.stdin.take();
+    let (line, lines) = std::sync::mpsc::channel();
+    if let Some(out) = child.stdout.take() {
+        std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let mut out = std::io::BufReader::new(out.take(64 << 10));
+            let _ = std::io::BufRead::read_until(&mut out, b'\n', &mut text);
+            let _ = line.send(String::from_utf8_lossy(&text).into_owned());
+        });
+    }
+    let err = child.stderr.take().map(|pipe| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = pipe.take(MOST_BYTES).read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    });
+    let out = lines.recv_timeout(timeout).unwrap_or_default();
+    drop(stdin);
+    let _ = child.kill();
+    let code = child.wait()?.code();
+    let err = err.and_then(|e| e.join().ok()).unwrap_or_default();
+    Ok(Ran { out, err, code })
 }
 
 /// Runs a program with nothing on its standard input, for no longer than `timeout`; then it is ended.
@@ -96,25 +134,49 @@ pub fn run_with(
     })
 }
 
-/// The effective configuration: keyword in small letters to values, in order.
+/// The effective configuration: keyword in small letters to values, in order, as `ssh -G` prints them.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     values: BTreeMap<String, Vec<String>>,
+    places: BTreeMap<String, String>,
+    tokens: Option<Tokens>,
 }
 
 impl Config {
-    /// Reads what `ssh -G` prints.
-    pub fn parse(text: &str) -> Config {
-        let mut config = Config::default();
-        for line in text.lines() {
-            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
-            config
-                .values
-                .entry(key.to_ascii_lowercase())
-                .or_default()
-                .push(value.to_owned());
+    fn of(effective: &Effective) -> Config {
+        let mut config = Config {
+            tokens: Some(effective.tokens.clone()),
+            ..Config::default()
+        };
+        for (key, value) in effective.lines() {
+            let values = config.values.entry(key.to_owned()).or_default();
+            values.push(value.text.clone());
+            if let Some(place) = &value.place {
+                let text = if place.line == 0 {
+                    place.file.clone()
+                } else {
+                    format!("{}:{}", place.file, place.line)
+                };
+                config.places.entry(key.to_owned()).or_insert(text);
+            }
         }
         config
+    }
+
+    /// `file:line` of the value that won, or `command-line`; nothing for a default.
+    pub fn place(&self, key: &str) -> Option<&str> {
+        self.places.get(key).map(String::as_str)
+    }
+
+    /// A path of the configuration: `~`, and the tokens of ssh_config(5).
+    pub fn path(&self, text: &str) -> PathBuf {
+        let Some(tokens) = &self.tokens else {
+            return expand(text);
+        };
+        let text = tokens.tilde(text);
+        let text = tokens.percent(&text).unwrap_or(text);
+        let mut env = |name: &str| std::env::var(name).ok();
+        PathBuf::from(dollar(&text, &mut env).unwrap_or(text))
     }
 
     pub fn is_known(&self) -> bool {
@@ -155,15 +217,87 @@ impl Config {
     }
 }
 
-/// Asks ssh itself what its configuration comes to; the text of its complaint where it has one.
-pub fn configuration(command: &Command) -> Result<Config, Option<String>> {
-    let mut arguments = vec!["-G".to_owned()];
-    arguments.extend(command.ssh_arguments.iter().cloned());
-    match run("ssh", &arguments, Duration::from_secs(5)) {
-        Ok(ran) if ran.code == Some(0) => Ok(Config::parse(&ran.out)),
-        Ok(ran) => Err(Some(ran.err)),
-        Err(_) => Err(None),
+/// What ssh's configuration comes to for what was typed; or why ssh would refuse it, in ssh's words.
+pub fn configuration(command: &Command) -> Result<Config, String> {
+    let mut settings = command.settings.clone();
+    let given = |settings: &[(String, String)], key: &str, value: &str| {
+        settings.iter().any(|(k, v)| k == key && v == value)
+    };
+    for identity in &command.identities {
+        if !given(&settings, "identityfile", identity) {
+            settings.push(("identityfile".to_owned(), format!("\"{identity}\"")));
+        }
     }
+    if let Some(jump) = &command.jump
+        && !given(&settings, "proxyjump", jump)
+    {
+        settings.insert(0, ("proxyjump".to_owned(), jump.clone()));
+    }
+    let typed = Typed {
+        host: command.host.clone(),
+        settings,
+        user: command.user.clone(),
+        port: command.port,
+        file: command.config_file.clone(),
+        command: command.remote.clone(),
+        session_type: match (command.no_session, command.subsystem) {
+            (true, _) => "none",
+            (_, true) => "subsystem",
+            _ => "",
+        },
+        tag: None,
+    };
+    let mut here = Here::new();
+    let user_file = home().map(|h| h.join(".ssh/config").display().to_string());
+    let files = Files {
+        user: user_file.as_deref(),
+        system: if cfg!(windows) {
+            r"C:\ProgramData\ssh\ssh_config"
+        } else {
+            "/etc/ssh/ssh_config"
+        },
+    };
+    let client = here.client.clone();
+    match evaluate(&typed, files, &client, &lists(), &mut here) {
+        Ok(effective) => Ok(Config::of(&effective)),
+        Err(refused) => Err(refused.0.join("\n")),
+    }
+}
+
+/// What this machine's ssh proposes by default, where there is one; else what a current release does.
+fn lists() -> Lists {
+    let mut lists = Lists::default();
+    let arguments = ["-G", "-F", "none", "localhost"].map(str::to_owned);
+    let Ok(ran) = run("ssh", &arguments, Duration::from_secs(2)) else {
+        return lists;
+    };
+    let says = |key: &str| -> Option<Vec<String>> {
+        let line = ran.out.lines().find_map(|l| l.strip_prefix(key))?;
+        let list: Vec<String> = line.trim().split(',').map(str::to_owned).collect();
+        (ran.code == Some(0)).then_some(list)
+    };
+    let keys = [
+        "ciphers ",
+        "macs ",
+        "kexalgorithms ",
+        "hostkeyalgorithms ",
+        "casignaturealgorithms ",
+    ];
+    for (i, key) in keys.into_iter().enumerate() {
+        let Some(list) = says(key) else { continue };
+        // Whatever it proposes it knows.
+        if let Some(all) = lists.all.get_mut(i) {
+            for name in &list {
+                if !all.contains(name) {
+                    all.push(name.clone());
+                }
+            }
+        }
+        if let Some(default) = lists.default.get_mut(i) {
+            *default = list;
+        }
+    }
+    lists
 }
 
 /// Asks who sits at the terminal, or the askpass program that ssh would ask. `None`: nobody there, or given up.
@@ -234,8 +368,8 @@ pub fn home() -> Option<PathBuf> {
     std::env::home_dir().filter(|h| h.is_absolute())
 }
 
-/// `~/…` as a path; ssh has put the other tokens in already.
-pub fn expand(path: &str) -> PathBuf {
+/// `~/…` as a path.
+fn expand(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), home()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(path),
@@ -272,7 +406,7 @@ pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
     let mut out = Vec::new();
     let mut usable = 0;
     for file in config.all("identityfile").iter().take(50) {
-        let path = expand(file);
+        let path = config.path(file);
         let shown = path.display().to_string();
         let see = |value: &str, text: String| {
             Observation::new(Gate::Auth, "auth.key", value, "probe:keys")
@@ -353,7 +487,11 @@ pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
         out.extend(certificate(&format!("{shown}-cert.pub"), user, now));
     }
     for file in config.all("certificatefile").iter().take(50) {
-        out.extend(certificate(&expand(file).display().to_string(), user, now));
+        out.extend(certificate(
+            &config.path(file).display().to_string(),
+            user,
+            now,
+        ));
     }
     let any = if usable > 0 { "some" } else { "none" };
     out.push(
@@ -420,7 +558,7 @@ pub fn agent_socket(config: &Config) -> Option<String> {
         None | Some("SSH_AUTH_SOCK") => std::env::var("SSH_AUTH_SOCK").ok()?,
         Some(other) => match other.strip_prefix('$') {
             Some(name) => std::env::var(name).ok()?,
-            None => expand(other).display().to_string(),
+            None => config.path(other).display().to_string(),
         },
     };
     (!socket.is_empty()).then_some(socket)
@@ -572,7 +710,7 @@ pub fn known_hosts(config: &Config) -> Vec<(String, Entry)> {
     for key in ["userknownhostsfile", "globalknownhostsfile"] {
         for files in config.all(key) {
             for file in files.split_whitespace() {
-                let path = expand(file);
+                let path = config.path(file);
                 if let Ok(bytes) = read_file(&path) {
                     let text = String::from_utf8_lossy(&bytes);
                     let name = path.display().to_string();

@@ -25,6 +25,7 @@ mod source;
 mod state;
 mod sys;
 mod watch;
+mod world;
 mod zone;
 
 use clap::Parser;

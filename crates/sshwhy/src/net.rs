@@ -341,6 +341,37 @@ pub fn route(addr: SocketAddr) -> (&'static str, String, Option<IpAddr>) {
     }
 }
 
+/// What this machine takes for the largest packet on the way to the other end of a connection.
+#[cfg(target_os = "linux")]
+pub fn path_mtu(stream: &TcpStream) -> Option<u32> {
+    use rustix::net::sockopt::{ip_mtu, ipv6_mtu};
+    match stream.peer_addr().ok()? {
+        SocketAddr::V4(_) => ip_mtu(stream).ok(),
+        SocketAddr::V6(_) => ipv6_mtu(stream).ok(),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn path_mtu(_stream: &TcpStream) -> Option<u32> {
+    None
+}
+
+/// The addresses of this machine.
+#[cfg(target_os = "linux")]
+pub fn own_addresses() -> Vec<IpAddr> {
+    crate::host::daemon::own_addresses(&crate::host::machine::Machine::here())
+}
+
+/// The addresses of this machine, as far as calling out tells.
+#[cfg(not(target_os = "linux"))]
+pub fn own_addresses() -> Vec<IpAddr> {
+    let out = [
+        ([192, 0, 2, 1], 9).into(),
+        ([0x2001_u16, 0xdb8, 0, 0, 0, 0, 0, 1], 9).into(),
+    ];
+    out.into_iter().filter_map(|a| route(a).2).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

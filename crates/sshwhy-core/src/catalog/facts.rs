@@ -238,6 +238,13 @@ pub const CLIENT: &[Fact] = &[
         "every address of one family is dead, and the other family works",
     ),
     fact(
+        "path.mtu",
+        Gate::Tcp,
+        &[],
+        "address",
+        "the largest packet that this machine would send on that way, in bytes",
+    ),
+    fact(
         "tcp.other-port",
         Gate::Tcp,
         &["refused", "open", "timeout", "unreachable"],

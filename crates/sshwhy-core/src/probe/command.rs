@@ -44,7 +44,7 @@ impl Program {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Command {
     pub program: Program,
-    /// As typed, or from `ssh://`: what `-l` and the destination say (the destination wins, as with ssh).
+    /// As typed, or from `ssh://`: what `-l`, `-o User=` and the destination say (the first of them wins, as with ssh).
     pub user: Option<String>,
     /// As typed, before any HostName.
     pub host: String,
@@ -223,7 +223,7 @@ impl Command {
             }
             'l' if ssh => {
                 pass("-l");
-                self.user = Some(value.to_owned());
+                self.user.get_or_insert_with(|| value.to_owned());
             }
             'p' if ssh => {
                 pass("-p");
@@ -298,7 +298,7 @@ impl Command {
         if let Some(user) = user {
             // `ssh://user;fingerprint=…@host` (draft-ietf-secsh-scp-sftp-ssh-uri)
             let user = user.split(';').next().unwrap_or(user);
-            self.user = Some(user.to_owned());
+            self.user.get_or_insert_with(|| user.to_owned());
         }
         let mut host = host;
         if let (true, Some((h, p))) = (scheme.is_some(), host.rsplit_once(':'))

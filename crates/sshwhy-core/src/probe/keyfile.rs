@@ -312,7 +312,20 @@ mod tests {
         put_string(&mut b, &names);
         b.extend_from_slice(&from.to_be_bytes());
         b.extend_from_slice(&to.to_be_bytes());
+        for part in [&b""[..], b"", b"", b"the authority"] {
+            put_string(&mut b, part);
+        }
         b
+    }
+
+    #[test]
+    fn a_host_certificate_is_for_its_names_and_its_time() {
+        let cert = certificate(&cert(true, &["*.lab.example"], 100, 200)).unwrap();
+        assert_eq!(cert.authority, b"the authority");
+        assert!(cert.is_for_host(150, "a.lab.example"));
+        assert!(cert.is_for_host(150, "[a.lab.example]:2222"));
+        assert!(!cert.is_for_host(150, "a.other.example"));
+        assert!(!cert.is_for_host(200, "a.lab.example"));
     }
 
     #[test]

@@ -7,4 +7,5 @@ pub mod known_hosts;
 pub mod protocol;
 pub mod redact;
 pub mod says;
+pub mod ssh_config;
 pub mod sshlog;

@@ -45,6 +45,24 @@ pub fn to_json(
     )
 }
 
+/// Facts that stand beside the way and tell least about how far somebody came.
+const BESIDE: &[&str] = &[
+    "gate.state",
+    "auth.key-kind",
+    "auth.key-locked",
+    "auth.keys",
+    "client.can-prompt",
+    "client.key-files",
+    "client.keys",
+    "client.setting",
+    "hostkey.also",
+    "hostkey.types",
+    "path.mtu",
+    "target.host",
+    "target.port",
+    "target.user",
+];
+
 /// How many further findings, and how many pieces of evidence, are shown.
 const MOST: usize = 6;
 
@@ -74,10 +92,13 @@ pub fn to_text(
         };
         failed |= look.state == State::Failed;
         let ms = look.ms.map_or(String::new(), |ms| format!("{ms} ms"));
+        let here = |o: &&Observation| o.gate.name() == look.gate && !o.text.is_empty();
+        let tells = |o: &&Observation| here(o) && !BESIDE.contains(&o.key.as_str());
         let seen = observations
             .iter()
             .rev()
-            .find(|o| o.gate.name() == look.gate && o.key != "gate.state" && !o.text.is_empty())
+            .find(tells)
+            .or_else(|| observations.iter().rev().find(here))
             .map(|o| shorten(&terminal(&o.text), 60))
             .unwrap_or_default();
         let row = format!("  {:<8} {:<12} {:>8}  {}", look.gate, state, ms, seen);

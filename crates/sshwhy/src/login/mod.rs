@@ -628,14 +628,18 @@ impl Login {
             2..=5 => "few",
             _ => "many",
         };
-        let text = format!("{offered} keys were offered");
+        let text = format!(
+            "{offered} key{} offered",
+            if offered == 1 { " was" } else { "s were" }
+        );
         out.push(see(Gate::Auth, "auth.keys", count, "", text));
         let any = if plan.offers.is_empty() {
             "none"
         } else {
             "some"
         };
-        let text = format!("{} keys at hand", plan.offers.len());
+        let n = plan.offers.len();
+        let text = format!("{n} key{} at hand", if n == 1 { "" } else { "s" });
         out.push(see(Gate::Auth, "client.keys", any, "", text));
         result
     }

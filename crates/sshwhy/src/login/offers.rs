@@ -119,11 +119,11 @@ pub async fn collect(config: &Config, agent: Option<String>, wait: Duration) -> 
         }
     };
     for name in config.all("certificatefile").iter().take(MOST) {
-        let path = client::expand(name).display().to_string();
+        let path = config.path(name).display().to_string();
         load_certificate(&path, &mut certificates);
     }
     for name in config.all("identityfile").iter().take(MOST) {
-        let path = client::expand(name).display().to_string();
+        let path = config.path(name).display().to_string();
         if let Some(file) = file(&path) {
             files.push(file);
         }

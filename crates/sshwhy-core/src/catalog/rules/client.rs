@@ -247,6 +247,41 @@ pub(super) const ROWS: &[Rule] = &[
             is("tcp.connect", &["refused"]),
         ],
     ),
+    // ---- the same address seen from another host (--via)
+    rule(
+        "ip-banned",
+        0.55,
+        &[is("via.connect", &["ssh"]), DEAD],
+    )
+    .stronger(&[is("tcp.other-port", &["refused", "open"])])
+    .not(&[
+        is("client.firewall", &["drops", "rejects"]),
+        is("tcp.icmp-from", &["self"]),
+        is("name.hosts-file", &["differs"]),
+        seen("tcp.dead-family"),
+    ])
+    .settle("the server lives, and something on the way or on it turns this client away: ask the server whether the address is banned (sshwhy doctor there, --from the address)"),
+    rule(
+        "firewall-path-drop",
+        0.4,
+        &[is("via.connect", &["ssh"]), SILENT],
+    )
+    .not(&[is("client.firewall", &["drops", "rejects"])])
+    .settle("the server lives: what lies between this client and it drops the packets, or the server does for this address only"),
+    rule(
+        "sshd-not-running",
+        0.55,
+        &[is("via.connect", &["refused"]), REFUSED],
+    )
+    .not(&[is("tcp.default-port", &["ssh"]), seen("tcp.ssh-port"), seen("tcp.icmp")])
+    .settle("refused from two places: systemctl status ssh on the server"),
+    rule(
+        "host-unreachable",
+        0.55,
+        &[is("via.connect", &["timeout"]), SILENT],
+    )
+    .not(&[is("tcp.other-port", &["refused", "open"]), is("tcp.default-port", &["ssh"])])
+    .settle("silent from two places: is the machine up? its console, or its provider's page"),
     rule("proxy-jump-failed", 0.95, &[is("proxy.jump", &["failed"])]),
     rule(
         "proxy-command-failed",

@@ -262,18 +262,47 @@ impl Probe<'_> {
                 ));
             }
             Some(_) => self.state(Gate::Auth, false),
-            None => {
-                let note = if self.args.password {
-                    "the server would ask for a password next, and nobody gave one".to_owned()
-                } else {
-                    format!(
-                        "no key lets {user} in; the server would ask for a password next (--password asks you for it and tries it)"
-                    )
-                };
-                self.notes.push(note);
-            }
+            None => self.password_next(&user),
         }
         login.close();
+    }
+
+    /// Keys did not do; the server would take a password. Is there anybody who could give one?
+    fn password_next(&mut self, user: &str) {
+        let batch = self.config.is("batchmode", &["yes", "true"]);
+        let says = |o: &&Observation, value: &str| o.key == "auth.key" && o.value == value;
+        let locked = self
+            .out
+            .iter()
+            .find(|o| says(o, "accepted-not-signed"))
+            .map(|o| o.about.clone());
+        let can_ask = self
+            .out
+            .iter()
+            .any(|o| o.key == "client.can-prompt" && o.value == "yes");
+        if batch || !can_ask && !self.args.password {
+            let why = if batch {
+                "BatchMode"
+            } else {
+                "no terminal and no askpass program"
+            };
+            let text = format!("what is left is a password, and nobody can be asked for it: {why}");
+            self.see(Gate::Auth, "auth.end", "denied", "", text);
+            self.state(Gate::Auth, false);
+            return;
+        }
+        let note = match (locked, self.args.password) {
+            (Some(key), _) => format!(
+                "the server would take {key} of {user}, which could not be used without asking (its passphrase, a touch, or its mode)"
+            ),
+            (None, true) => {
+                "the server would ask for a password next, and nobody gave one".to_owned()
+            }
+            (None, false) => format!(
+                "no key lets {user} in; the server would ask for a password next (--password asks you for it and tries it)"
+            ),
+        };
+        self.notes.push(note);
     }
 
     /// What the server told of its other host keys after the login.

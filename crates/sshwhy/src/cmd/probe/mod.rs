@@ -197,24 +197,21 @@ impl<'a> Probe<'a> {
     fn configuration(&mut self, notes: &mut Vec<String>) {
         match client::configuration(self.command) {
             Ok(config) => self.config = config,
-            Err(Some(complaint)) => {
+            Err(complaint) => {
                 let mut said = sshlog::read(&complaint, Some(self.command));
                 for o in &mut said {
-                    "ssh -G".clone_into(&mut o.source);
+                    "ssh_config".clone_into(&mut o.source);
                 }
                 self.config_failed = said
                     .iter()
                     .any(|o| o.key == "client.config" || o.key == "client.destination");
-                self.out.append(&mut said);
-                if !self.config_failed {
-                    notes
-                        .push("ssh -G failed, so ssh_config was not taken into account".to_owned());
+                if said.is_empty() {
+                    notes.push(format!(
+                        "ssh_config was not taken into account: {complaint}"
+                    ));
                 }
+                self.out.append(&mut said);
             }
-            Err(None) => notes.push(
-                "no ssh on this machine to ask for its configuration; only what was typed counts"
-                    .to_owned(),
-            ),
         }
         if let Some(user) = self.config.first("user") {
             self.user = Some(user.to_owned());
@@ -228,15 +225,26 @@ impl<'a> Probe<'a> {
     }
 
     fn target(&mut self) {
+        let from = |key: &str| {
+            self.config
+                .place(key)
+                .filter(|p| *p != "command-line")
+                .map(|p| format!(" ({p})"))
+                .unwrap_or_default()
+        };
+        let (from_user, from_host, from_port) = (from("user"), from("hostname"), from("port"));
         if let Some(user) = self.user.clone() {
-            self.see(Gate::Name, "target.user", &user, "", String::new());
+            let text = format!("user {user}{from_user}");
+            self.see(Gate::Name, "target.user", &user, "", text);
             if user == "root" {
                 self.see(Gate::Auth, "auth.root", "yes", "", String::new());
             }
         }
         let (host, port) = (self.host.clone(), self.port.to_string());
-        self.see(Gate::Name, "target.host", &host, "", String::new());
-        self.see(Gate::Name, "target.port", &port, "", String::new());
+        let text = format!("host {host}{from_host}");
+        self.see(Gate::Name, "target.host", &host, "", text);
+        let text = format!("port {port}{from_port}");
+        self.see(Gate::Name, "target.port", &port, "", text);
         let program = self.command.program.name();
         self.see(Gate::Session, "target.command", program, "", String::new());
     }

@@ -149,6 +149,7 @@ impl Probe<'_> {
                 library = crate::login::proposal(&self.config.proposal(), &want, true);
             }
             if self.go_on(stream, replay, &library).is_some() {
+                self.every_host_key(addr, &theirs.host_key);
                 return;
             }
             // The library could not: once more, with the little that own code can do.
@@ -173,6 +174,43 @@ impl Probe<'_> {
         if let Some((kind, blob)) = talk.seen.host_key.clone() {
             let ms = talk.host_key_ms.unwrap_or(took);
             self.shown(&kind, &blob, ms);
+        }
+        self.every_host_key(addr, &theirs.host_key);
+    }
+
+    /// The keys of the other types, a connection for each (`--host-keys`).
+    fn every_host_key(&mut self, addr: SocketAddr, types: &[String]) {
+        if !self.args.host_keys {
+            return;
+        }
+        let base = |name: &str| {
+            if name.starts_with("rsa-sha2-") {
+                "ssh-rsa".to_owned()
+            } else {
+                name.to_owned()
+            }
+        };
+        let mut known: Vec<String> = self
+            .out
+            .iter()
+            .filter(|o| o.key == "hostkey.offered" || o.key == "hostkey.also")
+            .map(|o| o.about.clone())
+            .collect();
+        for name in types.iter().take(12) {
+            if known.contains(&base(name)) || name.contains("-cert-v01@") {
+                continue;
+            }
+            known.push(base(name));
+            let d = crate::sys::dial(addr, Dial::default(), self.stage);
+            let Ok(stream) = d.result else { return };
+            let want = [name.clone()];
+            let talk = net::talk(stream, Exchange::new(Depth::HostKey, &want, 0), self.stage);
+            if let Some((kind, blob)) = talk.seen.host_key {
+                let print = fingerprint(&blob);
+                let word = self.check(&kind, &blob).0;
+                let text = format!("{kind} {print}, in known_hosts: {word}");
+                self.see(Gate::HostKey, "hostkey.also", &print, &kind, text);
+            }
         }
     }
 

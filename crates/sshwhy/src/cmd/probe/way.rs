@@ -19,7 +19,7 @@ impl Probe<'_> {
             configured.map(str::to_owned)
         });
         if let Some(jump) = jump.filter(|j| j != "none") {
-            self.jump(&jump);
+            self.jump(&jump, log.is_empty());
             return;
         }
         let proxy = self.config.first("proxycommand").filter(|c| *c != "none");
@@ -88,6 +88,12 @@ impl Probe<'_> {
                 let r = reached.swap_remove(i);
                 self.addr = Some(r.addr);
                 if let Ok(stream) = r.dialled.result {
+                    if let Some(mtu) = net::path_mtu(&stream) {
+                        let text =
+                            format!("packets of up to {mtu} bytes are sent to {}", r.addr.ip());
+                        let about = r.addr.ip().to_string();
+                        self.see(Gate::Tcp, "path.mtu", &mtu.to_string(), &about, text);
+                    }
                     self.talk(stream, r.addr, log);
                 }
             }
@@ -282,7 +288,7 @@ impl Probe<'_> {
         };
         if first_dead {
             let text = format!(
-                "{} is tried first and does not answer; another address of {} does",
+                "{} is tried first and does not answer; another address of {} does (ssh tries one after the other and waits for each)",
                 first.ip(),
                 self.host
             );
