@@ -434,12 +434,16 @@ fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> Stri
         n => format!("{n} things stand in the way of {who}; the first one stops the login.\n"),
     });
     out.push('\n');
-    // Known causes stand first; what is only possible must not look like them.
-    let (known, possible) = answer.findings.split_at(sure.min(answer.findings.len()));
-    out.push_str(&terminal::findings(known, &options));
+    // What is only possible must not look like what is known.
+    let (known, possible): (Vec<Finding>, Vec<Finding>) = answer
+        .findings
+        .iter()
+        .cloned()
+        .partition(|f| f.confidence >= 0.5);
+    out.push_str(&terminal::findings(&known, &options));
     if !possible.is_empty() {
         out.push_str("\nLess than likely here, and worth knowing:\n\n");
-        out.push_str(&terminal::findings(possible, &options));
+        out.push_str(&terminal::findings(&possible, &options));
     }
     if sure == 0 {
         let mut keys: Vec<&str> = answer
