@@ -14,17 +14,25 @@ impl Unpack for Reverse {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(mut journal) = Journal::open(data.to_vec()) else { return };
+    let Ok(mut journal) = Journal::open(data.to_vec()) else {
+        return;
+    };
     let mut out = Vec::new();
     let mut entries = 0u64;
     while journal.peek().is_some() {
         out.clear();
         if journal.line(&mut Reverse, &mut out) {
-            assert_eq!(out.iter().filter(|b| **b == b'\n').count(), usize::from(!out.is_empty()));
+            assert_eq!(
+                out.iter().filter(|b| **b == b'\n').count(),
+                usize::from(!out.is_empty())
+            );
         }
         entries += 1;
         // An entry takes at least 64 bytes of the file.
-        assert!(entries <= data.len() as u64 / 16 + 16, "more entries than the file can hold");
+        assert!(
+            entries <= data.len() as u64 / 16 + 16,
+            "more entries than the file can hold"
+        );
     }
     let _ = journal.losses();
 });

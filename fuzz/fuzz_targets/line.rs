@@ -5,7 +5,11 @@ use sshwhy_core::line::{LineParser, Years};
 use sshwhy_core::time::Zone;
 
 fuzz_target!(|data: &[u8]| {
-    let zone = Zone::new("fuzz", 3600, vec![(1_774_746_000, 7200), (1_792_890_000, 3600)]);
+    let zone = Zone::new(
+        "fuzz",
+        3600,
+        vec![(1_774_746_000, 7200), (1_792_890_000, 3600)],
+    );
     let (mut a, mut b) = (Vec::new(), Vec::new());
     for raw in data.split(|b| *b == b'\n') {
         let quick = LineParser::new(&zone, Years::starting(2026)).parse(raw, &mut a);

@@ -11,8 +11,17 @@ use sshwhy_core::time::Zone;
 
 fuzz_target!(|data: &[u8]| {
     let zone = Zone::utc();
-    let limits = Limits { addrs: 4, users: 4, hosts: 2 };
-    let mut analysis = Analysis::new(zone.clone(), Filter::default(), limits, Detectors::default());
+    let limits = Limits {
+        addrs: 4,
+        users: 4,
+        hosts: 2,
+    };
+    let mut analysis = Analysis::new(
+        zone.clone(),
+        Filter::default(),
+        limits,
+        Detectors::default(),
+    );
     let file = analysis.file("fuzz");
     let (mut scanner, mut scanned) = (Scanner::default(), Scanned::default());
     scanner.scan(data, Years::starting(2026), &zone, &mut scanned);

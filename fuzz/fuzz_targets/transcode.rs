@@ -30,7 +30,9 @@ fn run(which: u8, step: usize, data: &[u8]) -> (Vec<u8>, sshwhy_core::transcode:
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&which, data)) = data.split_first() else { return };
+    let Some((&which, data)) = data.split_first() else {
+        return;
+    };
     let _ = sniff(data);
     let _ = sniff::looks_like_log(data);
     let whole = run(which, data.len().max(1), data);
