@@ -48,10 +48,12 @@ pub fn canonical(ip: IpAddr) -> IpAddr {
 /// The dotted address that a text begins with, and its length.
 #[inline(always)]
 pub(crate) fn v4_prefix(text: &[u8]) -> Option<(u32, usize)> {
-    match text.first_chunk::<16>().and_then(|head| plain_v4(*head)) {
-        Some(found) => Some(found),
-        None => any_v4_prefix(text),
+    if let Some(head) = text.first_chunk::<16>()
+        && let Some(found) = plain_v4(*head)
+    {
+        return Some(found);
     }
+    any_v4_prefix(text)
 }
 
 /// An address without leading zeros and something else behind it, all at once: the lengths of its numbers differ from line to

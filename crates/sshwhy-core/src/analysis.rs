@@ -86,6 +86,14 @@ struct HourTally {
     other: u64,
 }
 
+/// Scratch for looking ahead.
+#[derive(Debug, Default)]
+struct Ahead {
+    /// By the block's number of an address: the chunk in which it was looked up last.
+    seen: Vec<u32>,
+    soon: Vec<AddrId>,
+}
+
 /// What was counted in the block at hand.
 #[derive(Clone, Copy, Debug)]
 struct Read {
@@ -149,6 +157,7 @@ pub struct Analysis {
     previous: Option<(Record, AddrId, UserId, u32, Role)>,
     /// Scratch: local to global numbers of the block at hand.
     maps: [Vec<u32>; 3],
+    ahead: Ahead,
     hour: (i64, HourTally),
 }
 
@@ -199,6 +208,7 @@ impl Analysis {
             suppressed: 0,
             previous: None,
             maps: Default::default(),
+            ahead: Ahead::default(),
             hour: (i64::MIN, HourTally::default()),
         }
     }
@@ -331,9 +341,13 @@ impl Analysis {
             .collect();
         self.read = Read::default();
         let mut records = scanned.records.as_slice();
+        let mut chunks = 0;
+        self.ahead.seen.clear();
+        self.ahead.seen.resize(addrs.len(), 0);
         while !records.is_empty() {
             let (chunk, later) = records.split_at(AHEAD.min(records.len()));
-            self.warm(chunk, &addrs);
+            chunks += 1;
+            self.warm(chunks, chunk, &addrs);
             for record in chunk {
                 let at = LineRef {
                     file,
@@ -367,18 +381,27 @@ impl Analysis {
         self.maps = [addrs, users, hosts];
     }
 
-    /// Looks ahead at what the next records are about.
-    fn warm(&self, records: &[Record], addrs: &[AddrId]) {
-        let ids = records.iter().filter(|r| r.addr != NONE).map(|r| {
-            let id = addrs.get(r.addr as usize);
-            id.copied().unwrap_or(NONE)
-        });
-        let tallies = ids.clone().fold(0u64, |sum, id| {
-            self.addr_tally.get(id as usize).map_or(sum, |t| {
-                sum.wrapping_add(t.failures ^ u64::from(t.more_users))
-            })
-        });
-        std::hint::black_box(tallies ^ self.detectors.warm(ids));
+    /// Looks ahead at what the next records are about. `chunk` is their number in the block.
+    fn warm(&mut self, chunk: u32, records: &[Record], addrs: &[AddrId]) {
+        let ahead = &mut self.ahead;
+        ahead.soon.clear();
+        for record in records {
+            // Each address once: a connection has several lines.
+            if let Some(seen) = ahead.seen.get_mut(record.addr as usize)
+                && *seen != chunk
+                && let Some(id) = addrs.get(record.addr as usize)
+            {
+                *seen = chunk;
+                ahead.soon.push(*id);
+            }
+        }
+        let mut tallies = 0u64;
+        for id in &ahead.soon {
+            if let Some(t) = self.addr_tally.get(*id as usize) {
+                tallies ^= t.failures ^ u64::from(t.more_users);
+            }
+        }
+        std::hint::black_box(tallies ^ self.detectors.warm(ahead.soon.iter().copied()));
     }
 
     fn end_sessions(&mut self) {

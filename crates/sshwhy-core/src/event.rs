@@ -74,7 +74,7 @@ impl<'a> Event<'a> {
             let mut words = self.body.split(|b| *b == b' ');
             let verb = words.next()?;
             let method = words.next()?;
-            let is_result = matches!(verb, b"Failed" | b"Accepted" | b"Postponed" | b"Partial");
+            let is_result = RESULTS.iter().any(|word| word.as_bytes() == verb);
             return (is_result && METHODS.iter().any(|m| method.starts_with(m))).then_some(method);
         }
         Some(self.fields.method.of(self.body))
@@ -107,6 +107,18 @@ impl<'a> Event<'a> {
     }
 }
 
+/// Words in front of which a method may stand without a slot.
+const RESULTS: [&str; 4] = ["Failed", "Accepted", "Postponed", "Partial"];
+
+fn tells_how(message: &Message) -> bool {
+    message.texts.iter().any(|t| {
+        t.text.contains("{method")
+            || t.text.contains("{fingerprint")
+            || t.text.starts_with('{')
+            || RESULTS.iter().any(|word| t.text.starts_with(word))
+    })
+}
+
 fn port_of(digits: &[u8]) -> u16 {
     let n = digits.iter().try_fold(0u32, |n, b| {
         (b.is_ascii_digit() && n <= 65_535).then(|| n * 10 + u32::from(b - b'0'))
@@ -127,6 +139,8 @@ const METHODS: [&[u8]; 6] = [
 #[derive(Debug)]
 pub struct Catalog {
     rows: Vec<&'static Message>,
+    /// By row: see [`Catalog::tells_how`].
+    how: Vec<bool>,
     /// OpenSSH, tcp wrappers, and PAM's messages without a module prefix.
     sshd: Matcher,
     /// By module (`pam_unix`): what follows `pam_unix(sshd:auth): `.
@@ -195,8 +209,14 @@ impl Catalog {
                 .into_iter()
                 .map(|(module, texts)| (module, compile(texts)))
                 .collect(),
+            how: rows.iter().map(|m| tells_how(m)).collect(),
             rows,
         }
+    }
+
+    /// Whether an event of this row can have a method or a fingerprint.
+    pub fn tells_how(&self, row: Row) -> bool {
+        self.how.get(usize::from(row)).copied().unwrap_or(false)
     }
 
     pub fn rows(&self) -> &[&'static Message] {
@@ -407,6 +427,26 @@ mod tests {
         );
         assert_eq!(strip(b"errors: x"), (&b"errors: x"[..], false));
         assert_eq!(strip(b"see a.c: b"), (&b"see a.c: b"[..], false));
+    }
+
+    #[test]
+    fn rows_that_tell_how_are_known() {
+        let catalog = catalog();
+        for (row, message) in catalog.rows().iter().enumerate() {
+            for program in [Program::Sshd, Program::Dropbear, Program::Platform] {
+                let event = catalog.event(program, b"sshd", message.example.as_bytes());
+                let Some(event) = event.filter(|e| usize::from(e.row) == row) else {
+                    continue;
+                };
+                if event.method().is_some() || event.fingerprint().is_some() {
+                    assert!(catalog.tells_how(event.row), "{}", message.slug);
+                }
+            }
+        }
+        let count = (0..catalog.rows().len())
+            .filter(|r| catalog.tells_how(*r as Row))
+            .count();
+        assert!(count * 4 < catalog.rows().len(), "{count}");
     }
 
     #[test]

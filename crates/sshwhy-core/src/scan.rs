@@ -233,6 +233,41 @@ impl Seen<'_, '_> {
 }
 
 impl Scanner {
+    /// Every line of a block, in order, for who has its records already; the messages of those lines only are recognised for which
+    /// `wanted`, given a line's number, says so.
+    pub fn lines_again<'b>(
+        &mut self,
+        block: &'b [u8],
+        years: Years,
+        zone: &Zone,
+        mut wanted: impl FnMut(u32) -> bool,
+        mut each: impl FnMut(&Seen<'_, '_>),
+    ) {
+        let mut parser = LineParser::new(zone, years);
+        let catalog = catalog();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut rest = block;
+        let mut number = 0u32;
+        while !rest.is_empty() {
+            let end = memchr(b'\n', rest).unwrap_or(rest.len());
+            let raw: &'b [u8] = rest.get(..end).unwrap_or_default();
+            rest = rest.get(end + 1..).unwrap_or_default();
+            let line = parser.parse(raw, &mut scratch);
+            let event = if wanted(number) {
+                recognise(&mut self.shortcuts, catalog, &line)
+            } else {
+                None
+            };
+            each(&Seen {
+                number,
+                line: &line,
+                event: event.as_ref(),
+            });
+            number += 1;
+        }
+        self.scratch = scratch;
+    }
+
     /// Every line of a block, parsed and recognised, in order. `years` is the year of the first line.
     pub fn lines<'b>(
         &mut self,

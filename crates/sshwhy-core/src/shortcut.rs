@@ -52,6 +52,12 @@ const GRAPHIC: [bool; 256] = {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Step {
     Literal(Box<[u8]>),
+    /// At most eight bytes, compared at once: the bits that `mask` has.
+    Short {
+        text: u64,
+        mask: u64,
+        len: usize,
+    },
     Ip(Slot),
     /// A word that is an address more often than not.
     Host {
@@ -68,6 +74,19 @@ enum Step {
     Rest {
         optional: bool,
     },
+}
+
+impl Step {
+    fn literal(text: &[u8]) -> Step {
+        if text.len() > 8 {
+            return Step::Literal(text.into());
+        }
+        Step::Short {
+            text: text.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
+            mask: text.iter().fold(0, |n, _| n << 8 | 0xff),
+            len: text.len(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -358,6 +377,18 @@ impl Shortcut {
                     }
                     at = next;
                 }
+                Step::Short { text, mask, len } => {
+                    let rest = message.get(at..)?;
+                    let found = match rest.first_chunk::<8>() {
+                        Some(head) => u64::from_le_bytes(*head),
+                        // The end is near: zeros stand behind it.
+                        None => rest.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
+                    };
+                    if (found ^ text) & mask != 0 || end - at < *len {
+                        return None;
+                    }
+                    at += len;
+                }
                 Step::Ip(slot) => {
                     let (ip, len) = v4_prefix(message.get(at..)?)?;
                     if *slot == Slot::Ip {
@@ -572,7 +603,7 @@ fn steps(template: &Template, event: &Event<'_>, front: &[u8], behind: &[u8]) ->
         let (slot, optional) = match token {
             Token::Words(_) => return None,
             Token::Literal(text) => {
-                steps.push(Step::Literal(text.clone()));
+                steps.push(Step::literal(text));
                 continue;
             }
             Token::Slot(slot, optional) => (*slot, *optional),
@@ -657,7 +688,7 @@ fn steps(template: &Template, event: &Event<'_>, front: &[u8], behind: &[u8]) ->
         });
     }
     if !behind.is_empty() {
-        steps.push(Step::Literal(behind.into()));
+        steps.push(Step::literal(behind));
     }
     // The end of the body and the wrapping behind it are one text.
     Some(steps)

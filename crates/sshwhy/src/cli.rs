@@ -22,14 +22,63 @@ pub enum Verb {
     Events(Events),
     /// What does this message mean? Any message of ssh, sshd or another client, or an id of ours.
     Explain(Explain),
+    /// Keep them out. Follows the log, bans who attacks, proves that the bans hold, and says loudly when it is blind.
+    Guard(Guard),
     /// Why can't I get in? Walks the way from here to that server, gate by gate.
     Probe(Probe),
+    /// Is SSH up, well and unchanged over there? Checks endpoints quietly, once or for ever.
+    Monitor(Monitor),
     /// What on that host did it? Finds the odd logins in a target's log, and who on the source node made them.
     Trace(Trace),
     /// Why can't they get in? Looks at this machine's sshd, accounts, keys, PAM, firewall and log.
     Doctor(Doctor),
+    /// Who is kept out, until when, why, and does the ban really work?
+    Bans(Bans),
     /// What will this sshd_config do? Checks it, evaluates it for one connection, compares, simulates, hardens.
     Config(Config),
+}
+
+#[derive(Args, Debug)]
+pub struct Guard {
+    #[command(subcommand)]
+    pub verb: Option<GuardVerb>,
+    /// Settings [default: /etc/sshwhy/guard.toml, where it is there]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Ban nobody: replay these logs, and show who would have been banned when, beside fail2ban's defaults
+    #[arg(long, value_name = "LOG", num_args = 1..)]
+    pub dry_run: Vec<OsString>,
+    /// Year of the first line, where the log writes no years
+    #[arg(long, value_name = "YEAR", requires = "dry_run", value_parser = clap::value_parser!(i32).range(1970..2200))]
+    pub year: Option<i32>,
+    #[arg(long, value_enum, default_value = "text", requires = "dry_run")]
+    pub format: TextOrJson,
+    /// Lift every ban now, and ban nobody until the panic file is removed
+    #[arg(long, conflicts_with = "dry_run")]
+    pub panic: bool,
+    /// The half without rights; started by guard
+    #[arg(long, hide = true)]
+    pub worker: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GuardVerb {
+    /// Does it see, does it keep out? Exit status 1 when something is wrong, 2 when no guard is running
+    Status {
+        #[arg(long, value_enum, default_value = "text")]
+        format: TextOrJson,
+    },
+    /// Makes a failing login over loopback, and waits for it to come through
+    Test {
+        /// Port of sshd
+        #[arg(long, value_name = "PORT", default_value_t = 22)]
+        port: u16,
+        /// Seconds to wait for
+        #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+        wait: u64,
+    },
+    /// Says what is wrong with the settings, with line and column
+    CheckConfig,
 }
 
 #[derive(Args, Debug)]
@@ -46,17 +95,54 @@ pub struct Doctor {
     /// The key the client has: a public key file, or SHA256:…; may be given again
     #[arg(long, value_name = "FILE|FINGERPRINT")]
     pub key: Vec<String>,
-    /// What `sshwhy probe --format json` printed on the client
+    /// What `sshwhy probe --format json` printed on the client; - for standard input
     #[arg(long, value_name = "FILE")]
     pub client_json: Option<PathBuf>,
-    /// Another machine's file system: an image, a mounted disk
+    /// Another machine's file system: a mounted disk, an unpacked image
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// A container image instead: an OCI layout, or what `docker save` wrote, packed or not
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["root", "client_json"])]
+    pub image: Option<PathBuf>,
+    /// A Dockerfile instead: would a container from it take logins? With --fix: prints a patch
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "image", "client_json"])]
+    pub dockerfile: Option<PathBuf>,
+    /// Mend what can be mended safely: shown as a diff first, and taken back unless confirmed from a new login
+    #[arg(long, conflicts_with_all = ["image", "redact"])]
+    pub fix: bool,
+    /// Only show what --fix would do
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// How long --fix waits for the confirmation: 90, 2m, 1h
+    #[arg(long, value_name = "TIME", default_value = "2m", requires = "fix", value_parser = wait)]
+    pub confirm_within: u64,
+    /// Keep the changes of that fix; from another login than the one that made them
+    #[arg(long, value_name = "ID", conflicts_with_all = ["fix", "recover"])]
+    pub confirm: Option<String>,
+    /// Take back what an earlier --fix left unconfirmed when it or the machine was stopped
+    #[arg(long, conflicts_with = "fix")]
+    pub recover: bool,
+    /// Where fixes keep what stood there before
+    #[arg(long, value_name = "DIR", default_value = crate::fix::STATE)]
+    pub fix_state: PathBuf,
+    #[arg(long, value_name = "ID", hide = true)]
+    pub fix_watch: Option<String>,
+    /// Ends the program at that step, for tests
+    #[arg(long, value_name = "N", hide = true)]
+    pub stop_at: Option<u32>,
     #[arg(long, value_enum, default_value = "text")]
     pub format: TextOrJson,
     /// Replace the user's name and the addresses in the output
     #[arg(long)]
     pub redact: bool,
+}
+
+/// Seconds of `90`, `2m`, `1h30m`, as sshd writes times.
+fn wait(text: &str) -> Result<u64, String> {
+    match sshwhy_core::config::value::seconds(text) {
+        Some(s @ 1..=86_400) => Ok(s),
+        _ => Err("a time from 1 second to 1 day is wanted: 90, 2m, 1h".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -191,6 +277,141 @@ pub enum HardenPolicy {
     Compatible,
     Modern,
     Strict,
+}
+
+#[derive(Args, Debug)]
+pub struct Bans {
+    #[command(subcommand)]
+    pub verb: BansVerb,
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    pub format: TextOrJson,
+    /// Settings of guard, for the state file, the firewall and the allow-list [default: /etc/sshwhy/guard.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Where bans are remembered [default: as the settings say, else /var/lib/sshwhy/guard.db]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub state: Option<PathBuf>,
+    /// Which firewall: auto, nftables, ipset, firewalld, ufw, hosts.deny, command, null
+    #[arg(long, value_name = "NAME", global = true)]
+    pub firewall: Option<String>,
+    /// What is kept from banned addresses [default: everything]
+    #[arg(long, value_name = "PORTS", value_delimiter = ',', global = true)]
+    pub port: Vec<u16>,
+    /// With --firewall command: "/path/to/program <ip> <bantime>"
+    #[arg(long, value_name = "COMMAND", global = true)]
+    pub ban_command: Option<String>,
+    #[arg(long, value_name = "COMMAND", global = true)]
+    pub unban_command: Option<String>,
+    /// With --firewall hosts.deny: another file than /etc/hosts.deny
+    #[arg(long, value_name = "FILE", global = true)]
+    pub hosts_deny: Option<PathBuf>,
+    /// Never ban this: an address, a network, a name, or a file of them; may be given again
+    #[arg(long, value_name = "WHO", global = true)]
+    pub allow: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BansVerb {
+    /// Everybody who is kept out, and where state and firewall differ
+    List(BansList),
+    /// Keep somebody out
+    Add(BansAdd),
+    /// Let somebody in again: every ban that covers the address
+    Remove(BansRemove),
+    /// Does it work? Evaluates the live rules for packets from banned addresses
+    Check(BansCheck),
+    /// What led to the ban of an address, its history, and who else keeps it out
+    Why(BansWhy),
+    /// Take over fail2ban's bans and jails, or sshguard's blacklist
+    Import(BansImport),
+    /// Everybody who is kept out, for other programs
+    Export(BansExport),
+    /// Make the firewall hold what the state says, after a reboot or a flush
+    Restore(BansRestore),
+}
+
+#[derive(Args, Debug)]
+pub struct BansList {
+    /// Show all of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct BansAdd {
+    /// Addresses or networks
+    #[arg(required = true, value_name = "ADDR")]
+    pub nets: Vec<String>,
+    /// For how long: 10m, 1h, 7d, or forever
+    #[arg(long, value_name = "TIME", default_value = "1d")]
+    pub time: String,
+    /// Why; it is shown by list and why
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
+    pub reason: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansRemove {
+    /// Addresses or networks
+    #[arg(required_unless_present = "all", value_name = "ADDR")]
+    pub nets: Vec<String>,
+    /// Everybody
+    #[arg(long, conflicts_with = "nets")]
+    pub all: bool,
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
+    pub reason: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansCheck {
+    /// Only these; otherwise all of them are looked for, and some of each kind are proven
+    #[arg(value_name = "ADDR")]
+    pub addrs: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct BansWhy {
+    #[arg(value_name = "ADDR")]
+    pub addr: String,
+}
+
+#[derive(Args, Debug)]
+pub struct BansImport {
+    /// fail2ban's folder or database, sshguard's blacklist [default: where they usually lie]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Only say what would be taken over
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where to write the settings, as guard's TOML; it must not exist yet
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct BansExport {
+    /// As what
+    #[arg(long = "as", value_enum, default_value = "plain")]
+    pub form: ExportForm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// Everything that is known of each
+    Json,
+    /// One network a line
+    Plain,
+    /// A file for nft -f, with sets of its own
+    Nft,
+    /// Commands that ban them in fail2ban's jail sshd
+    Fail2ban,
+}
+
+#[derive(Args, Debug)]
+pub struct BansRestore {
+    /// Make our sets and rules anew, in front of everything
+    #[arg(long)]
+    pub rebuild: bool,
 }
 
 /// What to read, shared by the verbs that read logs.
@@ -429,6 +650,13 @@ pub struct Probe {
     /// Look at the server through this host too, to tell a block of this client from a dead server
     #[arg(long, value_name = "HOST")]
     pub via: Option<String>,
+    /// Ask the server too: run `sshwhy doctor` there, over ssh as somebody who may log in
+    #[arg(
+        long,
+        value_name = "ssh://[USER@]HOST[:PORT]",
+        conflicts_with = "offline"
+    )]
+    pub server: Option<String>,
     /// Only read: no connection to anywhere
     #[arg(long, conflicts_with_all = ["run", "via"])]
     pub offline: bool,
@@ -469,4 +697,74 @@ pub enum ProbeDepth {
 pub enum ProbeFormat {
     Text,
     Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Monitor {
+    /// Endpoints, intervals, alert channels (TOML); watches until it is ended, SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check once, say what is so, and end
+    #[arg(long)]
+    pub once: bool,
+    /// As a Nagios or Icinga plugin: one line, performance data, exit code 0 to 3
+    #[arg(long)]
+    pub nagios: bool,
+    /// Only see whether the file is good
+    #[arg(long)]
+    pub check: bool,
+    /// Forget the keys, ident and algorithms remembered of this endpoint
+    #[arg(long, value_name = "NAME")]
+    pub forget: Option<String>,
+    /// History, and what is remembered [default: the file's, /var/lib/sshwhy/monitor.db or ~/.local/state/sshwhy/monitor.db]
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// How far to go: ping, half-open, tcp, ident, kex, hostkey, auth, session
+    #[arg(long, value_name = "DEPTH", default_value = "hostkey", value_parser = depth)]
+    pub depth: sshwhy_core::monitor::Depth,
+    /// For the whole check of one host
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = span)]
+    pub timeout: crate::settings::Span,
+    /// Warn when a check takes longer
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub warning: Option<crate::settings::Span>,
+    /// Critical when it takes longer than that
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub critical: Option<crate::settings::Span>,
+    #[arg(long, short, value_name = "PORT", default_value_t = 22)]
+    pub port: u16,
+    /// Whom to log in as (depths auth and session)
+    #[arg(long, short = 'l', value_name = "NAME")]
+    pub user: Option<String>,
+    /// Private key without a passphrase
+    #[arg(long, short, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// What to run at depth session
+    #[arg(long, value_name = "COMMAND", default_value = "true")]
+    pub command: String,
+    /// The host key's fingerprint, SHA256:…; may be given again
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub host_key: Vec<String>,
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// What the ident should be like: 'SSH-2.0-OpenSSH_9.*'
+    #[arg(long, value_name = "PATTERN")]
+    pub expect_ident: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+    /// [user@]host[:port], or a name from the file
+    #[arg(value_name = "HOST")]
+    pub hosts: Vec<String>,
+}
+
+fn depth(text: &str) -> Result<sshwhy_core::monitor::Depth, String> {
+    sshwhy_core::monitor::Depth::parse(text).ok_or_else(|| {
+        let all = sshwhy_core::monitor::Depth::ALL.map(sshwhy_core::monitor::Depth::name);
+        format!("one of {}", all.join(", "))
+    })
+}
+
+fn span(text: &str) -> Result<crate::settings::Span, String> {
+    crate::settings::Span::parse(text)
+        .ok_or_else(|| "a length of time is 10, 500ms, 30s, 10m or the like".to_owned())
 }

@@ -28,6 +28,13 @@ pub struct Ran {
     pub code: Option<i32>,
 }
 
+/// Feeds a program that may stop reading: that is its right.
+fn feed(mut pipe: impl std::io::Write + Send + 'static, text: String) {
+    std::thread::spawn(move || {
+        let _ = pipe.write_all(text.as_bytes());
+    });
+}
+
 /// Runs a program until it has written one line, ended, or `timeout` is over; then it is ended.
 pub fn first_line(program: &str, arguments: &[String], timeout: Duration) -> std::io::Result<Ran> {
     let mut child = std::process::Command::new(program)
@@ -64,12 +71,29 @@ pub fn first_line(program: &str, arguments: &[String], timeout: Duration) -> std
 
 /// Runs a program with nothing on its standard input, for no longer than `timeout`; then it is ended.
 pub fn run(program: &str, arguments: &[String], timeout: Duration) -> std::io::Result<Ran> {
+    run_with(program, arguments, String::new(), timeout)
+}
+
+/// The same with something to read for it.
+pub fn run_with(
+    program: &str,
+    arguments: &[String],
+    input: String,
+    timeout: Duration,
+) -> std::io::Result<Ran> {
+    let stdin = match input.is_empty() {
+        true => Stdio::null(),
+        false => Stdio::piped(),
+    };
     let mut child = std::process::Command::new(program)
         .args(arguments)
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
+    if let Some(pipe) = child.stdin.take() {
+        feed(pipe, input);
+    }
     let reader = |pipe: Option<Box<dyn Read + Send>>| {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();

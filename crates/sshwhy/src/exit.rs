@@ -11,6 +11,8 @@ pub enum Exit {
     Findings,
     /// Some of what was asked for could not be read; what could be was.
     Partial,
+    /// Another contract's number: a plugin's 0 to 3.
+    Status(u8),
 }
 
 impl Exit {
@@ -35,6 +37,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::Findings => 1,
             Exit::Partial => 3,
+            Exit::Status(n) => n,
         })
     }
 }

@@ -27,6 +27,8 @@ pub struct Feed {
     inputs: VecDeque<Input>,
     /// Names in the order of their numbers.
     pub names: Vec<String>,
+    /// The log of each input.
+    sets: Vec<u32>,
     /// Of the inputs whose lines may stand in another one too: number and log.
     pub shared: Vec<(u32, u32)>,
     zone: Zone,
@@ -53,6 +55,7 @@ impl Feed {
         Feed {
             total_bytes: expanded.inputs.iter().filter_map(|i| i.size).sum(),
             names: expanded.inputs.iter().map(|i| i.name.clone()).collect(),
+            sets: expanded.inputs.iter().map(|i| i.set).collect(),
             shared: (0u32..)
                 .zip(&expanded.inputs)
                 .filter(|(_, i)| i.shared)
@@ -74,6 +77,11 @@ impl Feed {
             inferred: None,
             done_bytes: 0,
         }
+    }
+
+    /// The log that an input is a part of.
+    pub fn set_of(&self, file: u32) -> u32 {
+        self.sets.get(file as usize).copied().unwrap_or(file)
     }
 
     /// Bytes on the disk that were read so far.

@@ -29,7 +29,7 @@ const STEPS: &[&str] = &["
 "];
 
 /// Where the state lies unless somebody says otherwise.
-pub const FILE: &str = "/var/lib/sshwhy/state.db";
+pub const FILE: &str = "/var/lib/sshwhy/guard.db";
 /// How long what is over is remembered.
 const MEMORY: i64 = 90 * DAY;
 /// Longest reason, in characters: a log line may be as long as an attacker likes.

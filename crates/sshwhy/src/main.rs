@@ -8,19 +8,20 @@ mod evidence;
 mod exit;
 mod feed;
 mod filter;
+mod fix;
+mod guard;
 #[allow(dead_code)] // until bans and guard use all of it
 mod host;
+mod image;
 #[allow(dead_code)] // until bans and guard use all of it
 mod ledger;
 mod login;
+mod monitor;
 mod net;
 mod pipeline;
-#[allow(dead_code)] // until monitor and guard both use it
 mod settings;
-#[allow(dead_code)] // until monitor and guard both use it
 mod sink;
 mod source;
-#[allow(dead_code)] // until monitor and guard both use it
 mod state;
 mod sys;
 mod watch;
@@ -37,10 +38,13 @@ fn run(cli: Cli) -> Result<Exit, String> {
         Verb::Report(args) => cmd::report::run(args),
         Verb::Events(args) => cmd::events::run(args),
         Verb::Explain(args) => cmd::explain::run(args),
+        Verb::Guard(args) => cmd::guard::run(args),
         Verb::Doctor(args) => cmd::doctor::run(args),
         Verb::Config(args) => cmd::config::run(args),
         Verb::Trace(args) => cmd::trace::run(args),
+        Verb::Bans(args) => cmd::bans::run(args),
         Verb::Probe(args) => cmd::probe::run(args),
+        Verb::Monitor(args) => cmd::monitor::run(args),
     }
 }
 

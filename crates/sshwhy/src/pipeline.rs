@@ -4,8 +4,10 @@
 //! Every worker does whatever is next: no thread is bound to a stage. What comes out does not depend on how many there are.
 
 use crate::feed::{Feed, Parcel};
+use sshwhy_core::addr::Addr;
 use sshwhy_core::analysis::{Analysis, Resolved};
-use sshwhy_core::scan::{Scanned, Scanner};
+use sshwhy_core::names::Names;
+use sshwhy_core::scan::{NONE, Scanned, Scanner};
 use sshwhy_core::time::Zone;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,11 +98,81 @@ struct Work {
     names: BlockNames,
 }
 
-/// The names that one block's lines mention, by their global numbers.
+/// The names that one block's lines mention, each once.
 #[derive(Debug, Default)]
 pub struct BlockNames {
-    pub addrs: std::collections::HashMap<u32, String>,
-    pub users: std::collections::HashMap<u32, String>,
+    addrs: Vec<Addr>,
+    users: Vec<String>,
+    /// By record: which of them; [`NONE`] for none.
+    of: Vec<(u32, u32)>,
+}
+
+impl BlockNames {
+    /// Address and user of a record; `None` where it has none.
+    pub fn of(&self, record: usize) -> (Option<u32>, Option<u32>) {
+        let (addr, user) = self.of.get(record).copied().unwrap_or((NONE, NONE));
+        (
+            (addr != NONE).then_some(addr),
+            (user != NONE).then_some(user),
+        )
+    }
+
+    pub fn addrs(&self) -> &[Addr] {
+        &self.addrs
+    }
+
+    pub fn users(&self) -> &[String] {
+        &self.users
+    }
+
+    fn fill(&mut self, resolved: &[Resolved], names: &Names, places: &mut Places) {
+        self.addrs.clear();
+        self.users.clear();
+        self.of.clear();
+        places.block += 1;
+        for r in resolved {
+            let addr = places.addrs.place(r.addr, places.block, || {
+                self.addrs.push(names.addr_of(r.addr)?.clone());
+                Some(self.addrs.len() as u32 - 1)
+            });
+            let user = places.users.place(r.user, places.block, || {
+                self.users.push(names.user_of(r.user).to_owned());
+                Some(self.users.len() as u32 - 1)
+            });
+            self.of.push((addr, user));
+        }
+    }
+}
+
+/// Where in a block's lists a name of the whole run stands.
+#[derive(Debug, Default)]
+struct Places {
+    block: u32,
+    addrs: PlacesOf,
+    users: PlacesOf,
+}
+
+/// By global number: block and place.
+#[derive(Debug, Default)]
+struct PlacesOf(Vec<(u32, u32)>);
+
+impl PlacesOf {
+    fn place(&mut self, id: u32, block: u32, fresh: impl FnOnce() -> Option<u32>) -> u32 {
+        if id == NONE {
+            return NONE;
+        }
+        let i = id as usize;
+        if i >= self.0.len() {
+            self.0.resize(i + 1, (0, NONE));
+        }
+        let Some(known) = self.0.get_mut(i) else {
+            return NONE;
+        };
+        if known.0 != block {
+            *known = (block, fresh().unwrap_or(NONE));
+        }
+        known.1
+    }
 }
 
 /// What a printer of lines is given.
@@ -129,7 +201,9 @@ pub fn run(
 ) -> Analysis {
     let threads = threads.max(1);
     let spare: Mutex<Vec<Work>> = Mutex::new(Vec::new());
-    let fold: Gate<Work, Analysis> = Gate::new(analysis, threads * 3);
+    let fold: Gate<Work, (Analysis, Places)> =
+        Gate::new((analysis, Places::default()), threads * 3);
+    let outputs: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
     let folded: Mutex<VecDeque<(u64, Work)>> = Mutex::new(VecDeque::new());
     let output: Gate<Vec<u8>, bool> = Gate::new(true, threads * 4);
     let stop = AtomicBool::new(false);
@@ -139,7 +213,9 @@ pub fn run(
             // Printing comes first: it frees memory.
             let ready = printer.and_then(|p| lock(&folded).pop_front().map(|w| (p, w)));
             if let Some((p, (seq, work))) = ready {
-                let mut out = Vec::with_capacity(work.parcel.block.bytes.len() * 3);
+                let mut out = lock(&outputs).pop().unwrap_or_default();
+                out.clear();
+                out.reserve(work.parcel.block.bytes.len() * 2);
                 p.print(
                     &mut scanner,
                     &Printed {
@@ -157,6 +233,7 @@ pub fn run(
                         *open = false;
                         stop.store(true, Ordering::Relaxed);
                     }
+                    lock(&outputs).push(bytes);
                 });
                 continue;
             }
@@ -179,44 +256,34 @@ pub fn run(
                 zone,
                 &mut work.scanned,
             );
-            fold.pass(work.parcel.seq, work, |analysis, seq, mut work| {
-                let block = &work.parcel.block;
-                if printer.is_some() {
-                    work.resolved.clear();
-                    analysis.fold(
-                        &block.bytes,
-                        &work.scanned,
-                        block.file,
-                        block.first_line,
-                        Some(&mut work.resolved),
-                    );
-                    work.names.addrs.clear();
-                    work.names.users.clear();
-                    for r in &work.resolved {
-                        let names = analysis.names();
-                        if names.addr_of(r.addr).is_some() {
-                            work.names
-                                .addrs
-                                .entry(r.addr)
-                                .or_insert_with(|| names.addr_text(r.addr));
-                        }
-                        work.names
-                            .users
-                            .entry(r.user)
-                            .or_insert_with(|| names.user_of(r.user).to_owned());
+            fold.pass(
+                work.parcel.seq,
+                work,
+                |(analysis, places), seq, mut work| {
+                    let block = &work.parcel.block;
+                    if printer.is_some() {
+                        work.resolved.clear();
+                        analysis.fold(
+                            &block.bytes,
+                            &work.scanned,
+                            block.file,
+                            block.first_line,
+                            Some(&mut work.resolved),
+                        );
+                        work.names.fill(&work.resolved, analysis.names(), places);
+                        lock(&folded).push_back((seq, work));
+                    } else {
+                        analysis.fold(
+                            &block.bytes,
+                            &work.scanned,
+                            block.file,
+                            block.first_line,
+                            None,
+                        );
+                        lock(&spare).push(work);
                     }
-                    lock(&folded).push_back((seq, work));
-                } else {
-                    analysis.fold(
-                        &block.bytes,
-                        &work.scanned,
-                        block.file,
-                        block.first_line,
-                        None,
-                    );
-                    lock(&spare).push(work);
-                }
-            });
+                },
+            );
         }
     };
     std::thread::scope(|scope| {
@@ -231,9 +298,8 @@ pub fn run(
     if printer.is_some() && !stop.load(Ordering::Relaxed) {
         worker();
     }
-    fold.turn
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
+    let turn = fold.turn.into_inner();
+    turn.unwrap_or_else(PoisonError::into_inner).0
 }
 
 #[cfg(test)]

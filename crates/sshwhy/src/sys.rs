@@ -363,3 +363,102 @@ mod tests {
         assert_eq!(word(true, 3, 0), "other");
     }
 }
+
+/// Signals as something to read, and rights to be given up.
+#[cfg(target_os = "linux")]
+pub mod process {
+    use std::io;
+    use std::mem::zeroed;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+    fn done(result: libc::c_int) -> io::Result<()> {
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// From now on SIGHUP, SIGTERM and SIGINT are read from here instead of ending the process. To be called before any
+    /// thread is started.
+    pub fn signals() -> io::Result<OwnedFd> {
+        // SAFETY: an empty set is filled before it is used, and lives for the calls.
+        unsafe {
+            let mut set: libc::sigset_t = zeroed();
+            done(libc::sigemptyset(&raw mut set))?;
+            for signal in [libc::SIGHUP, libc::SIGTERM, libc::SIGINT] {
+                done(libc::sigaddset(&raw mut set, signal))?;
+            }
+            match libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) {
+                0 => {}
+                e => return Err(io::Error::from_raw_os_error(e)),
+            }
+            let fd = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(OwnedFd::from_raw_fd(fd))
+        }
+    }
+
+    /// Children get the usual signals again.
+    pub fn unblock_signals() -> io::Result<()> {
+        // SAFETY: as above.
+        unsafe {
+            let mut set: libc::sigset_t = zeroed();
+            done(libc::sigemptyset(&raw mut set))?;
+            match libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) {
+                0 => Ok(()),
+                e => Err(io::Error::from_raw_os_error(e)),
+            }
+        }
+    }
+
+    /// The next signal that came, if any.
+    pub fn next_signal(fd: &OwnedFd) -> Option<i32> {
+        let mut info = [0u8; 128];
+        // SAFETY: the buffer is as long as said, which is what one record takes.
+        let got = unsafe { libc::read(fd.as_raw_fd(), info.as_mut_ptr().cast(), info.len()) };
+        let number = info.first_chunk::<4>()?;
+        (got == 128).then(|| i32::from_ne_bytes(*number))
+    }
+
+    /// The child ends when we do.
+    pub fn die_with_parent() -> io::Result<()> {
+        // SAFETY: no pointers.
+        done(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) })
+    }
+
+    /// Becomes somebody else for good, with these groups. Keeps nothing but the right to read any file, where `reader` asks
+    /// for it: RHEL's log is root's alone.
+    pub fn become_user(uid: u32, gid: u32, groups: &[u32], reader: bool) -> io::Result<()> {
+        // SAFETY: `groups` lives for the call and its length is given; the others have no pointers but to values on the stack
+        // that are laid out as the kernel asks (capability.h, version 3).
+        unsafe {
+            done(libc::setgroups(groups.len(), groups.as_ptr()))?;
+            if reader {
+                done(libc::prctl(libc::PR_SET_KEEPCAPS, 1))?;
+            }
+            done(libc::setgid(gid))?;
+            done(libc::setuid(uid))?;
+            if reader {
+                const READ_SEARCH: u32 = 2;
+                let head: [u32; 2] = [0x2008_0522, 0];
+                let bit = 1u32 << READ_SEARCH;
+                let data: [u32; 6] = [bit, bit, bit, 0, 0, 0];
+                if libc::syscall(libc::SYS_capset, head.as_ptr(), data.as_ptr()) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                // journalctl needs it too.
+                done(libc::prctl(
+                    libc::PR_CAP_AMBIENT,
+                    libc::PR_CAP_AMBIENT_RAISE,
+                    READ_SEARCH,
+                    0,
+                    0,
+                ))?;
+            }
+            done(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        }
+    }
+}

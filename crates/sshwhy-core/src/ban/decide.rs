@@ -380,7 +380,7 @@ impl Decider {
                 (
                     policy.brute_force.bantime,
                     format!(
-                        "{} failed logins in {}{user}",
+                        "{} failures in {}{user}",
                         policy.brute_force.maxretry,
                         human_span(took.max(SECOND))
                     ),
@@ -388,7 +388,7 @@ impl Decider {
             }
             "slow-brute-force" => (
                 policy.slow.bantime,
-                format!("{} failed logins, few at a time{user}", source.total),
+                format!("{} failures, few at a time{user}", source.total),
             ),
             "invalid-user-scan" => (
                 policy.invalid_users.bantime,
@@ -579,6 +579,38 @@ impl Decider {
         }
         self.put(ban.clone());
         Ok(Action::Ban(ban))
+    }
+
+    /// Takes over what somebody else made of the bans in the file: what is new there, and what is gone from there.
+    pub fn adopt(&mut self, bans: Vec<Ban>) -> (Vec<Action>, Vec<Action>) {
+        let there: HashSet<Cidr> = bans.iter().map(|b| b.net).collect();
+        let lost: Vec<Cidr> = self
+            .bans
+            .keys()
+            .filter(|net| !there.contains(*net) && !self.dirty_bans.contains(*net))
+            .copied()
+            .collect();
+        let mut gone = Vec::new();
+        for net in lost {
+            self.bans.remove(&net);
+            if let Some(source) = self.sources.get_mut(&net) {
+                source.forgive();
+                source.until = 0;
+                self.dirty.insert(net);
+            }
+            gone.push(Action::Unban {
+                net,
+                reason: "lifted by bans".to_owned(),
+            });
+        }
+        let mut new = Vec::new();
+        for ban in bans {
+            if !self.dirty_bans.contains(&ban.net) && self.bans.get(&ban.net) != Some(&ban) {
+                self.bans.insert(ban.net, ban.clone());
+                new.push(Action::Ban(ban));
+            }
+        }
+        (new, gone)
     }
 
     /// Lifts every ban that shares an address with `net`, and forgives what it did.

@@ -409,11 +409,14 @@ impl Watch {
                 _ => {}
             }
             if s.accepted.is_none() {
-                let sure = s
-                    .failures
-                    .max(s.dialogue_failures)
-                    .max(s.names_refused)
-                    .max(u32::from(s.not_allowed && s.has_user()));
+                // A name that does not exist, a name that is forbidden, one try too many: each is a sign of its own, and counts beside
+                // the answers that were wrong. (fail2ban counts lines, and bans at the same one.)
+                let keys = if s.invalid_user { s.key_failures } else { 0 };
+                let sure = s.failures.max(s.dialogue_failures)
+                    + s.names_refused.min(1)
+                    + u32::from(s.not_allowed && s.has_user())
+                    + u32::from(s.too_many)
+                    + keys;
                 self.grown(&mut s, sure, at, logged, each);
             }
             if matches!(role, Role::Closed | Role::Timeout) {

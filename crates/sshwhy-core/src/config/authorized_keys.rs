@@ -299,6 +299,72 @@ fn is_base64(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
 }
 
+/// The shortest base64 of a key: less is a word.
+const KEY_TEXT: usize = 40;
+
+/// For lines that do not parse: whose key stands in them all the same, over line ends that do not belong there. The
+/// fingerprint is `None` where something like a key is there and cannot be read; lines without any are left out.
+pub fn mangled(text: &str) -> Vec<(u32, Option<String>)> {
+    let raw: Vec<&str> = text.lines().collect();
+    let bad: Vec<u32> = lines(text)
+        .into_iter()
+        .filter(|(_, l)| matches!(l, Line::Malformed(_)))
+        .map(|(n, _)| n)
+        .collect();
+    let mut out = Vec::new();
+    for run in bad.chunk_by(|a, b| a + 1 == *b) {
+        // One text without line ends, and which line each byte came from.
+        let (mut joined, mut from) = (String::new(), Vec::new());
+        for n in run {
+            let line = raw.get(*n as usize - 1).copied().unwrap_or_default();
+            let line = line.trim_end_matches('\r');
+            joined.push_str(line);
+            from.resize(joined.len(), *n);
+        }
+        let mut keys: Vec<(u32, String)> = Vec::new();
+        let mut at = 0;
+        while let Some(start) = joined
+            .get(at..)
+            .and_then(|t| t.find("AAAA"))
+            .map(|i| at + i)
+        {
+            let rest = joined.get(start..).unwrap_or_default();
+            let body = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+            let mut len = rest.bytes().take_while(|b| body(*b)).count();
+            len += rest
+                .bytes()
+                .skip(len)
+                .take_while(|b| *b == b'=')
+                .count()
+                .min(2);
+            let blob = rest.get(..len).unwrap_or_default();
+            at = start + len.max(4);
+            if let Some(key) = base64(blob)
+                .and_then(|b| Some(String::from_utf8_lossy(string(&b)?.0).into_owned()))
+                .and_then(|kind| key(&kind, blob).ok())
+            {
+                let last = from.get(start + len - 1).copied().unwrap_or(0);
+                keys.push((last, key.fingerprint));
+            }
+        }
+        let has_body = |line: &str| {
+            line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')))
+                .any(|w| w.len() >= KEY_TEXT)
+        };
+        for n in run {
+            let line = raw.get(*n as usize - 1).copied().unwrap_or_default();
+            // A line belongs to the key that ends in it or after it, the last ones to the last.
+            let key = keys.iter().find(|(last, _)| n <= last).or(keys.last());
+            match key {
+                Some((_, key)) => out.push((*n, Some(key.clone()))),
+                None if has_body(line) || has_body(&joined) => out.push((*n, None)),
+                None => {}
+            }
+        }
+    }
+    out
+}
+
 /// One line: `None` for empty lines and comments.
 pub fn line(text: &str) -> Option<Line> {
     let text = text
@@ -364,6 +430,27 @@ mod tests {
 
     fn one(text: &str) -> Line {
         line(text).unwrap()
+    }
+
+    #[test]
+    fn a_mangled_line_still_says_whose_key_it_was() {
+        const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g";
+        let whole = key("ssh-ed25519", KEY).unwrap().fingerprint;
+        let (a, b) = KEY.split_at(30);
+        let is = |text: &str| mangled(text);
+        assert_eq!(is(&format!("ssh-ed25519 {KEY} x\n")), []);
+        assert_eq!(
+            is(&format!("# mine\nsh-ed25519 {KEY} x\n")),
+            [(2, Some(whole.clone()))]
+        );
+        assert_eq!(
+            is(&format!("ssh-ed25519 {a}\n{b} x@y\n")),
+            [(1, Some(whole.clone())), (2, Some(whole.clone()))]
+        );
+        let broken = KEY.replacen("AAAAIAEC", "AAAAIAE", 1);
+        assert_eq!(is(&format!("ssh-ed25519 {broken} x\n")), [(1, None)]);
+        assert_eq!(is("nothing like a key\n"), []);
+        assert_eq!(is("AAAA\nAAAA=\n\u{e9}AAAA"), []);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is counted for each address, and for each IPv6 /64: the dense part of the detectors' memory.
 //!
-//! Bounds: one [`Source`] (about 180 bytes) for each address that [`crate::names::Limits`] keeps apart. Beyond that, for the
+//! Bounds: one [`Source`] (192 bytes) for each address that [`crate::names::Limits`] keeps apart. Beyond that, for the
 //! interesting ones only: times of the latest failures from the third on ([`MAX_RINGS`] addresses), user names beyond four
 //! ([`MAX_MORE`] addresses, 64 names each, then an estimate), history of an address that comes back or gets in
 //! ([`MAX_HISTORIES`] without a login; one that got in always has its own).
@@ -100,8 +100,10 @@ pub mod fired {
     pub const ALL: u8 = FAST | DAY | WEEK;
 }
 
-/// Failures of one address, or of one IPv6 /64.
+/// Failures of one address, or of one IPv6 /64. In the order of use: what every failure changes stands in one line of the
+/// processor's cache.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Guess {
     pub first: Time,
     pub last: Time,
@@ -112,16 +114,16 @@ pub struct Guess {
     pub said: u32,
     /// Failures for names that do not exist.
     pub invalid: u32,
-    inline: [Tries; 4],
     more: u32,
     ring: u32,
-    early: [u32; 2],
     minute: u32,
+    early: [u32; 2],
     in_minute: u16,
     /// Most failures in one minute of the clock.
     pub peak: u16,
     /// Which rates were exceeded.
     pub fired: u8,
+    inline: [Tries; 4],
 }
 
 impl Default for Guess {
@@ -154,8 +156,9 @@ pub mod trait_of {
     pub const STANDS_IN: u8 = 4;
 }
 
-/// One address.
+/// One address: three lines of the processor's cache, of which a failure needs the first two.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Source {
     pub guess: Guess,
     pub first: Time,
@@ -163,20 +166,20 @@ pub struct Source {
     pub history: u32,
     /// The /64 of an IPv6 address.
     pub net: u32,
+    /// The first 32 hosts of the run, as bits.
+    pub hosts: u32,
+    pub mismatch: u8,
+    pub traits: u8,
     /// Connections without a word.
     pub gone: u32,
     /// Connections that were no SSH, or had no common algorithm.
     pub probes: u32,
     pub not_ssh: u32,
-    pub mismatch: u8,
-    pub traits: u8,
     pub timeouts: u32,
     /// Connections that a rule refused.
     pub refused: u32,
     /// Connections that a fault of the server's made fail.
     pub faulty: u32,
-    /// The first 32 hosts of the run, as bits.
-    pub hosts: u32,
     /// Lines that count against it, the first of them and one from the middle.
     pub quotes: [QuoteId; 3],
 }
@@ -300,6 +303,18 @@ impl Rings {
         }
     }
 
+    /// Something of each part of a ring.
+    fn touch(&self, ring: u32) -> u64 {
+        let ring = ring as usize;
+        let times = self
+            .times
+            .get(ring * self.stride..(ring + 1) * self.stride)
+            .unwrap_or_default();
+        let ends = times.last().copied().unwrap_or_default();
+        let within = times.iter().step_by(16).fold(ends, |sum, t| sum ^ t);
+        u64::from(within) ^ self.lens.get(ring).copied().map_or(0, u64::from)
+    }
+
     /// Adds a failure; says which rates are exceeded by it (only those that were not before).
     fn push(&mut self, guess: &mut Guess, t: u32) -> u8 {
         // Nothing is left to find out.
@@ -414,27 +429,26 @@ impl Ledger {
     /// of them would be waited for. Returns what keeps the compiler from leaving it out.
     pub fn warm(&self, addrs: impl Iterator<Item = AddrId> + Clone) -> u64 {
         let mut sum = 0u64;
-        for addr in addrs.clone() {
-            if let Some(s) = self.sources.get(addr as usize) {
-                // Far apart from each other.
-                sum = sum
-                    .wrapping_add(u64::from(s.guess.fails))
-                    .wrapping_add(s.last.0 as u64)
-                    .wrapping_add(u64::from(s.traits));
+        let sources = || addrs.clone().filter_map(|a| self.sources.get(a as usize));
+        for s in sources() {
+            sum ^= u64::from(s.guess.fails) ^ s.last.0 as u64;
+        }
+        // What they point at.
+        for s in sources() {
+            if s.guess.ring != NONE && s.guess.fired != fired::ALL {
+                sum ^= self.rings.touch(s.guess.ring);
+            }
+            if let Some(h) = self.histories.get(s.history as usize) {
+                sum ^= h.streak_first.0 as u64 ^ h.bursts.len() as u64 ^ u64::from(h.bursts_cut);
             }
         }
-        for addr in addrs {
-            if let Some(s) = self.sources.get(addr as usize)
-                && s.guess.ring != NONE
-                && s.guess.fired != fired::ALL
-                && let Some(ring) = self
-                    .rings
-                    .times
-                    .get(s.guess.ring as usize * self.rings.stride..)
+        for s in sources() {
+            if let Some(b) = self
+                .histories
+                .get(s.history as usize)
+                .and_then(|h| h.bursts.last())
             {
-                for t in ring.iter().take(self.rings.stride).step_by(16) {
-                    sum = sum.wrapping_add(u64::from(*t));
-                }
+                sum ^= b.end.0 as u64;
             }
         }
         sum
@@ -540,7 +554,9 @@ impl Ledger {
         source.first = source.first.min(e.first);
         source.last = source.last.max(e.time);
         source.hosts |= 1u32.checked_shl(e.host).unwrap_or(0);
-        source.timeouts += u32::from(e.timed_out);
+        if e.timed_out {
+            source.timeouts += 1;
+        }
         match e.what {
             What::Gone => source.gone += 1,
             What::TimedOut => {}
@@ -568,7 +584,9 @@ impl Ledger {
         let Some(source) = self.sources.get_mut(e.addr as usize) else {
             return;
         };
-        source.refused += u32::from(e.refused);
+        if e.refused {
+            source.refused += 1;
+        }
         // An address that comes back after a pause gets a history.
         if source.history == NONE
             && source.guess.fails > 0

@@ -12,6 +12,7 @@ use crate::catalog::keywords::{self, Keyword, Repeat};
 use crate::catalog::lints;
 use crate::catalog::messages::{self, Daemon, Message};
 use crate::catalog::protection;
+use crate::catalog::traces;
 use crate::diagnose::Case;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -58,6 +59,7 @@ sources!(
     "detectors.rs",
     "keywords.rs",
     "lints.rs",
+    "traces.rs",
 );
 
 /// Where the row of that id stands: `path:line`; empty where it is not found.
@@ -100,6 +102,7 @@ fn by_name(name: &str) -> Vec<Row> {
     let causes = causes::all().filter(|row| is(row.id, row.slug)).map(cause);
     let detectors = detectors::ROWS
         .iter()
+        .chain(traces::ROWS)
         .chain(protection::ROWS)
         .filter(|row| is(row.id, row.slug))
         .map(detector);
@@ -418,6 +421,7 @@ mod tests {
             .chain(client_messages::all().map(|r| r.id))
             .chain(messages::all().map(|r| r.id))
             .chain(detectors::ROWS.iter().map(|r| r.id))
+            .chain(traces::ROWS.iter().map(|r| r.id))
             .chain(protection::ROWS.iter().map(|r| r.id))
             .chain(keywords::ROWS.iter().map(|r| r.id))
             .chain(keywords::GONE.iter().map(|r| r.id))

@@ -32,11 +32,23 @@ pub struct EventWriter {
     second: Option<i64>,
     /// `2026-03-28T16:00:15`
     text: Vec<u8>,
+    /// The last host and program, and how they are written.
+    source: (Vec<u8>, Vec<u8>),
+    written: Vec<u8>,
 }
 
 fn push_number(out: &mut Vec<u8>, mut n: u64) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
+    // Two at a time: most of these numbers have four digits and more.
+    while n >= 100 {
+        let (tens, ones) = ((n % 100 / 10) as u8, (n % 10) as u8);
+        at -= 2;
+        if let Some([a, b]) = digits.get_mut(at..at + 2) {
+            (*a, *b) = (b'0' + tens, b'0' + ones);
+        }
+        n /= 100;
+    }
     loop {
         at -= 1;
         if let Some(d) = digits.get_mut(at) {
@@ -51,10 +63,11 @@ fn push_number(out: &mut Vec<u8>, mut n: u64) {
 }
 
 fn push_bytes(out: &mut Vec<u8>, text: &[u8]) {
-    let plain = text
-        .iter()
-        .all(|b| matches!(b, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'));
-    if plain {
+    // Without a way out in between: texts are short, and so the compiler looks at many bytes at once.
+    let odd = text.iter().fold(false, |odd, b| {
+        odd | !(b' '..=b'~').contains(b) | (*b == b'"') | (*b == b'\\')
+    });
+    if !odd {
         out.push(b'"');
         out.extend_from_slice(text);
         out.push(b'"');
@@ -95,12 +108,17 @@ impl EventWriter {
             self.time(out, t);
             out.push(b'"');
         }
-        for (key, value) in [(&b",\"host\":"[..], e.host), (b",\"program\":", e.program)] {
-            if !value.is_empty() {
-                out.extend_from_slice(key);
-                push_bytes(out, value);
+        if self.source.0 != e.host || self.source.1 != e.program {
+            self.source = (e.host.to_owned(), e.program.to_owned());
+            self.written.clear();
+            for (key, value) in [(&b",\"host\":"[..], e.host), (b",\"program\":", e.program)] {
+                if !value.is_empty() {
+                    self.written.extend_from_slice(key);
+                    push_bytes(&mut self.written, value);
+                }
             }
         }
+        out.extend_from_slice(&self.written);
         if let Some(pid) = e.pid {
             out.extend_from_slice(b",\"pid\":");
             push_number(out, u64::from(pid));

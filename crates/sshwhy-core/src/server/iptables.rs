@@ -110,30 +110,50 @@ struct Walk<'a> {
 /// What all tables together do; `None` where the text holds no rules at all. Of one that passes the first rule is named
 /// that accepted it.
 pub fn evaluate(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
-    evaluate_at(text, packet, sets, "INPUT")
+    evaluate_on(text, packet, sets, false)
 }
 
 /// The same for a packet that is for somebody behind this machine: a container, with the port that it has there.
 pub fn evaluate_forwarded(text: &str, packet: &Packet, sets: &Sets) -> Option<Ruling> {
-    evaluate_at(text, packet, sets, "FORWARD")
+    evaluate_on(text, packet, sets, true)
 }
 
-fn evaluate_at(text: &str, packet: &Packet, sets: &Sets, last: &str) -> Option<Ruling> {
+fn evaluate_on(text: &str, packet: &Packet, sets: &Sets, forwarded: bool) -> Option<Ruling> {
     let mut accepted: Option<Ruling> = None;
     let tables = tables(text);
     let mut uncertain = false;
     let mut any = false;
-    for (name, hook) in [
+    const IN: &[(&str, &str)] = &[
         ("raw", "PREROUTING"),
         ("mangle", "PREROUTING"),
-        ("mangle", last),
-        ("filter", last),
-        ("security", last),
-    ] {
-        let Some((_, table)) = tables.iter().find(|(n, _)| n == name) else {
+        ("mangle", "INPUT"),
+        ("filter", "INPUT"),
+        ("security", "INPUT"),
+    ];
+    const THROUGH: &[(&str, &str)] = &[
+        ("raw", "PREROUTING"),
+        ("mangle", "PREROUTING"),
+        ("mangle", "FORWARD"),
+        ("filter", "FORWARD"),
+        ("security", "FORWARD"),
+    ];
+    const OUT: &[(&str, &str)] = &[
+        ("raw", "OUTPUT"),
+        ("mangle", "OUTPUT"),
+        ("filter", "OUTPUT"),
+        ("security", "OUTPUT"),
+        ("mangle", "POSTROUTING"),
+    ];
+    let hooks = match (packet.reply, forwarded) {
+        (true, _) => OUT,
+        (false, true) => THROUGH,
+        (false, false) => IN,
+    };
+    for (name, hook) in hooks {
+        let Some((_, table)) = tables.iter().find(|(n, _)| n == *name) else {
             continue;
         };
-        let policy = table.policies.get(hook).map_or("ACCEPT", String::as_str);
+        let policy = table.policies.get(*hook).map_or("ACCEPT", String::as_str);
         any |= policy != "ACCEPT" || table.chains.values().any(|c| !c.is_empty());
         let mut walk = Walk {
             table: name,
@@ -253,22 +273,30 @@ impl Walk<'_> {
                     continue;
                 }
                 "-p" | "--protocol" => Some(matches!(value().as_str(), "tcp" | "all" | "6")),
-                "-s" | "--source" | "--src-range" => {
+                "-s" | "--source" | "--src-range" | "-d" | "--destination" | "--dst-range" => {
                     let text = value();
-                    match text.split_once('-') {
-                        Some((a, b)) => match (Cidr::parse(a), Cidr::parse(b)) {
-                            (Some(a), Some(b)) => Some(a.ip <= p.from && p.from <= b.ip),
+                    let (source, destination) = p.ends();
+                    let end = if matches!(word, "-s" | "--source" | "--src-range") {
+                        source
+                    } else {
+                        destination
+                    };
+                    match (end, text.split_once('-')) {
+                        (None, _) => None,
+                        (Some(end), Some((a, b))) => match (Cidr::parse(a), Cidr::parse(b)) {
+                            (Some(a), Some(b)) => Some(a.ip <= end && end <= b.ip),
                             _ => None,
                         },
-                        None => {
+                        (Some(end), None) => {
                             let mut any = None;
                             for part in text.split(',') {
                                 let hit = Cidr::parse(part).map(|c| {
                                     let whole = if c.ip.is_ipv4() { 32 } else { 128 };
-                                    if c.contains(p.from) && c.len == whole && !negate {
+                                    let hit = c.contains(end);
+                                    if hit && end == p.from && c.len == whole && !negate {
                                         names_client = true;
                                     }
-                                    c.contains(p.from)
+                                    hit
                                 });
                                 any = Some(any.unwrap_or(false) | hit.unwrap_or(false));
                             }
@@ -276,14 +304,11 @@ impl Walk<'_> {
                         }
                     }
                 }
-                "-d" | "--destination" => {
-                    let cidr = Cidr::parse(&value());
-                    match (cidr, p.to) {
-                        (Some(c), Some(to)) => Some(c.contains(to)),
-                        _ => None,
-                    }
+                "-i" | "--in-interface" if p.reply => {
+                    value();
+                    Some(false)
                 }
-                "-i" | "--in-interface" => {
+                "-i" | "--in-interface" | "-o" | "--out-interface" => {
                     let want = value();
                     match (&p.interface, want.strip_suffix('+')) {
                         (Some(have), Some(start)) => Some(have.starts_with(start)),
@@ -292,15 +317,24 @@ impl Walk<'_> {
                         _ => None,
                     }
                 }
-                "--dport" | "--destination-port" | "--dports" | "--ports" => {
+                "--ports" => Some(ports(&value(), p.port)),
+                "--dport" | "--destination-port" | "--dports" if !p.reply => {
                     Some(ports(&value(), p.port))
                 }
-                "--sport" | "--source-port" | "--sports" => Some(value().contains(':')),
-                "--ctstate" | "--state" => Some(value().split(',').any(|s| s == "NEW")),
-                "--syn" => Some(true),
+                "--sport" | "--source-port" | "--sports" if p.reply => {
+                    Some(ports(&value(), p.port))
+                }
+                // The client's own port: one of the high ones.
+                "--sport" | "--source-port" | "--sports" | "--dport" | "--destination-port"
+                | "--dports" => Some(value().contains(':')),
+                "--ctstate" | "--state" => {
+                    let state = if p.reply { "ESTABLISHED" } else { "NEW" };
+                    Some(value().split(',').any(|s| s == state))
+                }
+                "--syn" => Some(!p.reply),
                 "--tcp-flags" => {
                     let (mask, set) = (value(), value());
-                    Some(mask.split(',').any(|f| f == "SYN") == (set == "SYN"))
+                    Some(!p.reply && mask.split(',').any(|f| f == "SYN") == (set == "SYN"))
                 }
                 "--match-set" => {
                     let (name, _) = (value(), value());
@@ -327,7 +361,7 @@ impl Walk<'_> {
                     set_flags = Some(word.to_owned());
                     continue;
                 }
-                "--dst-type" => Some(value() == "LOCAL"),
+                "--dst-type" => Some((value() == "LOCAL") != p.reply),
                 "--pkt-type" => Some(value() == "unicast"),
                 other if other.starts_with('-') => None,
                 _ => continue,
@@ -402,6 +436,45 @@ fn ports(text: &str, port: u16) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn our_answer_must_get_out() {
+        let fate = |rules: &str, reply: bool| {
+            let packet = Packet {
+                from: "192.0.2.7".parse().unwrap(),
+                to: None,
+                port: 22,
+                interface: Some("eth0".into()),
+                reply,
+            };
+            evaluate(rules, &packet, &Sets::new()).map(|r| (r.fate, r.names_client))
+        };
+        let head = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n";
+        let out = |rule: &str| format!("{head}{rule}\nCOMMIT\n");
+        let dns = out("-A OUTPUT -p udp --dport 53 -j ACCEPT");
+        assert_eq!(fate(&dns, true), Some((Fate::Drops, false)));
+        assert_eq!(fate(&dns, false), Some((Fate::Passes, false)));
+        for good in [
+            "-A OUTPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            "-A OUTPUT -p tcp --sport 22 -o eth0 -j ACCEPT",
+            "-A OUTPUT -d 192.0.2.0/24 -j ACCEPT",
+        ] {
+            assert_eq!(
+                fate(&out(good), true),
+                Some((Fate::Passes, false)),
+                "{good}"
+            );
+        }
+        let ban = out("-A OUTPUT -d 192.0.2.7/32 -j REJECT");
+        assert_eq!(fate(&ban, true), Some((Fate::Rejects, true)));
+        assert_eq!(
+            fate(
+                &out("-A OUTPUT -s 192.0.2.7/32 -p tcp --dport 22 -j ACCEPT"),
+                true
+            ),
+            Some((Fate::Drops, false))
+        );
+    }
+
     fn ruling(rules: &str, from: &str, port: u16) -> Option<Ruling> {
         let sets = ipsets("create blocklist hash:net\nadd blocklist 198.51.100.0/24 timeout 5\n");
         let packet = Packet {
@@ -409,6 +482,7 @@ mod tests {
             to: None,
             port,
             interface: Some("eth0".into()),
+            reply: false,
         };
         evaluate(rules, &packet, &sets)
     }

@@ -19,6 +19,18 @@ pub struct Packet {
     pub port: u16,
     /// The interface it comes in by, where it is known.
     pub interface: Option<String>,
+    /// It is our answer on its way out (SYN and ACK) that is asked about; `from` stays the client.
+    pub reply: bool,
+}
+
+impl Packet {
+    /// Where the packet itself comes from, and where it goes.
+    fn ends(&self) -> (Option<IpAddr>, Option<IpAddr>) {
+        match self.reply {
+            true => (self.to, Some(self.from)),
+            false => (Some(self.from), self.to),
+        }
+    }
 }
 
 /// What a filter does with it.

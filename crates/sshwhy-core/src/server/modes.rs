@@ -11,6 +11,65 @@ pub struct Stat {
     pub uid: u32,
     pub gid: u32,
     pub kind: Kind,
+    /// The access control list, where there is one beyond the mode.
+    pub acl: Option<Acl>,
+}
+
+/// An access control list (acl(5)), as far as it lets somebody in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Acl {
+    /// `(uid, bits)`.
+    pub users: Vec<(u32, u32)>,
+    /// `(gid, bits)`; the owning group stands first, with its gid unknown here.
+    pub groups: Vec<(Option<u32>, u32)>,
+    pub mask: u32,
+}
+
+impl Acl {
+    /// The extended attribute `system.posix_acl_access`: version 2, then tag, permissions and id of each entry
+    /// (linux/posix_acl_xattr.h). `None` where it is none, or says no more than the mode.
+    pub fn parse(bytes: &[u8]) -> Option<Acl> {
+        let (head, entries) = bytes.split_first_chunk::<4>()?;
+        if u32::from_le_bytes(*head) != 2 {
+            return None;
+        }
+        let mut acl = Acl {
+            mask: 7,
+            ..Acl::default()
+        };
+        let mut more = false;
+        for entry in entries.chunks_exact(8) {
+            let short = |i: usize| {
+                let pair = [entry.get(i), entry.get(i + 1)];
+                u32::from(pair[0].copied().unwrap_or(0))
+                    | u32::from(pair[1].copied().unwrap_or(0)) << 8
+            };
+            let (tag, bits, id) = (short(0), short(2) & 7, short(4) | short(6) << 16);
+            more |= matches!(tag, 2 | 8);
+            match tag {
+                2 => acl.users.push((id, bits)),
+                4 => acl.groups.insert(0, (None, bits)),
+                8 => acl.groups.push((Some(id), bits)),
+                16 => acl.mask = bits,
+                _ => {}
+            }
+        }
+        more.then_some(acl)
+    }
+
+    /// What it says of somebody who does not own the file; `None` where it does not speak of them.
+    fn bits(&self, uid: u32, gids: &[u32], group: u32, bit: u32) -> Option<bool> {
+        if let Some((_, bits)) = self.users.iter().find(|(u, _)| *u == uid) {
+            return Some(bits & self.mask & bit != 0);
+        }
+        let mut mine = self
+            .groups
+            .iter()
+            .filter(|(g, _)| gids.contains(&g.unwrap_or(group)))
+            .peekable();
+        mine.peek()?;
+        Some(mine.any(|(_, bits)| bits & self.mask & bit != 0))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +137,12 @@ pub fn unreadable<'a>(components: &'a [Stat], uid: u32, gids: &[u32]) -> Option<
         return None;
     }
     let may = |s: &Stat, bit: u32| {
+        if s.uid != uid
+            && let Some(acl) = &s.acl
+            && let Some(may) = acl.bits(uid, gids, s.gid, bit)
+        {
+            return may;
+        }
         let shift = if s.uid == uid {
             6
         } else if gids.contains(&s.gid) {
@@ -122,11 +187,55 @@ mod tests {
             uid,
             gid,
             kind: if i == 0 { Kind::File } else { Kind::Dir },
+            acl: None,
         })
         .collect()
     }
 
     const GOOD: (u32, u32, u32) = (0o700, 2001, 2001);
+
+    fn acl(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let mut out = 2u32.to_le_bytes().to_vec();
+        for (tag, bits, id) in entries {
+            out.extend(tag.to_le_bytes());
+            out.extend(bits.to_le_bytes());
+            out.extend(id.to_le_bytes());
+        }
+        out
+    }
+
+    #[test]
+    fn an_access_control_list_gives_and_takes() {
+        // getfacl: user::rw-, user:2001:r--, group::---, group:50:r--, mask::r--, other::---
+        let whole = acl(&[
+            (1, 6, !0),
+            (2, 4, 2001),
+            (4, 0, !0),
+            (8, 4, 50),
+            (16, 4, !0),
+            (32, 0, !0),
+        ]);
+        let list = Acl::parse(&whole).unwrap();
+        let file = |acl: Option<Acl>| {
+            let mut s = path([(0o640, 0, 0), GOOD, GOOD]);
+            s[0].acl = acl;
+            s
+        };
+        let blocked = |s: &[Stat], uid, gids: &[u32]| unreadable(s, uid, gids).is_some();
+        assert!(blocked(&file(None), 2001, &[2001]));
+        assert!(!blocked(&file(Some(list.clone())), 2001, &[2001]));
+        // A mask without r takes it from everybody but the owner.
+        let masked = Acl { mask: 0, ..list };
+        assert!(blocked(&file(Some(masked)), 2001, &[2001]));
+        // A list that says no more than the mode is none, and neither is anything else.
+        assert_eq!(
+            Acl::parse(&acl(&[(1, 6, !0), (4, 4, !0), (32, 4, !0)])),
+            None
+        );
+        assert_eq!(Acl::parse(&[]), None);
+        assert_eq!(Acl::parse(&[9; 40]), None);
+        assert!(Acl::parse(whole.get(..17).unwrap()).is_some());
+    }
 
     #[test]
     fn each_component_is_judged_and_the_first_named() {

@@ -1,7 +1,8 @@
 //! What an nftables rule set (`nft -j list ruleset`) does with a new connection to a port.
 //!
-//! Chains hooked at prerouting and input (or forward, for a packet to a container) are walked in the order of their priorities; a packet must pass all of them
-//! (libnftables-json(5)). What cannot be read counts as not matching, and makes the answer uncertain.
+//! Chains hooked at prerouting and input (forward, for a packet to a container; output and postrouting, for our answer) are
+//! walked in the order of their priorities; a packet must pass all of them (libnftables-json(5)). What cannot be read
+//! counts as not matching, and makes the answer uncertain.
 
 use super::{Fate, Packet, Ruling, is_ban_name};
 use crate::addr::{network, parse_ip};
@@ -126,7 +127,7 @@ impl<'a> Ruleset<'a> {
 
     /// The first chain that does not let the packet pass; or that it passes, with the first rule that accepted it.
     pub fn evaluate(&self, packet: &Packet) -> Ruling {
-        self.evaluate_at(packet, "input")
+        self.evaluate_at(packet, if packet.reply { "output" } else { "input" })
     }
 
     /// The same for a packet that is for somebody behind this machine: a container, with the port that it has there.
@@ -139,7 +140,10 @@ impl<'a> Ruleset<'a> {
         let mut bases: Vec<&Chain<'_>> = self
             .chains
             .iter()
-            .filter(|c| matches!(c.hook, "prerouting" | "ingress") || c.hook == hook)
+            .filter(|c| match hook {
+                "output" => matches!(c.hook, "output" | "postrouting"),
+                _ => matches!(c.hook, "prerouting" | "ingress") || c.hook == hook,
+            })
             .filter(|c| !self.dormant.contains(&(c.family, c.table)))
             .filter(|c| match c.family {
                 "ip" => !v6,
@@ -148,7 +152,12 @@ impl<'a> Ruleset<'a> {
             })
             .filter(|c| !self.is_compat(c))
             .collect();
-        bases.sort_by_key(|c| (c.hook == hook, c.priority));
+        let last = if hook == "output" {
+            "postrouting"
+        } else {
+            hook
+        };
+        bases.sort_by_key(|c| (c.hook == last, c.priority));
         let mut accepted: Option<Reason> = None;
         let mut walk = Walk {
             set: self,
@@ -439,11 +448,9 @@ impl<'a> Walk<'a, '_> {
             let Some(set) = self.set.sets.get(&(chain.family, chain.table, name)) else {
                 return Truth::Unknown;
             };
-            let truth = match set.get("elem") {
-                Some(elements) => self.any(chain, left, elements, reason),
-                None => Truth::No,
-            };
-            if truth == Truth::Yes && is_source(left) && is_ban_name(name) {
+            let none = Value::Array(Vec::new());
+            let truth = self.any(chain, left, set.get("elem").unwrap_or(&none), reason);
+            if truth == Truth::Yes && is_source(left, self.packet.reply) && is_ban_name(name) {
                 reason.names_client = true;
             }
             return truth;
@@ -496,30 +503,34 @@ impl<'a> Walk<'a, '_> {
         };
         if let Some(payload) = left.get("payload") {
             return match (text(payload, "protocol"), text(payload, "field")) {
-                ("tcp" | "th", "dport") => number_is(right, u64::from(p.port)),
+                ("tcp" | "th", "dport") if !p.reply => number_is(right, u64::from(p.port)),
+                ("tcp" | "th", "sport") if p.reply => number_is(right, u64::from(p.port)),
                 ("udp" | "icmp" | "icmpv6" | "sctp", _) => Truth::No,
-                ("ip" | "ip6", "saddr") => {
-                    let family = text(payload, "protocol") == "ip6";
-                    if family != p.from.is_ipv6() {
-                        return Truth::No;
-                    }
-                    let truth = address_is(right, p.from);
-                    if truth == Truth::Yes && is_host(right) {
-                        reason.names_client = true;
-                    }
-                    truth
-                }
-                ("ip" | "ip6", "daddr") => {
+                ("ip" | "ip6", field @ ("saddr" | "daddr")) => {
                     if (text(payload, "protocol") == "ip6") != p.from.is_ipv6() {
                         return Truth::No;
                     }
-                    p.to.map_or(Truth::Unknown, |to| address_is(right, to))
+                    let (source, destination) = p.ends();
+                    let end = if field == "saddr" {
+                        source
+                    } else {
+                        destination
+                    };
+                    let Some(end) = end else {
+                        return Truth::Unknown;
+                    };
+                    let truth = address_is(right, end);
+                    if truth == Truth::Yes && end == p.from && is_host(right) {
+                        reason.names_client = true;
+                    }
+                    truth
                 }
                 ("ip", "protocol") | ("ip6", "nexthdr") => {
                     is(words(right, &["tcp"]) || right.as_u64() == Some(6))
                 }
                 ("tcp", "flags") => is(words(right, &["syn"])),
-                ("tcp" | "th", "sport") => {
+                // The client's own port: one of the high ones.
+                ("tcp" | "th", "sport" | "dport") => {
                     match right.pointer("/range/0").and_then(Value::as_u64) {
                         Some(low) => is(low <= 32_768),
                         None => Truth::No,
@@ -536,7 +547,8 @@ impl<'a> Walk<'a, '_> {
                     &[if p.from.is_ipv6() { "ipv6" } else { "ipv4" }],
                 )),
                 "protocol" => is(words(right, &[if p.from.is_ipv6() { "ip6" } else { "ip" }])),
-                "iifname" | "iif" => match (&p.interface, right.as_str()) {
+                "iifname" | "iif" if p.reply => Truth::No,
+                "iifname" | "iif" | "oifname" | "oif" => match (&p.interface, right.as_str()) {
                     (Some(have), Some(want)) => is(match want.strip_suffix('*') {
                         Some(start) => have.starts_with(start),
                         None => have == want,
@@ -550,9 +562,9 @@ impl<'a> Walk<'a, '_> {
         }
         if let Some(ct) = left.get("ct") {
             return match text(ct, "key") {
-                "state" => is(words(right, &["new"])),
+                "state" => is(words(right, &[if p.reply { "established" } else { "new" }])),
                 "status" => Truth::No,
-                "direction" => is(words(right, &["original"])),
+                "direction" => is(words(right, &[if p.reply { "reply" } else { "original" }])),
                 _ => Truth::Unknown,
             };
         }
@@ -574,7 +586,8 @@ impl<'a> Walk<'a, '_> {
             return mask.map_or(Truth::Unknown, |m| address_is(right, masked(p.from, m)));
         }
         // `tcp flags & (syn|ack) == syn`: the first packet has SYN alone.
-        if let Some(parts) = left.get("&").and_then(Value::as_array)
+        if !p.reply
+            && let Some(parts) = left.get("&").and_then(Value::as_array)
             && parts
                 .first()
                 .and_then(|l| l.pointer("/payload/field"))
@@ -620,13 +633,15 @@ fn masked(ip: IpAddr, mask: IpAddr) -> IpAddr {
     }
 }
 
-fn is_source(left: &Value) -> bool {
+/// Whether it is the client's end of the packet.
+fn is_source(left: &Value, reply: bool) -> bool {
+    let field = if reply { "daddr" } else { "saddr" };
     let left = left.pointer("/&/0").unwrap_or(left);
-    left.pointer("/payload/field").and_then(Value::as_str) == Some("saddr")
+    left.pointer("/payload/field").and_then(Value::as_str) == Some(field)
         || left
             .get("concat")
             .and_then(Value::as_array)
-            .is_some_and(|parts| parts.iter().any(is_source))
+            .is_some_and(|parts| parts.iter().any(|p| is_source(p, reply)))
 }
 
 /// One address, not a network.
@@ -789,6 +804,7 @@ mod tests {
             to: None,
             port,
             interface: Some("eth0".into()),
+            reply: false,
         })
     }
 
@@ -888,6 +904,7 @@ mod tests {
             to: None,
             port: 22,
             interface: None,
+            reply: false,
         };
         let live = table(json!([]), "prerouting");
         let r = Ruleset::new(&live).evaluate(&packet("2001:db8:1:2:3:4:5:6"));
@@ -924,6 +941,34 @@ mod tests {
     }
 
     #[test]
+    fn our_answer_must_get_out() {
+        let chain = json!({"chain": {"family": "inet", "table": "f", "name": "out", "type": "filter", "hook": "output", "prio": 0, "policy": "drop"}});
+        let rule = |expr: Value| json!({"rule": {"family": "inet", "table": "f", "chain": "out", "expr": expr}});
+        let fate = |rules: Vec<Value>, reply: bool| {
+            let mut items = vec![chain.clone()];
+            items.extend(rules.into_iter().map(rule));
+            Ruleset::new(&json!({"nftables": items}))
+                .evaluate(&Packet {
+                    from: "192.0.2.7".parse().unwrap(),
+                    to: None,
+                    port: 22,
+                    interface: Some("eth0".into()),
+                    reply,
+                })
+                .fate
+        };
+        let state = |s: &str| json!([{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": s}}, {"accept": null}]);
+        let out = |n: u16| json!([dport(json!(n)), {"accept": null}]);
+        let own = json!([m(json!({"payload": {"protocol": "tcp", "field": "sport"}}), json!(22)), {"accept": null}]);
+        assert_eq!(fate(vec![out(53)], false), Fate::Passes);
+        assert_eq!(fate(vec![out(53), state("new")], true), Fate::Drops);
+        assert_eq!(fate(vec![state("established")], true), Fate::Passes);
+        assert_eq!(fate(vec![own], true), Fate::Passes);
+        // Port 22 elsewhere is not port 22 here.
+        assert_eq!(fate(vec![out(22)], true), Fate::Drops);
+    }
+
+    #[test]
     fn what_it_cannot_read_makes_it_uncertain() {
         let rules = vec![json!([m(json!({"socket": {"key": "mark"}}), json!(1)), {"drop": null}])];
         let r = ruling(rules, "accept", "192.0.2.7", 22);
@@ -938,6 +983,7 @@ mod tests {
                 to: None,
                 port: 22,
                 interface: None,
+                reply: false,
             };
             assert_eq!(Ruleset::new(&odd).evaluate(&p).fate, Fate::Passes);
         }

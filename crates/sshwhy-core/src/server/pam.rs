@@ -32,6 +32,8 @@ pub struct Who {
     pub host: Option<String>,
     /// How many sessions the user has now.
     pub sessions: u32,
+    /// Sessions of everybody that are up.
+    pub all_sessions: u32,
     /// How many processes run as the user.
     pub processes: u32,
     /// Minutes since Sunday, local time; for pam_time.
@@ -661,7 +663,7 @@ fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
         }
     }
     // A line for the user beats one for a group, which beats `*`; among equals the last counts.
-    let mut best: [Option<(u8, i64, String)>; 2] = [None, None];
+    let mut best: [Option<(u8, i64, String)>; 3] = [None, None, None];
     for file in files {
         let Some(text) = read.text(&file) else {
             continue;
@@ -685,6 +687,7 @@ fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
             };
             let slot = match item {
                 "maxlogins" => best.first_mut(),
+                "maxsyslogins" => best.get_mut(2),
                 "nproc" if kind != "soft" || who.uid != 0 => best.get_mut(1),
                 _ => continue,
             };
@@ -699,7 +702,13 @@ fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
             }
         }
     }
-    let [logins, processes] = best;
+    let [logins, processes, all] = best;
+    if let Some((_, n, at)) = all
+        && i64::from(who.all_sessions) >= n
+        && who.uid != 0
+    {
+        return Some((Kind::Limits, at));
+    }
     if let Some((_, n, at)) = logins
         && i64::from(who.sessions) >= n
         && who.uid != 0
@@ -921,6 +930,8 @@ mod tests {
         assert_eq!(with("alice - maxlogins 0\n")[0].0, Kind::Limits);
         assert_eq!(with("* - maxlogins 0\nalice - maxlogins 5\n"), []);
         assert_eq!(with("bob - maxlogins 0\n"), []);
+        assert_eq!(with("* - maxsyslogins 0\n")[0].0, Kind::Limits);
+        assert_eq!(with("* - maxsyslogins 9\n"), []);
         let busy = Who {
             processes: 1,
             ..alice()

@@ -54,6 +54,11 @@ impl Container {
         born.is_none_or(|b| b <= t) && self.finished.is_none_or(|f| t <= f)
     }
 
+    /// Whether anybody still knew when it lived: of one that is gone there may be no more than a log or an audit record.
+    pub fn is_described(&self) -> bool {
+        self.created.is_some() || self.started.is_some() || self.finished.is_some()
+    }
+
     pub fn born(&self) -> Option<Time> {
         self.created.or(self.started)
     }

@@ -236,31 +236,52 @@ pub fn containers(list: &[Happening], known: &[Container]) -> Vec<Container> {
         .collect()
 }
 
-/// Containers that are made anew for each run (jobs, `docker run --rm`): those whose names differ in digits and in what is drawn by
-/// lot only, with the id of the last one and the times at which they began.
-pub fn families(list: &[Container]) -> Vec<(String, String, Vec<Time>)> {
-    let mut groups: BTreeMap<(String, String), Vec<&Container>> = BTreeMap::new();
+/// Containers that are made anew for each run of a job (a CronJob's pods, `docker run --rm`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// What their names have in common.
+    pub name: String,
+    /// In the order in which they began.
+    pub members: Vec<String>,
+    /// When each began.
+    pub times: Vec<Time>,
+    /// From the first one's beginning to the last one's end.
+    pub born: Time,
+    pub finished: Time,
+}
+
+/// Families: short lives, one after the other, with names that differ only in digits and in what is drawn by lot.
+pub fn families(list: &[Container]) -> Vec<Family> {
+    let mut groups: BTreeMap<(String, String), Vec<(Time, Time, &Container)>> = BTreeMap::new();
     for c in list {
-        // Who lives for days is no run of a job.
-        let short = matches!((c.born(), c.finished), (Some(b), Some(f)) if f.0 - b.0 < DAY / 4);
-        if short {
+        // Who lives for hours is no run of a job.
+        if let (Some(b), Some(f)) = (c.started.or(c.created), c.finished)
+            && f.0 - b.0 < DAY / 4
+        {
             groups
                 .entry((c.namespace.clone(), family(c)))
                 .or_default()
-                .push(c);
+                .push((b, f, c));
         }
     }
     groups
         .into_iter()
-        .filter(|(_, members)| members.len() >= 4)
         .filter_map(|((_, name), mut members)| {
-            members.sort_by_key(|c| c.started.or(c.created));
-            let last = members.last()?.id.clone();
-            let times = members
-                .iter()
-                .filter_map(|c| c.started.or(c.created))
-                .collect();
-            Some((last, name, times))
+            members.sort_by(|a, b| (a.0, &a.2.id).cmp(&(b.0, &b.2.id)));
+            let together = members
+                .windows(2)
+                .filter(|w| matches!(w, [a, b] if b.0 < a.1))
+                .count();
+            if members.len() < 4 || together * 5 > members.len() {
+                return None;
+            }
+            Some(Family {
+                name,
+                born: members.first()?.0,
+                finished: members.iter().map(|m| m.1).max()?,
+                times: members.iter().map(|m| m.0).collect(),
+                members: members.into_iter().map(|m| m.2.id.clone()).collect(),
+            })
         })
         .collect()
 }

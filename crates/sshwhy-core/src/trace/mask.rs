@@ -231,6 +231,19 @@ enum Next {
 impl State {
     /// One argument as the program got it; a whole command in it is a line of its own.
     fn argument(&mut self, arg: &str) -> String {
+        // A document as an argument: after `--env` it is the environment.
+        if arg.starts_with('{')
+            && let Ok(mut document) = serde_json::from_str::<Value>(arg)
+        {
+            let key = if self.next == Next::Environment {
+                "env"
+            } else {
+                ""
+            };
+            self.next = Next::Plain;
+            scrub_at(&mut document, key, DEPTH);
+            return document.to_string();
+        }
         if self.next == Next::Plain && arg.contains(char::is_whitespace) {
             let key = match arg.split_once([':', '=']) {
                 // A command may follow on an assignment; a header's value or an option's is all of the argument.
@@ -708,6 +721,7 @@ mod tests {
             ),
             (&["x", "ghp_0123456789abcdefghij0123456789abcdef"], "x ***"),
             (&["redis-cli", "-a", "abc"], "redis-cli -a ***"),
+            (&["x", "--env", "{\"A\":\"b\"}"], "x --env {\"A\":\"***\"}"),
         ] {
             assert_eq!(masked(args), want);
         }

@@ -22,6 +22,8 @@ const TIGHT: i64 = 600_000;
 const LOOSE: i64 = 30 * SECOND;
 /// A drift beyond this many seconds a day is no clock.
 const MAX_DRIFT: f64 = 30.0;
+/// Within half a day a bad clock moves by less than this.
+const PACE: i64 = 20 * SECOND;
 /// Around a login, lines are counted this far to know how dense they are.
 const NEIGHBOURHOOD: i64 = 15 * MINUTE;
 
@@ -66,6 +68,8 @@ impl Match {
 #[derive(Debug, Default)]
 pub struct Matcher {
     votes: Vec<u32>,
+    /// The bins that were voted for, one entry a vote.
+    cast: Vec<u32>,
 }
 
 /// Lines of `lines` within `reach` around each event's shifted time are counted by two running ends.
@@ -115,6 +119,10 @@ impl Matcher {
                 break;
             }
             for peak in self.peaks(&voters, lines, reach) {
+                // Hours away and for a tenth of the logins at most: chance does that.
+                if reach == FAR && (peak.votes as usize) * 10 < voters.len() {
+                    continue;
+                }
                 if let Some(m) = fit(events, lines, peak)
                     && best.as_ref().is_none_or(|b| m.ln_chance < b.ln_chance)
                 {
@@ -142,49 +150,57 @@ impl Matcher {
     /// Distances with most votes, at three widths of a vote, each with the share of votes of the best one elsewhere.
     fn peaks(&mut self, voters: &[i64], lines: &[i64], reach: i64) -> Vec<Peak> {
         let bins = (2 * reach / SECOND + 1) as usize;
-        self.votes.clear();
-        self.votes.resize(bins, 0);
+        self.cast.clear();
         let mut running = Running::new(lines);
         for event in voters {
-            let mut last = usize::MAX;
+            let mut last = u32::MAX;
             for line in running.between(event - reach, event + reach) {
-                let bin = ((line - event + reach) / SECOND) as usize;
+                let bin = ((line - event + reach) / SECOND) as u32;
                 // A burst of lines is one vote.
-                if bin != last
-                    && let Some(v) = self.votes.get_mut(bin)
-                {
-                    *v += 1;
+                if bin != last && (bin as usize) < bins {
+                    self.cast.push(bin);
                     last = bin;
                 }
             }
         }
-        let mut out = Vec::new();
-        for width in [3usize, 15, 61] {
-            let smooth = smoothed(&self.votes, width);
-            let apart = (width * 2).max(10);
-            let mut found: Vec<(u32, usize)> = Vec::new();
-            for _ in 0..3 {
-                let next = smooth
-                    .iter()
-                    .enumerate()
-                    .filter(|(i, _)| found.iter().all(|(_, f)| i.abs_diff(*f) > apart))
-                    .map(|(i, v)| (*v, i))
-                    // Of equals the one nearest to no distance at all.
-                    .max_by_key(|(v, i)| (*v, std::cmp::Reverse(i.abs_diff(bins / 2))));
-                match next {
-                    Some((v, i)) if v >= 2 => found.push((v, i)),
-                    _ => break,
+        // Few votes in many bins: most series are like that, and to look at the votes alone is a hundred times cheaper.
+        let few = self.cast.len() * 8 < bins;
+        if few {
+            self.cast.sort_unstable();
+        } else {
+            self.votes.clear();
+            self.votes.resize(bins, 0);
+            for bin in &self.cast {
+                if let Some(v) = self.votes.get_mut(*bin as usize) {
+                    *v += 1;
                 }
             }
+        }
+        let half = (30 * MINUTE / SECOND) as usize;
+        let mut out = Vec::new();
+        for width in [3usize, 15, 61] {
+            let apart = (width * 2).max(10);
+            let smooth = if few {
+                Vec::new()
+            } else {
+                smoothed(&self.votes, width)
+            };
+            let found = if few {
+                tops_of_few(&self.cast, width, apart, bins)
+            } else {
+                tops(&smooth, apart)
+            };
             let Some(&(most, at)) = found.first() else {
                 continue;
             };
             // How much of the half hour around the best distance is nearly as good: a timetable's phase is worth that much.
-            let half = (30 * MINUTE / SECOND) as usize;
-            let around = smooth
-                .get(at.saturating_sub(half)..(at + half).min(bins))
-                .unwrap_or_default();
-            let good = around.iter().filter(|v| **v * 5 >= most * 4).count();
+            let (from, until) = (at.saturating_sub(half), (at + half).min(bins));
+            let good = if few {
+                good_of_few(&self.cast, width, from, until, most)
+            } else {
+                let around = smooth.get(from..until).unwrap_or_default();
+                around.iter().filter(|v| **v * 5 >= most * 4).count()
+            };
             for (i, (v, at)) in found.iter().enumerate() {
                 let rival = found
                     .iter()
@@ -195,8 +211,9 @@ impl Matcher {
                 out.push(Peak {
                     offset: *at as i64 * SECOND - reach + SECOND / 2,
                     width: width as i64 * SECOND,
+                    votes: *v,
                     rival: rival.min(1.0),
-                    good: good as f64 / around.len().max(1) as f64,
+                    good: good as f64 / (until - from).max(1) as f64,
                 });
             }
         }
@@ -221,6 +238,9 @@ impl Matcher {
                     return None;
                 }
             }
+        }
+        if !keeps_pace(&pairs, voters.len()) {
+            return None;
         }
         // Steps so small that both ends of the span move by less than the width of a vote.
         let step = (3.0 / days).max(0.05);
@@ -253,6 +273,7 @@ impl Matcher {
         let peak = Peak {
             offset: bin as i64 * SECOND - NEAR + SECOND / 2,
             width: 3 * SECOND,
+            votes: most,
             rival: f64::from(rival) / f64::from(most.max(1)),
             good: 0.0,
         };
@@ -262,14 +283,161 @@ impl Matcher {
     }
 }
 
+/// Votes in the window of `width` bins around each bin, as runs of bins with the same number: (first bin, last bin, votes). Only where
+/// there are votes; `cast` is sorted.
+fn runs_of_few(cast: &[u32], width: usize, bins: usize) -> Vec<(usize, usize, u32)> {
+    let half = width / 2;
+    // A vote counts from `half` bins before it to `half` bins behind it.
+    let (mut entering, mut leaving) = (0, 0);
+    let mut out: Vec<(usize, usize, u32)> = Vec::with_capacity(cast.len() * 2);
+    let begins = |i: usize| cast.get(i).map(|b| (*b as usize).saturating_sub(half));
+    let ends = |i: usize| cast.get(i).map(|b| *b as usize + half + 1);
+    let mut at = 0;
+    let mut votes = 0u32;
+    loop {
+        let next = match (begins(entering), ends(leaving)) {
+            (Some(a), Some(b)) => a.min(b),
+            (None, Some(b)) => b,
+            _ => break,
+        };
+        if votes > 0 && next > at {
+            out.push((at, next.min(bins).saturating_sub(1), votes));
+        }
+        at = next;
+        while begins(entering) == Some(at) {
+            votes += 1;
+            entering += 1;
+        }
+        while ends(leaving) == Some(at) {
+            votes = votes.saturating_sub(1);
+            leaving += 1;
+        }
+    }
+    out.retain(|(from, until, _)| from <= until);
+    out
+}
+
+/// As [`tops`] of the smoothed votes, from the votes alone.
+fn tops_of_few(cast: &[u32], width: usize, apart: usize, bins: usize) -> Vec<(u32, usize)> {
+    let middle = bins / 2;
+    let mut runs = runs_of_few(cast, width, bins);
+    let mut found: Vec<(u32, usize)> = Vec::new();
+    for _ in 0..3 {
+        let most = runs.iter().map(|r| r.2).max().unwrap_or(0);
+        if most < 2 {
+            break;
+        }
+        let nearest = runs
+            .iter()
+            .filter(|r| r.2 == most)
+            .map(|(from, until, _)| middle.clamp(*from, *until))
+            .min_by_key(|i| i.abs_diff(middle));
+        let Some(at) = nearest else { break };
+        found.push((most, at));
+        let (lo, hi) = (at.saturating_sub(apart), at + apart + 1);
+        runs = runs
+            .into_iter()
+            .flat_map(|(from, until, v)| {
+                [
+                    (from, until.min(lo.wrapping_sub(1)), v, lo > 0),
+                    (from.max(hi), until, v, true),
+                ]
+            })
+            .filter(|(from, until, _, is)| *is && from <= until)
+            .map(|(from, until, v, _)| (from, until, v))
+            .collect();
+    }
+    found
+}
+
+/// Bins between `from` and `until` with at least four fifths of `most`.
+fn good_of_few(cast: &[u32], width: usize, from: usize, until: usize, most: u32) -> usize {
+    let lo = cast.partition_point(|b| (*b as usize) + width < from);
+    let hi = cast.partition_point(|b| (*b as usize) < until + width);
+    runs_of_few(cast.get(lo..hi).unwrap_or_default(), width, usize::MAX)
+        .into_iter()
+        .filter(|(_, _, v)| v * 5 >= most * 4)
+        .map(|(a, b, _)| (b + 1).min(until).saturating_sub(a.max(from)))
+        .sum()
+}
+
+/// The three highest bins (votes, place) that lie farther than `apart` from each other; of equals the one nearest to no distance at
+/// all. Most of the time of a ranking goes by here, so whole runs of bins are compared at once.
+fn tops(votes: &[u32], apart: usize) -> Vec<(u32, usize)> {
+    let middle = votes.len() / 2;
+    let mut found: Vec<(u32, usize)> = Vec::new();
+    // What is left between the places found, as ranges.
+    let mut left = vec![(0, votes.len())];
+    for _ in 0..3 {
+        let run = |(from, until): &(usize, usize)| votes.get(*from..*until).unwrap_or_default();
+        let most = left
+            .iter()
+            .filter_map(|r| run(r).iter().max())
+            .max()
+            .copied()
+            .unwrap_or(0);
+        if most < 2 {
+            break;
+        }
+        let nearest = left
+            .iter()
+            .flat_map(|r| {
+                let from = r.0;
+                run(r)
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, v)| **v == most)
+                    .map(move |(i, _)| from + i)
+            })
+            .min_by_key(|i| i.abs_diff(middle));
+        let Some(at) = nearest else { break };
+        found.push((most, at));
+        left = left
+            .into_iter()
+            .flat_map(|(from, until)| {
+                let (cut_from, cut_until) = (at.saturating_sub(apart), at + apart + 1);
+                [(from, until.min(cut_from)), (from.max(cut_until), until)]
+            })
+            .filter(|(from, until)| from < until)
+            .collect();
+    }
+    found
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Peak {
     offset: i64,
     width: i64,
+    votes: u32,
     /// The best other distance's share of this one's votes.
     rival: f64,
     /// Share of the distances around that are nearly as good.
     good: f64,
+}
+
+/// Whether each day by itself agrees on a distance, as it does however much the clock drifts from day to day: cheap, and most
+/// series do not.
+fn keeps_pace(pairs: &[(f64, i64)], voters: usize) -> bool {
+    let mut agreeing = 0;
+    let mut rest = pairs;
+    let mut distances: Vec<i64> = Vec::new();
+    while let Some((first, _)) = rest.first() {
+        let until = rest.partition_point(|(day, _)| *day < first + 0.5);
+        let (day, after) = rest.split_at(until.max(1));
+        rest = after;
+        distances.clear();
+        distances.extend(day.iter().map(|(_, d)| *d));
+        distances.sort_unstable();
+        let (mut from, mut most) = (0, 0);
+        for (i, d) in distances.iter().enumerate() {
+            while distances.get(from).is_some_and(|f| d - f > PACE) {
+                from += 1;
+            }
+            most = most.max(i + 1 - from);
+        }
+        agreeing += most;
+    }
+    agreeing * 3 >= voters
 }
 
 fn smoothed(votes: &[u32], width: usize) -> Vec<u32> {
@@ -516,6 +684,54 @@ pub fn ln_tail(k: f64, mean: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_votes_and_many_are_counted_alike() {
+        let mut dice = Dice(5);
+        for round in 0..300 {
+            let bins = 200 + dice.below(3000) as usize;
+            let mut cast: Vec<u32> = (0..dice.below(60))
+                .map(|_| dice.below(bins as i64) as u32)
+                .collect();
+            // Some agree.
+            cast.extend(
+                (0..dice.below(9)).map(|k| (bins as u32 / 3 + k as u32 % 4).min(bins as u32 - 1)),
+            );
+            cast.sort_unstable();
+            let mut votes = vec![0u32; bins];
+            for b in &cast {
+                votes[*b as usize] += 1;
+            }
+            for width in [3usize, 15, 61] {
+                let smooth = smoothed(&votes, width);
+                let apart = (width * 2).max(10);
+                let (dense, few) = (tops(&smooth, apart), tops_of_few(&cast, width, apart, bins));
+                let heights = |t: &[(u32, usize)]| t.iter().map(|x| x.0).collect::<Vec<_>>();
+                assert_eq!(
+                    heights(&dense).first(),
+                    heights(&few).first(),
+                    "round {round}, width {width}"
+                );
+                assert_eq!(
+                    dense.first().map(|t| t.1.abs_diff(bins / 2)),
+                    few.first().map(|t| t.1.abs_diff(bins / 2))
+                );
+                if let Some((most, at)) = few.first() {
+                    assert_eq!(smooth[*at], *most);
+                    let (from, until) = (at.saturating_sub(100), (at + 100).min(bins));
+                    let good = smooth[from..until]
+                        .iter()
+                        .filter(|v| **v * 5 >= most * 4)
+                        .count();
+                    assert_eq!(
+                        good_of_few(&cast, width, from, until, *most),
+                        good,
+                        "round {round}, width {width}"
+                    );
+                }
+            }
+        }
+    }
 
     /// A small generator of its own, so that tests do not depend on anybody's.
     pub struct Dice(pub u64);

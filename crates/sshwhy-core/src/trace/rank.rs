@@ -738,7 +738,13 @@ fn audit(
         let tried = by_destination.len().max(1) as f64;
         let mut best: Option<(f64, (IpAddr, u16), Match)> = None;
         for (to, times) in &by_destination {
-            if times.len() < 2 {
+            // Of so many destinations some are met by chance: another port than sshd's has to be met often.
+            let enough = if to.1 == q.port || q.target_addrs.contains(&to.0) {
+                2
+            } else {
+                (events.len() / 8).max(4)
+            };
+            if times.len() < enough {
                 continue;
             }
             if let Some(m) = matcher.best(&events, times) {
@@ -1244,7 +1250,9 @@ fn suspect(q: &Question, c: Candidate<'_>, confidence: f64) -> Suspect {
     let mut evidence = c.evidence;
     evidence.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
     let mut proofs: Vec<Proof> = evidence.into_iter().map(|(_, p)| p).take(12).collect();
-    if let Some(k) = c.container {
+    if let Some(k) = c.container
+        && k.is_described()
+    {
         proofs.push(Proof {
             source: "containers".to_owned(),
             at: k.born(),

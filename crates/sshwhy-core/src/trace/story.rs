@@ -4,6 +4,8 @@ use super::acts::{self, Source};
 use super::evidence::Evidence;
 use super::pattern::{Pattern, Verdict};
 use super::rank::{Question, Ranking, Suspect, SuspectKind, odd_place, rank, starts_things};
+use crate::catalog::detectors::Detector;
+use crate::catalog::traces;
 use crate::finding::{Evidence as Proof, Finding, Kind, Severity, Step, Subjects};
 use crate::render::escape::shell_word;
 use crate::time::{DAY, HOUR, MINUTE, SECOND, Time, Zone, human_span};
@@ -333,6 +335,20 @@ fn step(action: &str, command: Option<String>, place: &'static str, risk: &'stat
     }
 }
 
+/// How to record the next night; the zone is said, since the node's may be another one.
+fn arm(t: &Trace) -> String {
+    let target = t
+        .target
+        .as_deref()
+        .and_then(shell_word)
+        .unwrap_or("ADDR".into());
+    let hours = match (t.window.as_slice(), shell_word(&t.zone)) {
+        ([from, until], Some(zone)) => format!(" --window {from}-{until} --tz {zone}"),
+        _ => String::new(),
+    };
+    format!("sshwhy trace arm {target}{hours} --apply")
+}
+
 fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
     let mut out = Vec::new();
     let certain: Vec<&Suspect> = t.suspects.iter().filter(|s| s.confidence > 0.5).collect();
@@ -340,25 +356,18 @@ fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
         if e.containers.is_empty() {
             out.push(step(
                 "Collect what the source node knows: no containers are in the evidence.",
-                Some(
-                    "mkdir -p evidence/logs && docker ps -aq --no-trunc | xargs docker inspect > evidence/containers.json; \
-                     cp /var/lib/docker/containers/*/*-json.log evidence/logs/; cp /var/log/audit/audit.log evidence/"
-                        .to_owned(),
-                ),
+                Some("sshwhy trace collect".to_owned()),
                 "client",
-                "the copy holds the containers' environment, secrets in it too",
+                "none",
             ));
         }
         let mut record = step(
             "Record who connects in the coming night: nobody in the evidence fits the logins.",
-            Some(
-                "auditctl -a always,exit -F arch=b64 -S connect -S execve -k sshwhy-trace"
-                    .to_owned(),
-            ),
+            Some(arm(t)),
             "client",
             "a record for each connection and each program that starts: watch the size of audit.log",
         );
-        record.undo = Some("auditctl -D -k sshwhy-trace".to_owned());
+        record.undo = Some("sshwhy trace disarm".to_owned());
         out.push(record);
         if e.audit.is_none() {
             out.push(step(
@@ -371,6 +380,16 @@ fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
     }
     for s in certain.iter().take(3) {
         match (s.kind, s.container.as_deref().and_then(shell_word)) {
+            (SuspectKind::Container, Some(id)) if s.created.is_none() && s.finished.is_none() => {
+                out.push(step(
+                    "The container is gone. Look for what is left of it: who made it, from which image, and logs that were shipped elsewhere.",
+                    Some(format!(
+                        "journalctl --no-pager | grep -F {id}; grep -rlF {id} /var/log /etc/kubernetes"
+                    )),
+                    "client",
+                    "none",
+                ));
+            }
             (SuspectKind::Container, Some(id)) => {
                 out.push(step(
                     "Keep the container and its log before anything else: removing it removes the evidence.",
@@ -423,6 +442,23 @@ fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
     out
 }
 
+/// The row of the catalogue; a test holds each slug to it.
+fn row(slug: &str) -> &'static Detector {
+    traces::by_slug(slug).unwrap_or(&MISSING)
+}
+
+const MISSING: Detector = Detector {
+    id: "",
+    slug: "",
+    title: "",
+    severity: Severity::Informational,
+    hostile: false,
+    what: "",
+    thresholds: &[],
+    remedy: &[],
+    refs: &[],
+};
+
 /// One finding for the pattern, and one for who made it (or that nobody fits).
 fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) -> Vec<Finding> {
     let mut evidence: Vec<Proof> = Vec::new();
@@ -454,12 +490,12 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
         files: Vec::new(),
         containers,
     };
-    let base = |id, slug, severity, confidence, headline: String| Finding {
-        id,
-        slug,
+    let base = |row: &'static Detector, confidence, headline: String| Finding {
+        id: row.id,
+        slug: row.slug,
         cause: None,
         kind: Kind::Detection,
-        severity,
+        severity: row.severity,
         confidence,
         hostile: t.verdict == Verdict::Intrusion,
         headline,
@@ -470,7 +506,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
         evidence: Vec::new(),
         notes: t.reasons.clone(),
         remedy: Vec::new(),
-        refs: Vec::new(),
+        refs: row.refs.to_vec(),
     };
     let span = match (t.first_event, t.last_event) {
         (Some(a), Some(b)) => human_span((b.0 - a.0).max(MINUTE)),
@@ -478,9 +514,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
     };
     let mut pattern = match t.verdict {
         Verdict::Intrusion => base(
-            "SW1901",
-            "trace-intrusion",
-            Severity::Critical,
+            row("trace-intrusion"),
             0.9,
             format!(
                 "{} broke in: {} failed logins within {span}, then a success",
@@ -488,9 +522,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
             ),
         ),
         Verdict::MisconfiguredAutomation => base(
-            "SW1902",
-            "trace-automation",
-            Severity::Medium,
+            row("trace-automation"),
             0.9,
             format!(
                 "{} logs in by itself on {} days{}: {} failures, {} successes",
@@ -505,9 +537,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
             ),
         ),
         Verdict::Unknown => base(
-            "SW1903",
-            "trace-unclear",
-            Severity::Low,
+            row("trace-unclear"),
             0.5,
             format!(
                 "{} tried {} logins within {span}",
@@ -521,9 +551,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
     for s in t.suspects.iter().filter(|s| s.confidence > 0.5).take(5) {
         named = true;
         let mut f = base(
-            "SW1910",
-            "trace-culprit",
-            Severity::High,
+            row("trace-culprit"),
             s.confidence,
             match s.kind {
                 SuspectKind::Container => format!("the container {} made these logins", s.name),
@@ -540,9 +568,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
     }
     if !named {
         let mut f = base(
-            "SW1911",
-            "trace-nobody",
-            Severity::Medium,
+            row("trace-nobody"),
             0.7,
             format!(
                 "nothing in the evidence fits these logins: {} candidates were weighed",

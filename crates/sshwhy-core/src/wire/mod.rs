@@ -8,6 +8,7 @@ pub mod dns;
 pub mod ident;
 pub mod kexinit;
 pub mod packet;
+pub mod raw;
 
 /// Reads from the front of a byte string, and never past its end (RFC 4251 section 5).
 #[derive(Clone, Copy, Debug)]

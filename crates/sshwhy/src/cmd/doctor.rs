@@ -1,20 +1,28 @@
 //! `doctor`: why can't they get in? Looks at the machine, joins what the client's probe saw, and says what stands in the way.
 
+use super::both_sides;
 use crate::cli::{Doctor as Args, TextOrJson};
 use crate::exit::Exit;
+use crate::fix;
 use crate::host::machine::Machine;
 use crate::host::{self, Question};
+use crate::image;
 use crate::zone;
 use serde::Serialize;
 use sshwhy_core::config::authorized_keys::{self, Line};
 use sshwhy_core::diagnose::{Case, Look, diagnose};
 use sshwhy_core::finding::Finding;
+use sshwhy_core::image::dockerfile::parse;
+use sshwhy_core::image::{from_dockerfile, judge, patch};
 use sshwhy_core::observation::{self, Observation};
+use sshwhy_core::probe::redact::Redactor;
 use sshwhy_core::render::escape;
 use sshwhy_core::render::json;
 use sshwhy_core::render::terminal::{self, TextOptions};
-use std::io::IsTerminal;
-use std::net::IpAddr;
+use std::io::{IsTerminal, Read};
+
+/// A probe's answer is read up to here.
+const MOST_JSON: u64 = 16 << 20;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -23,10 +31,41 @@ struct Answer<'a> {
     observations: &'a [Observation],
     blind: &'a [String],
     notes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'a fix::Outcome>,
 }
 
 pub fn run(args: Args) -> Result<Exit, String> {
-    let machine = match &args.root {
+    if let Some(id) = &args.fix_watch {
+        fix::watch(&args.fix_state, id, args.stop_at)?;
+        return Ok(Exit::Ok);
+    }
+    if let Some(id) = &args.confirm {
+        let said = fix::confirm(&args.fix_state, id)?;
+        super::report::print(format!("{said}\n").as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    if args.recover {
+        let said = fix::recover(&args.fix_state)?;
+        let text = match said.is_empty() {
+            true => format!("Nothing to take back in {}.\n", args.fix_state.display()),
+            false => said
+                .iter()
+                .map(|l| format!("{}\n", escape::terminal(l)))
+                .collect(),
+        };
+        super::report::print(text.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    if let Some(path) = &args.dockerfile {
+        return dockerfile(&args, path);
+    }
+    let image = match &args.image {
+        Some(path) => Some(image::read(path)?),
+        None => None,
+    };
+    let laid = image.as_ref().map(|i| i.root().to_owned());
+    let machine = match args.root.as_ref().or(laid.as_ref()) {
         Some(dir) if !dir.is_dir() => return Err(format!("{} is no folder", dir.display())),
         Some(dir) => Machine::at(dir),
         None => Machine::here(),
@@ -43,6 +82,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
             .find(|o| o.key == key)
             .map(|o| o.value.clone())
     };
+    let from = both_sides::as_called(from, &client, &mut blind);
     let question = Question {
         user: args.user.clone().or_else(|| said("target.user")),
         from,
@@ -56,31 +96,243 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let seen = host::look(&machine, &question, &zone, now);
     let mut observations = seen.observations;
     observations.extend(client);
+    observations.extend(both_sides::joined(&observations));
     blind.extend(seen.blind);
-    let case = Case {
+    let mut case = Case {
         user: question.user.clone(),
         port: question.port,
         client_addr: from.map(|f| f.to_string()),
         ..Case::default()
     };
-    let diagnosis = diagnose(&case, &observations);
-    let answer = Answer {
+    let mut who = who(&question);
+    let mut notes = seen.notes;
+    if let Some(image) = &image {
+        notes.extend(image.notes.iter().cloned());
+        blind.retain(|b| b != "no log of sshd could be read");
+    }
+    if args.redact {
+        if args.fix {
+            return Err(
+                "--fix needs the real names: run once with --redact to show, once with --fix to mend"
+                    .to_owned(),
+            );
+        }
+        let mut hide = redactor(&question, &observations);
+        hide.case(&mut case);
+        observations.iter_mut().for_each(|o| hide.observation(o));
+        for text in blind.iter_mut().chain(&mut notes).chain([&mut who]) {
+            *text = hide.text(text);
+        }
+    }
+    let mut diagnosis = diagnose(&case, &observations);
+    if let Some(image) = &image {
+        // The image's own judgement knows how a container starts; a machine's would miss what nobody runs yet.
+        diagnosis
+            .findings
+            .retain(|f| !OF_A_RUNNING_MACHINE.contains(&f.slug));
+        diagnosis.findings.extend(judge(&image.facts));
+        diagnosis.findings.sort_by(Finding::order);
+    }
+    let mut answer = Answer {
         findings: &diagnosis.findings,
         gates: &diagnosis.looks,
         observations: &observations,
         blind: &blind,
-        notes: &seen.notes,
+        notes: &notes,
+        fix: None,
     };
-    let text = match args.format {
-        TextOrJson::Json => json::to_string(&answer, false),
-        TextOrJson::Text => shown(&answer, &question, &zone),
+    if args.fix && args.format == TextOrJson::Text {
+        super::report::print(shown(&answer, &who, &zone).as_bytes())?;
+    }
+    let outcome = match args.fix {
+        true => Some(mend(
+            &args,
+            &machine,
+            &question,
+            &diagnosis.findings,
+            &observations,
+        )?),
+        false => None,
     };
-    let text = match args.redact {
-        true => redacted(text, &question),
-        false => text,
+    answer.fix = outcome.as_ref();
+    let text = match (args.format, &outcome) {
+        (TextOrJson::Json, _) => json::to_string(&answer, false),
+        (TextOrJson::Text, Some(outcome)) => mended(outcome, &args),
+        (TextOrJson::Text, None) => shown(&answer, &who, &zone),
     };
     super::report::print(text.as_bytes())?;
-    Ok(Exit::of(&diagnosis.findings, !blind.is_empty()))
+    Ok(match outcome.map(|o| o.result) {
+        Some("reverted") => Exit::Partial,
+        _ => Exit::of(&diagnosis.findings, !blind.is_empty()),
+    })
+}
+
+/// Causes that say of a machine what is the rule for an image.
+const OF_A_RUNNING_MACHINE: [&str; 3] = [
+    "host-keys-missing",
+    "privsep-dir-missing",
+    "sshd-not-running",
+];
+
+#[derive(Serialize)]
+struct OfDockerfile<'a> {
+    findings: &'a [Finding],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<&'a str>,
+    blind: &'a [String],
+}
+
+/// Judges a Dockerfile; with --fix, prints what to change in it.
+fn dockerfile(args: &Args, path: &std::path::Path) -> Result<Exit, String> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| format!("{name}: {e}"))?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let file = parse(&text, &[]);
+    let findings = judge(&from_dockerfile(&file, &name));
+    let blind: Vec<String> = file
+        .errors
+        .iter()
+        .map(|(line, why)| format!("{name}:{line}: {why}"))
+        .collect();
+    let (diff, left) = match args.fix {
+        true => patch(&text, &name),
+        false => (String::new(), Vec::new()),
+    };
+    let out = match args.format {
+        TextOrJson::Json => json::to_string(
+            &OfDockerfile {
+                findings: &findings,
+                patch: args.fix.then_some(diff.as_str()),
+                blind: &blind,
+            },
+            false,
+        ),
+        // A patch is for patch(1): nothing else goes to standard output.
+        TextOrJson::Text if args.fix => {
+            for slug in left {
+                eprintln!("Not in the patch: {slug}");
+            }
+            diff
+        }
+        TextOrJson::Text => {
+            let zone = zone::local();
+            let mut options = TextOptions::new(&zone);
+            options.colour = std::io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            let mut out = match findings.is_empty() {
+                true => "A container from this takes SSH logins, as far as the Dockerfile tells.\n"
+                    .to_owned(),
+                false => terminal::findings(&findings, &options),
+            };
+            for b in &blind {
+                out.push_str(&format!("Not understood: {}\n", escape::terminal(b)));
+            }
+            out
+        }
+    };
+    super::report::print(out.as_bytes())?;
+    Ok(Exit::of(&findings, !blind.is_empty()))
+}
+
+/// Shows the plan, and does it.
+fn mend(
+    args: &Args,
+    machine: &Machine,
+    question: &Question,
+    findings: &[Finding],
+    observations: &[Observation],
+) -> Result<fix::Outcome, String> {
+    let plan = fix::plan_for(machine, question, findings, observations);
+    if args.format == TextOrJson::Text {
+        super::report::print(planned(&plan).as_bytes())?;
+    }
+    let root = args.root.clone().unwrap_or_else(|| "/".into());
+    let options = fix::Options {
+        root,
+        live: machine.is_live(),
+        state: args.fix_state.clone(),
+        dry_run: args.dry_run,
+        within: args.confirm_within,
+        keys: args
+            .key
+            .iter()
+            .map(std::path::PathBuf::from)
+            .filter(|p| p.extension().is_none_or(|e| e != "pub") && p.is_file())
+            .collect(),
+        stop_at: args.stop_at,
+    };
+    let zone = zone::local();
+    let again = || {
+        let machine = match &args.root {
+            Some(dir) => Machine::at(dir),
+            None => Machine::here(),
+        };
+        let seen = host::look(&machine, question, &zone, super::reading::now());
+        let case = Case {
+            user: question.user.clone(),
+            port: question.port,
+            client_addr: question.from.map(|f| f.to_string()),
+            ..Case::default()
+        };
+        // What the log says of earlier attempts is no fact about now.
+        let now: Vec<Observation> = seen
+            .observations
+            .into_iter()
+            .filter(|o| !o.key.starts_with("log.") && o.key != "ban.log")
+            .collect();
+        diagnose(&case, &now).findings
+    };
+    fix::run(machine, plan, question, &options, &again)
+}
+
+fn planned(plan: &sshwhy_core::plan::Plan) -> String {
+    let mut out = String::new();
+    for step in &plan.steps {
+        out.push_str(&format!("{}: {}", step.cause, escape::terminal(&step.why)));
+        if step.risk != "none" {
+            out.push_str(&format!(" (know before: {})", step.risk));
+        }
+        out.push('\n');
+    }
+    for line in plan.diff().lines() {
+        out.push_str(&format!("    {}\n", escape::terminal(line)));
+    }
+    for left in &plan.left {
+        out.push_str(&format!(
+            "Not mended: {}: {}\n",
+            left.cause,
+            escape::terminal(&left.why)
+        ));
+    }
+    out
+}
+
+fn mended(outcome: &fix::Outcome, args: &Args) -> String {
+    let mut out: String = outcome
+        .proof
+        .iter()
+        .map(|p| format!("  {}\n", escape::terminal(p)))
+        .collect();
+    let id = outcome.id.as_deref().unwrap_or_default();
+    out.push_str(&match outcome.result {
+        "nothing" => "Nothing here that may be mended without a person.\n".to_owned(),
+        "dry-run" => "That is what --fix would do. Nothing was changed.\n".to_owned(),
+        "applied" => {
+            let state = match args.fix_state == std::path::Path::new(fix::STATE) {
+                true => String::new(),
+                false => format!(" --fix-state {}", args.fix_state.display()),
+            };
+            format!(
+                "Done. Keep this session, log in anew, and say there within {} s that it works, or all of it is taken back:\n    sshwhy doctor --confirm {id}{state}\n",
+                args.confirm_within
+            )
+        }
+        _ => format!(
+            "Taken back, everything is as it was: {}\n",
+            escape::terminal(outcome.why.as_deref().unwrap_or_default())
+        ),
+    });
+    out
 }
 
 /// The client's observations; a file that holds none is no reason to say nothing.
@@ -88,7 +340,15 @@ fn client(args: &Args, blind: &mut Vec<String>) -> Vec<Observation> {
     let Some(path) = &args.client_json else {
         return Vec::new();
     };
-    let text = match std::fs::read(path) {
+    let read = match path.as_os_str() == "-" {
+        true => {
+            let mut bytes = Vec::new();
+            let stdin = std::io::stdin().lock();
+            stdin.take(MOST_JSON).read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(path),
+    };
+    let text = match read {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(e) => {
             blind.push(format!("{}: {e}", path.display()));
@@ -147,18 +407,22 @@ fn fingerprints(keys: &[String], client: &[Observation]) -> Result<Vec<String>, 
     Ok(out)
 }
 
-fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zone) -> String {
-    let on_terminal = std::io::stdout().is_terminal();
-    let mut options = TextOptions::new(zone);
-    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let mut out = String::new();
-    let who = match (&question.user, question.from) {
+/// Whose login it is about.
+fn who(question: &Question) -> String {
+    match (&question.user, question.from) {
         (Some(u), Some(f)) => format!("{u} from {f}"),
         (Some(u), None) => u.clone(),
         (None, Some(f)) => format!("anybody from {f}"),
         (None, None) => "anybody".to_owned(),
-    };
-    let who = escape::terminal(&who).into_owned();
+    }
+}
+
+fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> String {
+    let on_terminal = std::io::stdout().is_terminal();
+    let mut options = TextOptions::new(zone);
+    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let mut out = String::new();
+    let who = escape::terminal(who).into_owned();
     let sure = answer
         .findings
         .iter()
@@ -170,7 +434,13 @@ fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zon
         n => format!("{n} things stand in the way of {who}; the first one stops the login.\n"),
     });
     out.push('\n');
-    out.push_str(&terminal::findings(answer.findings, &options));
+    // Known causes stand first; what is only possible must not look like them.
+    let (known, possible) = answer.findings.split_at(sure.min(answer.findings.len()));
+    out.push_str(&terminal::findings(known, &options));
+    if !possible.is_empty() {
+        out.push_str("\nLess than likely here, and worth knowing:\n\n");
+        out.push_str(&terminal::findings(possible, &options));
+    }
     if sure == 0 {
         let mut keys: Vec<&str> = answer
             .observations
@@ -191,47 +461,51 @@ fn shown(answer: &Answer<'_>, question: &Question, zone: &sshwhy_core::time::Zon
     out
 }
 
-/// The same text without the name and addresses of the case, and without any other address in it.
-fn redacted(text: String, question: &Question) -> String {
-    let mut text = text;
-    if let Some(user) = question.user.as_deref().filter(|u| u.len() > 1) {
-        text = text.replace(user, "USER");
+/// What must not be shown: the user, the hosts by any name that came up, and every address.
+fn redactor(question: &Question, observations: &[Observation]) -> Redactor {
+    let mut hide = Redactor::default();
+    if let Some(user) = &question.user {
+        hide.hide(user, "USER");
     }
-    let mut out = String::with_capacity(text.len());
-    let mut word = String::new();
-    let flush = |word: &mut String, out: &mut String| {
-        let is_ip = word.parse::<IpAddr>().is_ok() && word.len() > 3;
-        out.push_str(if is_ip { "ADDR" } else { word });
-        word.clear();
+    let named = |key: &str| {
+        observations
+            .iter()
+            .filter(move |o| o.key == key)
+            .map(|o| o.value.clone())
+            .collect::<Vec<_>>()
     };
-    for c in text.chars() {
-        if c.is_ascii_hexdigit() || c == '.' || c == ':' {
-            word.push(c);
-        } else {
-            flush(&mut word, &mut out);
-            out.push(c);
-        }
+    for user in named("target.user") {
+        hide.hide(&user, "USER");
     }
-    flush(&mut word, &mut out);
-    out
+    for host in named("target.host") {
+        hide.hide(&host, "HOST");
+    }
+    if let Ok(name) = std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        hide.hide(name.trim(), "SERVER");
+    }
+    hide
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sshwhy_core::catalog::causes::Gate;
 
     #[test]
     fn redaction_takes_names_and_addresses_and_leaves_the_rest() {
-        let q = Question {
+        let question = Question {
             user: Some("alice".into()),
             ..Question::default()
         };
-        assert_eq!(
-            redacted(
-                "alice from 192.0.2.7 port 22 (2001:db8::7) at 10:22:33".into(),
-                &q
-            ),
-            "USER from ADDR port 22 (ADDR) at 10:22:33"
+        let host = Observation::new(Gate::Name, "target.host", "box.corp.test", "probe");
+        let mut hide = redactor(&question, &[host]);
+        let text = hide.text("alice from 10.1.2.7 port 22 at box.corp.test, malice at 10:22:33");
+        for gone in [" alice ", "10.1.2.7", "box.corp.test"] {
+            assert!(!text.contains(gone), "{text}");
+        }
+        assert!(
+            text.starts_with("USER from ") && text.ends_with("malice at 10:22:33"),
+            "{text}"
         );
     }
 }

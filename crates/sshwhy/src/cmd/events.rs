@@ -4,12 +4,13 @@ use super::reading::{Ready, ready};
 use crate::cli::{Events as Args, EventsFormat};
 use crate::exit::Exit;
 use crate::pipeline::{self, Printed, Printer};
+use sshwhy_core::addr::Addr;
 use sshwhy_core::analysis::Analysis;
 use sshwhy_core::detect::Detectors;
 use sshwhy_core::event::catalog;
 use sshwhy_core::names::Limits;
 use sshwhy_core::render::events::{EventLine, EventWriter};
-use sshwhy_core::scan::{NONE, Scanner, UNKNOWN};
+use sshwhy_core::scan::{Scanner, UNKNOWN};
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,13 +75,24 @@ struct Lines {
 impl Printer for Lines {
     fn print(&self, scanner: &mut Scanner, block: &Printed<'_>, out: &mut Vec<u8>) {
         let mut writer = EventWriter::default();
-        let mut records = block.scanned.records.iter().zip(block.resolved).peekable();
+        let catalog = catalog();
+        let records = &block.scanned.records;
+        let addrs: Vec<String> = block.names.addrs().iter().map(Addr::to_string).collect();
+        let users = block.names.users();
         let first = block.parcel.line_base;
-        scanner.lines(
+        // What tells method and key, beyond what the record says.
+        let mut ahead = records.iter().peekable();
+        let wanted = |number: u32| {
+            let record = ahead.next_if(|r| r.line == number);
+            record.is_some_and(|r| catalog.tells_how(r.row))
+        };
+        let mut index = 0;
+        scanner.lines_again(
             &block.parcel.block.bytes,
             block.parcel.years,
             block.zone,
-            |_, seen| {
+            wanted,
+            |seen| {
                 let line = seen.line;
                 let mut e = EventLine {
                     line: first + u64::from(seen.number) + 1,
@@ -93,33 +105,33 @@ impl Printer for Lines {
                     repeat: line.repeat,
                     ..EventLine::default()
                 };
-                let mine = records.next_if(|(r, _)| r.line == seen.number);
-                match mine {
-                    Some((_, resolved)) => {
-                        if self.filtered && !resolved.passed {
-                            return;
-                        }
-                        let known = resolved.row != UNKNOWN;
-                        let message = catalog().row(resolved.row);
-                        e.event = if known { message.slug } else { "unknown" };
-                        e.outcome = if known {
-                            message.outcome.name()
-                        } else {
-                            "info"
-                        };
-                        e.hostile = resolved.hostile;
-                        e.time = resolved.time;
-                        e.user = (resolved.user != NONE)
-                            .then(|| block.names.users.get(&resolved.user).map_or("", |u| u));
-                        e.addr = block.names.addrs.get(&resolved.addr).map(String::as_str);
-                        e.port = (resolved.port != 0).then_some(resolved.port);
-                        if let Some(event) = seen.event {
-                            e.method = event.method();
-                            e.key = event.fingerprint();
-                        }
+                let mine = records.get(index).filter(|r| r.line == seen.number);
+                if mine.is_some() {
+                    let (addr, user) = block.names.of(index);
+                    let Some(resolved) = block.resolved.get(index) else {
+                        return;
+                    };
+                    index += 1;
+                    if self.filtered && !resolved.passed {
+                        return;
                     }
-                    None if self.filtered => return,
-                    None => {}
+                    e.event = "unknown";
+                    if resolved.row != UNKNOWN {
+                        let message = catalog.row(resolved.row);
+                        e.event = message.slug;
+                        e.outcome = message.outcome.name();
+                    }
+                    e.hostile = resolved.hostile;
+                    e.time = resolved.time;
+                    e.user = user.map(|u| users.get(u as usize).map_or("", String::as_str));
+                    e.addr = addr.and_then(|a| addrs.get(a as usize)).map(String::as_str);
+                    e.port = (resolved.port != 0).then_some(resolved.port);
+                    if let Some(event) = seen.event {
+                        e.method = event.method();
+                        e.key = event.fingerprint();
+                    }
+                } else if self.filtered {
+                    return;
                 }
                 match self.format {
                     EventsFormat::Ndjson => writer.json(out, &e),

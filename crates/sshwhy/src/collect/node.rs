@@ -365,7 +365,9 @@ pub fn schedules(node: &mut Node<'_>) -> Result<(), String> {
         }
     }
     list.sort();
-    list.dedup();
+    // `/lib` is `/usr/lib` on most systems.
+    let mut seen = std::collections::HashSet::new();
+    list.retain(|p| fs::canonicalize(p).is_ok_and(|real| seen.insert(real)));
     for path in list {
         let mut bytes = Vec::new();
         let read = fs::File::open(&path).and_then(|f| f.take(MAX_SCHEDULE).read_to_end(&mut bytes));
@@ -591,10 +593,11 @@ fn from_journal(node: &mut Node<'_>) -> Result<Result<(), String>, String> {
         }
         _ => {}
     }
-    if spool.bytes > 0 {
-        node.pack
-            .add_spool("journal.log", "journalctl", spool, &cut)?;
+    if spool.bytes == 0 {
+        return Ok(Err("holds nothing of this time".to_owned()));
     }
+    node.pack
+        .add_spool("journal.log", "journalctl", spool, &cut)?;
     Ok(Ok(()))
 }
 

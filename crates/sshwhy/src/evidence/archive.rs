@@ -1,4 +1,4 @@
-//! Reads a tar archive, packed or not, entry by entry, without ever writing a file.
+//! Reads a tar archive entry by entry, without ever writing a file.
 //!
 //! Nothing is unpacked to disk, so no path can lead anywhere; names that try are refused all the same, since they would be shown as
 //! if they were true. Links, devices and directories are passed over. What comes out of the decompressor is bounded in all and for
@@ -6,11 +6,11 @@
 //!
 //! Formats: ustar (POSIX.1-1988), pax headers (POSIX.1-2001) for `path` and `size`, GNU long names.
 
-use crate::source::{Stream, unpacked};
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes as they come, from wherever.
+pub type Stream = Box<dyn Read + Send>;
 
 const BLOCK: usize = 512;
 /// Longest name and longest extended header.
@@ -117,9 +117,31 @@ fn lock(tape: &Shared) -> std::sync::MutexGuard<'_, Tape> {
     tape.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A regular file in the archive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EntryKind {
+    File,
+    Folder,
+    /// Symbolic.
+    Link,
+    HardLink,
+}
+
+/// What a header says beside the name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head {
+    pub kind: EntryKind,
+    /// What a link names; nobody has looked whether it leads out.
+    pub target: String,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub size: u64,
+}
+
+/// Something in the archive: a regular file, unless all was asked for.
 pub struct Entry {
     pub name: String,
+    pub head: Head,
     tape: Shared,
 }
 
@@ -146,10 +168,11 @@ impl Entry {
         tape.ahead.clone()
     }
 
-    /// The whole entry, packed ones unpacked, up to `most` bytes.
+    /// The entry as it stands in the archive, up to `most` bytes.
+    #[cfg(test)]
     pub fn read(&self, most: u64) -> Result<Vec<u8>, String> {
         let mut out = Vec::new();
-        unpacked(self.stream())
+        self.stream()
             .take(most)
             .read_to_end(&mut out)
             .map_err(|e| e.to_string())?;
@@ -172,18 +195,11 @@ pub struct Archive {
 }
 
 impl Archive {
-    pub fn open(path: &Path, limits: Limits) -> Result<Archive, String> {
-        let file = File::open(path).map_err(|e| e.to_string())?;
-        if file.metadata().is_ok_and(|m| m.is_dir()) {
-            return Err("is a folder".to_owned());
-        }
-        Archive::from_stream(Box::new(file), limits)
-    }
-
+    /// `stream` is the archive itself, unpacked already.
     pub fn from_stream(stream: Stream, limits: Limits) -> Result<Archive, String> {
         Ok(Archive {
             tape: Arc::new(Mutex::new(Tape {
-                stream: unpacked(stream),
+                stream,
                 left: limits.bytes,
                 entry: 0,
                 padding: 0,
@@ -199,12 +215,22 @@ impl Archive {
 
     /// The next regular file. After an error there is no more.
     pub fn next(&mut self) -> Option<Result<Entry, String>> {
+        self.step(false)
+    }
+
+    /// The next file, folder or link.
+    pub fn next_of_all(&mut self) -> Option<Result<Entry, String>> {
+        self.step(true)
+    }
+
+    fn step(&mut self, all: bool) -> Option<Result<Entry, String>> {
         if self.ended {
             return None;
         }
-        match self.advance() {
-            Ok(Some(name)) => Some(Ok(Entry {
+        match self.advance(all) {
+            Ok(Some((name, head))) => Some(Ok(Entry {
                 name,
+                head,
                 tape: Arc::clone(&self.tape),
             })),
             Ok(None) => {
@@ -218,7 +244,7 @@ impl Archive {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<String>, String> {
+    fn advance(&mut self, all: bool) -> Result<Option<(String, Head)>, String> {
         let mut tape = lock(&self.tape);
         if let Some(e) = tape.error.take() {
             return Err(e);
@@ -229,6 +255,7 @@ impl Archive {
         tape.skip(rest).map_err(|e| e.to_string())?;
         let mut long_name: Option<String> = None;
         let mut long_size: Option<u64> = None;
+        let mut long_link: Option<String> = None;
         loop {
             let mut header = [0u8; BLOCK];
             match tape.fill(&mut header).map_err(|e| e.to_string())? {
@@ -251,7 +278,7 @@ impl Archive {
             let kind = header.get(156).copied().unwrap_or(0);
             let padded = |n: u64| n.div_ceil(BLOCK as u64) * BLOCK as u64 - n;
             match kind {
-                b'L' | b'x' => {
+                b'L' | b'K' | b'x' => {
                     if size > MAX_HEADER {
                         return Err("a header that is too long".to_owned());
                     }
@@ -262,10 +289,13 @@ impl Archive {
                     tape.skip(padded(size)).map_err(|e| e.to_string())?;
                     if kind == b'L' {
                         long_name = Some(text(&bytes));
+                    } else if kind == b'K' {
+                        long_link = Some(text(&bytes));
                     } else {
                         for (key, value) in pax(&bytes) {
                             match key {
                                 b"path" => long_name = Some(text(value)),
+                                b"linkpath" => long_link = Some(text(value)),
                                 b"size" => {
                                     long_size =
                                         std::str::from_utf8(value).ok().and_then(|v| v.parse().ok())
@@ -275,8 +305,24 @@ impl Archive {
                         }
                     }
                 }
-                b'0' | 0 | b'7' => {
+                b'0' | 0 | b'7' | b'1' | b'2' | b'5' if all || matches!(kind, b'0' | 0 | b'7') => {
+                    let kind = match kind {
+                        b'1' => EntryKind::HardLink,
+                        b'2' => EntryKind::Link,
+                        b'5' => EntryKind::Folder,
+                        _ => EntryKind::File,
+                    };
                     let size = long_size.take().unwrap_or(size);
+                    let small =
+                        |from, len| number(field(from, len)).and_then(|n| u32::try_from(n).ok());
+                    let head = Head {
+                        kind,
+                        target: long_link.take().unwrap_or_else(|| text(field(157, 100))),
+                        mode: small(100, 8).unwrap_or(0) & 0o7777,
+                        uid: small(108, 8).unwrap_or(0),
+                        gid: small(116, 8).unwrap_or(0),
+                        size,
+                    };
                     let name = long_name.take().unwrap_or_else(|| {
                         let prefix = if field(257, 5) == b"ustar" {
                             text(field(345, 155))
@@ -294,7 +340,7 @@ impl Archive {
                         Some(name) => {
                             tape.entry = size;
                             tape.padding = padded(size);
-                            return Ok(Some(name));
+                            return Ok(Some((name, head)));
                         }
                         None => {
                             self.refused += 1;
@@ -304,7 +350,7 @@ impl Archive {
                     }
                 }
                 _ => {
-                    (long_name, long_size) = (None, None);
+                    (long_name, long_size, long_link) = (None, None, None);
                     tape.skip(size.saturating_add(padded(size)))
                         .map_err(|e| e.to_string())?;
                 }
@@ -406,7 +452,8 @@ mod tests {
     }
 
     fn all(bytes: Vec<u8>, limits: Limits) -> (Vec<(String, String)>, Option<String>, u64) {
-        let mut a = Archive::from_stream(Box::new(Cursor::new(bytes)), limits).unwrap();
+        let stream = crate::source::unpacked(Box::new(Cursor::new(bytes)));
+        let mut a = Archive::from_stream(stream, limits).unwrap();
         let mut out = Vec::new();
         let mut error = None;
         while let Some(e) = a.next() {

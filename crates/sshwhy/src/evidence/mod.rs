@@ -20,15 +20,16 @@ use sshwhy_core::time::{DAY, HOUR, Time, Zone};
 use sshwhy_core::trace::container::Container;
 use sshwhy_core::trace::digest::{Digest, Digested, Needles, container_line};
 use sshwhy_core::trace::evidence::{Evidence, LogFacts, Owner};
-use sshwhy_core::trace::happening::{self, Happening};
+use sshwhy_core::trace::happening::{self, Family, Happening};
 use sshwhy_core::trace::matching::Matcher;
 use sshwhy_core::trace::rank::shim_of;
 use sshwhy_core::trace::story::Read;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use archive::{Archive, Limits as ArchiveLimits};
+pub use archive::{Archive, EntryKind, Limits as ArchiveLimits};
+use archive::{Archive, Limits as ArchiveLimits};
 pub use small::container_of_cgroup;
 
 /// What the evidence is compared with.
@@ -171,11 +172,13 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
         }
     }
     let mut owners = Owners::new(small.containers());
-    let told = told(&small.happenings, owners.list());
+    let families = happening::families(owners.list());
+    let runs = Runs::of(&families);
+    let told = told(&small.happenings, &families);
     let mut groups: BTreeMap<Option<String>, Vec<Log>> = BTreeMap::new();
     for log in logs {
         let head = head_of(&log.path);
-        let owner = owners.of(&log.name, &head);
+        let owner = owners.of(&log.name, &head).map(|id| runs.whose(id));
         groups.entry(owner).or_default().push(log);
     }
     let mut jobs: VecDeque<Job> = VecDeque::new();
@@ -197,12 +200,14 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
             path,
             wanted,
             owners: &mut owners,
+            runs: &runs,
         };
         from.read(&mut done, &mut read.skipped);
     }
     done.logs.sort_by_key(|l| l.0);
     let logs: Vec<LogFacts> = done.logs.into_iter().map(|(_, l)| l).collect();
     let mut containers = owners.containers();
+    runs.unite(&families, &mut containers);
     if let Some(audit) = &done.audit {
         gone(audit, &mut containers);
     }
@@ -259,7 +264,7 @@ struct Told {
     lines: Vec<(Time, String)>,
 }
 
-fn told(happenings: &[Happening], containers: &[Container]) -> Vec<Told> {
+fn told(happenings: &[Happening], families: &[Family]) -> Vec<Told> {
     let mut by_id: BTreeMap<&str, Vec<(Time, String)>> = BTreeMap::new();
     for h in happenings.iter().filter(|h| !h.of_pod) {
         by_id.entry(&h.id).or_default().push((h.at, h.what.clone()));
@@ -273,19 +278,52 @@ fn told(happenings: &[Happening], containers: &[Container]) -> Vec<Told> {
             lines,
         })
         .collect();
-    out.extend(
-        happening::families(containers)
-            .into_iter()
-            .map(|(id, name, times)| Told {
-                id,
-                name: "lives of containers",
-                lines: times
-                    .into_iter()
-                    .map(|t| (t, format!("a container of the family {name} began")))
-                    .collect(),
-            }),
-    );
+    out.extend(families.iter().filter_map(|f| {
+        Some(Told {
+            id: f.members.last()?.clone(),
+            name: "lives of containers",
+            lines: f
+                .times
+                .iter()
+                .map(|t| (*t, format!("a container of the family {} began", f.name)))
+                .collect(),
+        })
+    }));
     out
+}
+
+/// Runs of a job stand for each other: the last one has the logs of all of them, and their time.
+struct Runs(HashMap<String, String>);
+
+impl Runs {
+    fn of(families: &[Family]) -> Runs {
+        let mut last = HashMap::new();
+        for f in families {
+            for m in &f.members {
+                last.extend(f.members.last().map(|l| (m.clone(), l.clone())));
+            }
+        }
+        Runs(last)
+    }
+
+    fn whose(&self, id: String) -> String {
+        self.0.get(&id).cloned().unwrap_or(id)
+    }
+
+    fn unite(&self, families: &[Family], containers: &mut Vec<Container>) {
+        containers.retain(|c| self.0.get(&c.id).is_none_or(|last| *last == c.id));
+        for f in families {
+            if let Some(c) = containers
+                .iter_mut()
+                .find(|c| f.members.last() == Some(&c.id))
+            {
+                c.created = Some(f.born);
+                c.started = None;
+                c.finished = Some(f.finished);
+                c.name = format!("{} (the last of {} runs)", c.shown_name(), f.members.len());
+            }
+        }
+    }
 }
 
 /// Containers that only the audit log knows any more: by the id that their records carry, or by the runtime's process that served
@@ -544,8 +582,31 @@ fn digest_blocks(blocks: &mut Blocks, digest: &mut Digest, owner: &Owner, wanted
     }
 }
 
+/// An archive, packed or not.
+fn open_archive(path: &Path) -> Result<Archive, String> {
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err("is a folder".to_owned());
+    }
+    Archive::from_stream(
+        crate::source::unpacked(Box::new(file)),
+        ArchiveLimits::default(),
+    )
+}
+
+/// A whole entry, unpacked if it is packed itself.
+fn whole(entry: &archive::Entry) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    let mut out = Vec::new();
+    crate::source::unpacked(entry.stream())
+        .take(MAX_DOCUMENT)
+        .read_to_end(&mut out)
+        .map_err(|e| e.to_string())?;
+    Ok(out)
+}
+
 fn read_small_entries(path: &Path, small: &mut Small, skip: &mut Vec<Skipped>) {
-    let mut archive = match Archive::open(path, ArchiveLimits::default()) {
+    let mut archive = match open_archive(path) {
         Ok(a) => a,
         Err(e) => {
             skip.push(skipped(
@@ -561,7 +622,7 @@ fn read_small_entries(path: &Path, small: &mut Small, skip: &mut Vec<Skipped>) {
             Ok(entry) => {
                 let role = role(&entry.name, &entry.peek(512));
                 if matches!(role, Role::Document | Role::FileTimes | Role::Schedule) {
-                    match entry.read(MAX_DOCUMENT) {
+                    match whole(&entry) {
                         Ok(bytes) => small.take(role, &entry.name, &bytes),
                         Err(e) => skip.push(skipped(&entry.name, e, "the archive is damaged")),
                     }
@@ -584,16 +645,18 @@ struct Archived<'a> {
     path: &'a Path,
     wanted: &'a Wanted,
     owners: &'a mut Owners,
+    runs: &'a Runs,
 }
 
 impl Archived<'_> {
     fn read(self, done: &mut Done, skip: &mut Vec<Skipped>) {
-        let Ok(mut archive) = Archive::open(self.path, ArchiveLimits::default()) else {
+        let Ok(mut archive) = open_archive(self.path) else {
             return; // said already
         };
         let mut matcher = Matcher::default();
         let mut intake: Option<Intake> = None;
         let mut open: Option<(Owner, String, Digest)> = None;
+        let mut shared: BTreeMap<String, (String, Digest)> = BTreeMap::new();
         let mut number = 1_000_000;
         let mut close = |open: &mut Option<(Owner, String, Digest)>, done: &mut Done| {
             if let Some((owner, name, digest)) = open.take() {
@@ -621,9 +684,21 @@ impl Archived<'_> {
                 }
                 Role::Log => {
                     let owner = match self.owners.of(&entry.name, &head) {
-                        Some(id) => Owner::Container(id),
+                        Some(id) => Owner::Container(self.runs.whose(id)),
                         None => Owner::Node,
                     };
+                    // Runs of a job lie here and there.
+                    if let Owner::Container(id) = &owner
+                        && self.runs.0.contains_key(id)
+                    {
+                        let (_, digest) = shared
+                            .entry(id.clone())
+                            .or_insert_with(|| (entry.name.clone(), self.wanted.digest()));
+                        let mut blocks = Blocks::from_stream(&entry.name, 0, entry.stream());
+                        digest_blocks(&mut blocks, digest, &owner, self.wanted);
+                        skip.extend(blocks.finish().skipped);
+                        continue;
+                    }
                     let goes_on =
                         matches!(&open, Some((o, ..)) if *o == owner && owner != Owner::Node);
                     if !goes_on {
@@ -640,6 +715,9 @@ impl Archived<'_> {
             }
         }
         close(&mut open, done);
+        for (id, (name, digest)) in shared {
+            close(&mut Some((Owner::Container(id), name, digest)), done);
+        }
         if let Some(intake) = intake {
             let facts = intake.finish();
             // Of two audit logs the one that reaches farther counts: they cannot be merged once they are settled.

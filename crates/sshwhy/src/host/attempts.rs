@@ -32,7 +32,12 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
         .filter(|l| !l.cause.is_empty())
         .cloned()
         .collect();
-    for l in own.iter().rev().take(12) {
+    // Latest first; what names a file and line before what only follows from it.
+    let (placed, rest): (Vec<&log::Said>, Vec<&log::Said>) = own
+        .iter()
+        .rev()
+        .partition(|l| !file_line(&l.text).is_empty());
+    for l in placed.into_iter().chain(rest).take(12) {
         scene.seen.observations.push(
             Observation::new(Gate::Tcp, "log.daemon", l.cause, l.source.clone())
                 .about(file_line(&l.text))

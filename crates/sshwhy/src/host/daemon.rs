@@ -28,7 +28,11 @@ impl Process {
 
     /// The one that accepts connections.
     pub fn is_listener(&self) -> bool {
-        self.is_sshd() && (self.title.contains("[listener]") || !self.title.starts_with("sshd: "))
+        // `sshd -t` and its like answer a question and go.
+        let asks = |w: &str| matches!(w, "-t" | "-T" | "-G" | "-V" | "-i");
+        self.is_sshd()
+            && (self.title.contains("[listener]") || !self.title.starts_with("sshd: "))
+            && !self.title.split_ascii_whitespace().skip(1).any(asks)
     }
 
     /// `(now, start, full)` of `… [listener] 3 of 10-100 startups`.
@@ -81,6 +85,34 @@ pub fn processes(machine: &Machine) -> Vec<Process> {
         });
     }
     out
+}
+
+/// When a process started, in ticks since the machine did.
+pub fn start_ticks(machine: &Machine, pid: u32) -> Option<i64> {
+    let stat = machine.text(&format!("/proc/{pid}/stat")).ok()?;
+    let rest = stat.get(stat.rfind(')')? + 1..)?;
+    // The state is field 3.
+    rest.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+/// Connections to a port from one address that are up now.
+pub fn connected(machine: &Machine, port: u16, from: IpAddr) -> usize {
+    let files = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let lines = files.map(|f| machine.text(f).unwrap_or_default());
+    let from = from.to_canonical();
+    lines
+        .iter()
+        .flat_map(|t| t.lines().skip(1))
+        .filter(|line| {
+            let w: Vec<&str> = line.split_ascii_whitespace().collect();
+            let ends = w
+                .get(1)
+                .and_then(|l| address(l))
+                .zip(w.get(2).and_then(|r| address(r)));
+            w.get(3) == Some(&"01")
+                && ends.is_some_and(|(l, r)| l.1 == port && r.0.to_canonical() == from)
+        })
+        .count()
 }
 
 /// A listening TCP socket.
@@ -399,5 +431,7 @@ mod tests {
         assert_eq!(l.startups(), Some((3, 10, 100)));
         assert!(!p("sshd: alice [priv]").is_listener());
         assert_eq!(p("/usr/sbin/sshd -D").startups(), None);
+        assert!(p("/usr/sbin/sshd -D").is_listener());
+        assert!(!p("/usr/sbin/sshd -t").is_listener());
     }
 }

@@ -48,6 +48,16 @@ pub(crate) fn components(scene: &Scene<'_>, path: &str) -> Vec<Stat> {
     }
 }
 
+/// Where sshd looks for the account's keys.
+pub(crate) fn files(scene: &Scene<'_>, account: &Account) -> Vec<String> {
+    let setting = scene.effective.value("AuthorizedKeysFile");
+    setting
+        .split(' ')
+        .filter(|p| !p.is_empty() && *p != "none")
+        .map(|p| expand(p, account))
+        .collect()
+}
+
 pub(crate) fn look(scene: &mut Scene<'_>) {
     let Some(account) = scene.account.clone() else {
         return;
@@ -65,12 +75,7 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
         scene.say(Gate::Auth, "keys.ca", value, file, line, place);
     }
     let (place, line) = scene.set_at("AuthorizedKeysFile");
-    let setting = scene.effective.value("AuthorizedKeysFile").to_owned();
-    let paths: Vec<String> = setting
-        .split(' ')
-        .filter(|p| !p.is_empty() && *p != "none")
-        .map(|p| expand(p, &account))
-        .collect();
+    let paths = files(scene, &account);
     let found: Vec<String> = paths
         .iter()
         .filter(|p| scene.machine.exists(p))
@@ -110,6 +115,7 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
     let mut good = 0;
     let mut all: Vec<(String, Entry)> = Vec::new();
     for path in &found {
+        label(scene, path);
         good += usize::from(trusted(scene, &account, path));
         read(scene, path, &mut all);
     }
@@ -170,6 +176,28 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
     }
 }
 
+/// SELinux: sshd may read keys of a few types only; files that were moved there keep the type of where they came from.
+fn label(scene: &mut Scene<'_>, path: &str) {
+    let enforcing = scene.machine.text("/sys/fs/selinux/enforce");
+    if enforcing.is_ok_and(|t| t.trim() != "1") || !scene.machine.exists("/sys/fs/selinux/enforce")
+    {
+        return;
+    }
+    let Some(label) = scene.machine.attribute(path, "security.selinux") else {
+        return;
+    };
+    let label = String::from_utf8_lossy(&label)
+        .trim_end_matches('\0')
+        .to_owned();
+    let kind = label.split(':').nth(2).unwrap_or_default();
+    let good = ["ssh_home_t", "sshd_key_t", "etc_t", "authorized_keys_t"].contains(&kind);
+    let value = if good { "usual" } else { "unusual" };
+    let text = format!(
+        "{path} has the SELinux label {label}; sshd reads keys labelled ssh_home_t (restorecon -Rv sets it)"
+    );
+    scene.say(Gate::Auth, "keys.label", value, path, text, path);
+}
+
 fn entries(scene: &Scene<'_>, path: &str) -> usize {
     let text = scene.machine.text(path).unwrap_or_default();
     authorized_keys::lines(&text)
@@ -198,8 +226,13 @@ fn trusted(scene: &mut Scene<'_>, account: &Account, path: &str) -> bool {
         } else {
             "file"
         };
+        let list = if stat.acl.is_some() {
+            " (by its access control list: see getfacl)"
+        } else {
+            ""
+        };
         let text = format!(
-            "StrictModes: the {what} {} {} (owner {}, group {}, mode {:04o}), so sshd ignores every key in {path}",
+            "StrictModes: the {what} {} {}{list} (owner {}, group {}, mode {:04o}), so sshd ignores every key in {path}",
             stat.path,
             fault.text(),
             name_of(scene, stat.uid),
@@ -246,16 +279,27 @@ fn read(scene: &mut Scene<'_>, path: &str, all: &mut Vec<(String, Entry)>) {
         }
     };
     let (mut bad, mut refused) = (0, 0);
+    let mangled = authorized_keys::mangled(&text);
     for (number, line) in authorized_keys::lines(&text) {
         let place = format!("{path}:{number}");
         match line {
             Line::Malformed(why) => {
                 bad += 1;
-                if bad <= TOLD {
+                // Whose key it was: one that the client offers is what keeps it out.
+                let offered = &scene.question.keys;
+                let whose = mangled.iter().find(|(n, _)| *n == number);
+                let value = match whose {
+                    _ if offered.is_empty() => "malformed",
+                    Some((_, Some(key))) if offered.contains(key) => "malformed-offered",
+                    Some((_, Some(_))) => "malformed-other",
+                    Some((_, None)) => "malformed",
+                    None => "malformed-other",
+                };
+                if bad <= TOLD || value == "malformed-offered" {
                     scene.say(
                         Gate::Auth,
                         "keys.line",
-                        "malformed",
+                        value,
                         place.clone(),
                         format!("{place}: {}", why.text()),
                         place,

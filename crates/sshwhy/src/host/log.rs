@@ -4,6 +4,7 @@
 
 use super::machine::Machine;
 use sshwhy_core::addr::parse_ip;
+use sshwhy_core::catalog::causes::{self, Gate};
 use sshwhy_core::catalog::messages::Outcome;
 use sshwhy_core::line::Years;
 use sshwhy_core::scan::{Scanner, user_name};
@@ -13,6 +14,11 @@ use std::net::IpAddr;
 
 /// How much of the end of each log is read.
 const TAIL: u64 = 4 << 20;
+/// How much where that end does not speak of the user or address: hours of a heavy attack.
+const DEEP: u64 = 48 << 20;
+const LONGEST_LINE: u64 = 64 << 10;
+/// A log shorter than this has just been rotated: the one before is read first.
+const SHORT: usize = 64 << 10;
 /// Connections kept, the latest.
 const CONNECTIONS: usize = 20_000;
 /// Lines kept of one connection.
@@ -59,20 +65,50 @@ pub struct Log {
 
 const FILES: [&str; 3] = ["/var/log/auth.log", "/var/log/secure", "/var/log/messages"];
 
-/// Reads the tails of this machine's logs.
-pub fn read(machine: &Machine, zone: &Zone, now: Time) -> Log {
+/// Who is asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub user: Option<String>,
+    pub from: Option<IpAddr>,
+}
+
+/// Reads the tails of this machine's logs; further back where the near end does not speak of who is asked about.
+pub fn read(machine: &Machine, zone: &Zone, now: Time, wanted: &Wanted) -> Log {
+    let (log, cut) = once(machine, zone, now, wanted, TAIL);
+    let someone = wanted.user.is_some() || wanted.from.is_some();
+    let none = log.attempts(wanted.user.as_deref(), wanted.from).is_empty();
+    match cut && someone && none {
+        true => once(machine, zone, now, wanted, DEEP).0,
+        false => log,
+    }
+}
+
+/// One reading of so much of the end of each log, and whether there was more.
+fn once(machine: &Machine, zone: &Zone, now: Time, wanted: &Wanted, most: u64) -> (Log, bool) {
     let mut log = Log::default();
-    let mut join = Join::default();
+    let mut cut = false;
+    let mut join = Join {
+        wanted: wanted.clone(),
+        ..Join::default()
+    };
     let year = Years::starting(now.civil().year);
     for file in FILES {
         // messages repeats what the others have.
         if !log.sources.is_empty() {
             break;
         }
-        if let Ok(bytes) = machine.tail(file, TAIL) {
-            if bytes.is_empty() {
-                continue;
-            }
+        let Ok(bytes) = machine.tail(file, most) else {
+            continue;
+        };
+        // The tail begins with a whole line, so a cut one is a little shorter than what was asked for.
+        cut |= bytes.len() as u64 + LONGEST_LINE > most;
+        if bytes.len() < SHORT
+            && let Some((older, before)) = rotated(machine, file)
+        {
+            log.sources.push(older.clone());
+            join.read(&before, year, zone, &older, &mut log);
+        }
+        if !bytes.is_empty() {
             log.sources.push(file.to_owned());
             join.read(&bytes, year, zone, file, &mut log);
         }
@@ -113,11 +149,39 @@ pub fn read(machine: &Machine, zone: &Zone, now: Time) -> Log {
         }
     }
     log.connections = join.finish();
-    log
+    // A daemon that does not come up speaks with a process number that never has a client.
+    let (own, connections) = std::mem::take(&mut log.connections)
+        .into_iter()
+        .partition(|c: &Connection| c.addr.is_none() && c.user.is_none());
+    log.connections = connections;
+    let starts = |l: &Said| causes::by_slug(l.cause).is_some_and(|c| c.gate == Gate::Tcp);
+    let own: Vec<Connection> = own;
+    log.daemon
+        .extend(own.into_iter().flat_map(|c| c.lines).filter(starts));
+    log.daemon.sort_by_key(|l| l.at);
+    (log, cut)
+}
+
+/// The log before this one, where it is not packed: `auth.log.1`, or `secure-20261120`.
+fn rotated(machine: &Machine, file: &str) -> Option<(String, Vec<u8>)> {
+    let mut dated: Vec<String> = machine
+        .glob(&format!("{file}-*"))
+        .into_iter()
+        .filter(|f| f.ends_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    dated.sort();
+    let known = [format!("{file}.1")].into_iter().chain(dated.pop());
+    known
+        .filter_map(|f| {
+            let bytes = machine.tail(&f, TAIL / 4).ok()?;
+            (!bytes.is_empty()).then_some((f, bytes))
+        })
+        .next()
 }
 
 #[derive(Default)]
 struct Join {
+    wanted: Wanted,
     open: Vec<Connection>,
     by_peer: HashMap<(IpAddr, u16), usize>,
     by_pid: HashMap<u32, usize>,
@@ -214,8 +278,17 @@ impl Join {
 
     fn new_connection(&mut self) -> usize {
         if self.open.len() >= CONNECTIONS {
-            // The oldest half goes; what pointed there starts anew.
-            self.open.drain(..CONNECTIONS / 2);
+            // The oldest half goes, but for whom this is about; what pointed there starts anew.
+            let wanted = &self.wanted;
+            let old: Vec<Connection> = self.open.drain(..CONNECTIONS / 2).collect();
+            let asked = |c: &Connection| {
+                wanted.from.is_some() && c.addr == wanted.from
+                    || wanted.user.is_some() && c.user == wanted.user
+            };
+            let kept = old.into_iter().rev().filter(asked).take(CONNECTIONS / 10);
+            let mut kept: Vec<Connection> = kept.collect();
+            kept.reverse();
+            self.open.splice(..0, kept);
             self.by_peer.clear();
             self.by_pid.clear();
         }

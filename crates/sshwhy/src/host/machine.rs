@@ -3,7 +3,7 @@
 //! Everything goes through here: reading is bounded and stays below the root whatever links say; programs run on the live
 //! machine only, with a time limit, and are asked for facts only.
 
-use sshwhy_core::server::modes::{Kind, Stat};
+use sshwhy_core::server::modes::{Acl, Kind, Stat};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -191,6 +191,30 @@ impl Machine {
         Some(bytes)
     }
 
+    /// An extended attribute, links followed.
+    pub fn attribute(&self, path: &str, name: &str) -> Option<Vec<u8>> {
+        let mut bytes = [0u8; 4096];
+        let real = self.real(path)?;
+        let len = rustix::fs::getxattr(real.as_path(), name, &mut bytes).ok()?;
+        bytes.get(..len).map(<[u8]>::to_vec)
+    }
+
+    /// Whose it is.
+    pub fn owner(&self, path: &str) -> Option<u32> {
+        Some(fs::metadata(self.real(path)?).ok()?.uid())
+    }
+
+    /// When the file was last written, in seconds of Unix time.
+    pub fn written(&self, path: &str) -> Option<i64> {
+        Some(fs::metadata(self.real(path)?).ok()?.mtime())
+    }
+
+    /// Device and number of what lies there: whether two paths lead to the same.
+    pub fn identity(&self, path: &str) -> Option<(u64, u64)> {
+        let meta = fs::metadata(self.real(path)?).ok()?;
+        Some((meta.dev(), meta.ino()))
+    }
+
     pub fn stat(&self, path: &str) -> Option<Stat> {
         let meta = fs::metadata(self.real(path)?).ok()?;
         let kind = match meta.file_type() {
@@ -212,6 +236,9 @@ impl Machine {
             uid,
             gid,
             kind,
+            acl: self
+                .attribute(path, "system.posix_acl_access")
+                .and_then(|b| Acl::parse(&b)),
         })
     }
 

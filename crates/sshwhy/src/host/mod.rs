@@ -9,6 +9,7 @@ pub mod accounts;
 mod attempts;
 mod check;
 pub mod daemon;
+mod kernel;
 mod keys;
 pub mod log;
 pub mod machine;
@@ -168,7 +169,11 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
     let effective_now = effective(&parsed, Some(&connection));
     let port = question.port.unwrap_or(22);
     connection.lport = connection.lport.or(Some(port));
-    let log = log::read(machine, zone, now);
+    let wanted = log::Wanted {
+        user: question.user.clone(),
+        from: question.from,
+    };
+    let log = log::read(machine, zone, now, &wanted);
     let mut scene = Scene {
         machine,
         question,
@@ -185,12 +190,20 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
         port,
         seen: Seen::default(),
     };
+    let root = machine.owner("/proc/self") == Some(0);
+    if machine.is_live() && !root {
+        scene.seen.blind.push(
+            "which process listens where, and other people's keys: run it as root to see them"
+                .to_owned(),
+        );
+    }
     if let Some(b) = &binary {
         scene.seen.notes.push(format!("{} {}", b.path, b.text));
     }
     check::configuration(&mut scene, binary.as_ref());
     running::running_daemon(&mut scene, binary.as_ref());
     units::units(&mut scene);
+    kernel::look(&mut scene);
     network::look(&mut scene, binary.as_ref());
     attempts::attempts(&mut scene);
     if scene.question.user.is_some() {

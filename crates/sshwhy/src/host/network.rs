@@ -15,12 +15,13 @@ pub(crate) fn look(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
     let Some(from) = scene.question.from else {
         return;
     };
-    let interface = route_back(scene, from);
+    let (interface, to) = route_back(scene, from);
     let packet = Packet {
         from,
-        to: None,
+        to,
         port: scene.port,
         interface,
+        reply: false,
     };
     filters(scene, &packet);
     if let Some((jail, text)) = Log::banned(scene.machine, from) {
@@ -167,13 +168,13 @@ fn offers(scene: &mut Scene<'_>) {
     }
 }
 
-/// The route to the client, and the interface that it takes: packets from there come in by it as a rule.
-fn route_back(scene: &mut Scene<'_>, from: IpAddr) -> Option<String> {
+/// The route to the client, the interface that it takes (packets from there come in by it as a rule) and our address on it.
+fn route_back(scene: &mut Scene<'_>, from: IpAddr) -> (Option<String>, Option<IpAddr>) {
     if from.is_loopback() {
-        return Some("lo".to_owned());
+        return (Some("lo".to_owned()), Some(from));
     }
     if !scene.machine.is_running() {
-        return None;
+        return (None, None);
     }
     let machine = scene.machine;
     let down: Vec<String> = machine
@@ -248,18 +249,43 @@ fn route_back(scene: &mut Scene<'_>, from: IpAddr) -> Option<String> {
                 text.lines().next().unwrap_or_default(),
                 "ip route get",
             );
-            let mut words = text.split_ascii_whitespace();
-            return words
-                .find(|w| *w == "dev")
-                .and_then(|_| words.next())
-                .map(str::to_owned);
+            let after = |word: &str| {
+                let mut words = text.split_ascii_whitespace();
+                words.find(|w| *w == word).and_then(|_| words.next())
+            };
+            let interface = after("dev").map(str::to_owned);
+            if let Some(name) = &interface {
+                mtu(scene, name, &text);
+            }
+            return (interface, after("src").and_then(|s| s.parse().ok()));
         }
-        return None;
+        return (None, None);
     }
     if let IpAddr::V4(v4) = from {
-        return route_v4(&machine.text("/proc/net/route").unwrap_or_default(), v4);
+        let table = machine.text("/proc/net/route").unwrap_or_default();
+        return (route_v4(&table, v4), None);
     }
-    None
+    (None, None)
+}
+
+/// The smallest packet that IPv4 and IPv6 promise to carry; less than that on a way is a fault of its own.
+const LEAST_MTU: u32 = 1280;
+
+/// The size of packets on the way back: of the interface, or of the route where it says so.
+fn mtu(scene: &mut Scene<'_>, interface: &str, route: &str) {
+    let file = format!("/sys/class/net/{interface}/mtu");
+    let own = scene.machine.text(&file).ok();
+    let own = own.and_then(|t| t.trim().parse::<u32>().ok());
+    let mut words = route.split_ascii_whitespace();
+    let of_route = words
+        .find(|w| *w == "mtu")
+        .and_then(|_| words.find_map(|w| w.parse::<u32>().ok()));
+    let Some(least) = own.into_iter().chain(of_route).min() else {
+        return;
+    };
+    let value = if least < LEAST_MTU { "small" } else { "usual" };
+    let text = format!("packets to the client may have {least} bytes ({interface})");
+    scene.say(Gate::Kex, "route.mtu", value, interface, text, file);
 }
 
 /// `blackhole 192.0.2.0/24`, `unreachable 192.0.2.7`, … covers the address.
@@ -294,6 +320,11 @@ fn route_v4(table: &str, ip: Ipv4Addr) -> Option<String> {
 
 fn filters(scene: &mut Scene<'_>, packet: &Packet) {
     let machine = scene.machine;
+    // What comes in must be answered: the answer has chains of its own to pass.
+    let answer = Packet {
+        reply: true,
+        ..packet.clone()
+    };
     let mut rulings: Vec<(Ruling, &str)> = Vec::new();
     let mut read = false;
     match machine.ask("nft", "nft", &["-j", "list", "ruleset"]) {
@@ -301,7 +332,9 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
             if let Ok(json) = serde_json::from_str::<serde_json::Value>(&a.out) {
                 let set = nft::Ruleset::new(&json);
                 read = true;
-                rulings.push((set.evaluate(packet), "nft list ruleset"));
+                for packet in [packet, &answer] {
+                    rulings.push((set.evaluate(packet), "nft list ruleset"));
+                }
             }
         }
         Some(a) if a.err.contains("ermitted") || a.err.contains("ermission") => {
@@ -339,11 +372,14 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
         if name.contains("legacy") && !legacy && machine.is_live() {
             continue;
         }
-        if let Some(a) = machine.ask(name, program, &[]).filter(|a| a.ok)
-            && let Some(r) = iptables::evaluate(&a.out, packet, &sets)
-        {
-            read = true;
-            rulings.push((r, program));
+        let Some(a) = machine.ask(name, program, &[]).filter(|a| a.ok) else {
+            continue;
+        };
+        for packet in [packet, &answer] {
+            if let Some(r) = iptables::evaluate(&a.out, packet, &sets) {
+                read = true;
+                rulings.push((r, program));
+            }
         }
     }
     if machine.is_running() && !read {

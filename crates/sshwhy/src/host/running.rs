@@ -151,13 +151,21 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
         }
         None => !l.ip.is_loopback(),
     };
-    let (at, line) = scene.set_at("ListenAddress");
+    let (mut at, mut line) = scene.set_at("ListenAddress");
+    let (family_at, family_line) = scene.set_at("AddressFamily");
+    if family_at != "default" && !family_at.is_empty() {
+        if at == "default" {
+            (at, line) = (family_at, family_line);
+        } else {
+            line = format!("{line}; {family_line}");
+        }
+    }
     let (port_at, port_line) = scene.set_at("Port");
     if !mine.is_empty() {
         if on_port.is_empty() {
             let about = mine.first().map(|l| l.port.to_string()).unwrap_or_default();
             let text = format!(
-                "sshd listens on {}, nobody on port {}; {port_line}",
+                "sshd listens on {}, and not on port {}; {port_line}",
                 shown(&mine),
                 scene.port
             );
@@ -208,10 +216,16 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 "/proc/net/tcp",
             );
         } else if !p.is_sshd() {
+            let wanted = scene
+                .effective
+                .values("ListenAddress")
+                .iter()
+                .filter_map(|v| v.rsplit(':').next()?.parse::<u16>().ok())
+                .any(|wanted| wanted == port);
             scene.say(
                 Gate::Tcp,
                 "port.holder",
-                "other",
+                if wanted { "other" } else { "unrelated" },
                 p.name.clone(),
                 format!("port {} is held by {} (process {})", l.port, p.title, p.pid),
                 "/proc/net/tcp",
@@ -258,6 +272,7 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
         };
         scene.say(Gate::Ident, "load.startups", value, "MaxStartups", format!("{now} connections have not logged in yet, MaxStartups begins at {start} and ends at {full}: {percent} % of new ones are refused; {line}"), at);
     }
+    per_source(scene, &listeners);
     // Whether another program answers with SSH's greeting is only asked where it is not sshd that listens.
     if machine.is_live()
         && on_port.is_empty()
@@ -279,4 +294,36 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
             );
         }
     }
+}
+
+/// PerSourceMaxStartups: connections of the client's address that have not logged in, as far as they can be counted.
+fn per_source(scene: &mut Scene<'_>, listeners: &[Process]) {
+    let (Some(from), Ok(most)) = (
+        scene.question.from,
+        scene
+            .effective
+            .value("PerSourceMaxStartups")
+            .parse::<usize>(),
+    ) else {
+        return;
+    };
+    let waiting = listeners
+        .iter()
+        .find_map(Process::startups)
+        .map_or(0, |s| s.0 as usize);
+    let up = daemon::connected(scene.machine, scene.port, from);
+    // No more of them can be waiting than wait in all.
+    let now = up.min(waiting);
+    let (at, line) = scene.set_at("PerSourceMaxStartups");
+    let value = if now >= most { "full" } else { "normal" };
+    let text =
+        format!("{now} connections from {from} have not logged in yet, and {most} may; {line}");
+    scene.say(
+        Gate::Ident,
+        "load.per-source",
+        value,
+        "PerSourceMaxStartups",
+        text,
+        at,
+    );
 }

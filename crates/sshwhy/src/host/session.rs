@@ -128,16 +128,15 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
 fn stacks(scene: &mut Scene<'_>, account: &Account) {
     let me = account.uid;
     let processes = scene.processes.iter().filter(|p| p.uid == me).count() as u32;
-    let sessions = scene
+    let up: Vec<String> = scene
         .machine
         .ask("who", "who", &[])
-        .map(|a| {
-            a.out
-                .lines()
-                .filter(|l| l.split_ascii_whitespace().next() == Some(&account.name))
-                .count() as u32
-        })
-        .unwrap_or(0);
+        .map(|a| a.out)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|l| l.split_ascii_whitespace().next().map(str::to_owned))
+        .collect();
+    let sessions = up.iter().filter(|u| **u == account.name).count() as u32;
     let civil = scene.zone.civil(scene.now);
     let who = Who {
         user: account.name.clone(),
@@ -149,6 +148,7 @@ fn stacks(scene: &mut Scene<'_>, account: &Account) {
         from: scene.question.from,
         host: scene.connection.host.clone(),
         sessions,
+        all_sessions: up.len() as u32,
         processes,
         minute_of_week: Some(
             (civil.weekday() as u32 + 1) % 7 * 1440
@@ -534,6 +534,10 @@ fn start_up(scene: &mut Scene<'_>, account: &Account) {
             for found in scan(&text) {
                 let place = format!("{file}:{}", found.line);
                 let value = match (found.ends, found.guarded) {
+                    // Another program in the shell's place is a choice; an exit is none.
+                    (true, false) if value_exit == "exits-login" && !found.replaces => {
+                        "login-exits"
+                    }
                     (true, false) => value_exit,
                     (true, true) => "exits-login",
                     (false, false) => value_print,
@@ -560,6 +564,8 @@ pub(crate) struct Found {
     pub line: u32,
     pub text: String,
     pub ends: bool,
+    /// Another program takes the shell's place.
+    pub replaces: bool,
     /// After the line that sends non-interactive shells away.
     pub guarded: bool,
 }
@@ -619,6 +625,7 @@ pub(crate) fn scan(text: &str) -> Vec<Found> {
                     line: i as u32 + 1,
                     text: line.chars().take(120).collect(),
                     ends,
+                    replaces: first == "exec",
                     guarded,
                 });
             }

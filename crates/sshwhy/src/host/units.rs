@@ -1,6 +1,6 @@
 //! What systemd makes of sshd: the unit's state and what breaks it, its sandbox, the socket that listens in sshd's place.
 
-use super::{Scene, daemon};
+use super::{Scene, daemon, keys};
 use sshwhy_core::catalog::causes::Gate;
 use std::net::IpAddr;
 
@@ -143,6 +143,44 @@ pub(super) fn units(scene: &mut Scene<'_>) {
             }
         }
     }
+    let failing = scene
+        .seen
+        .observations
+        .iter()
+        .any(|o| o.key == "unit.state" && matches!(o.value.as_str(), "failed" | "activating"));
+    for key in [
+        "Service.ExecStart",
+        "Service.ExecStartPre",
+        "Service.ExecCondition",
+    ] {
+        let own = unit.all(key).iter().filter(|(_, place)| {
+            failing && (place.starts_with("/etc/") || place.starts_with("/run/"))
+        });
+        for (value, place) in own {
+            scene.say(
+                Gate::Tcp,
+                "unit.broken",
+                "override",
+                place.clone(),
+                format!(
+                    "{key}={value} was set on this machine ({place}), and the unit does not come up"
+                ),
+                place.clone(),
+            );
+        }
+    }
+    for (value, place) in unit.all("Service.User") {
+        if value != "root" && value != "0" {
+            scene.say(
+                Gate::Tcp,
+                "unit.broken",
+                "exec",
+                place.clone(),
+                format!("User={value} ({place}): sshd must run as root to read its keys and to become other users"),
+                place.clone(),
+            );
+        }
+    }
     for key in ["Service.EnvironmentFile"] {
         for (value, place) in unit.all(key) {
             if !value.starts_with('-') && !value.contains('*') && !machine.exists(value) {
@@ -195,13 +233,26 @@ pub(super) fn units(scene: &mut Scene<'_>) {
         let streams: Vec<(String, String)> = socket.all("Socket.ListenStream").to_vec();
         let port_of = |v: &str| v.rsplit(':').next().and_then(|p| p.parse::<u16>().ok());
         if active && !socket.masked {
-            let ours = streams.iter().any(|(v, _)| port_of(v) == Some(scene.port));
             let (value, place) = streams.last().cloned().unwrap_or_default();
+            let here: Vec<&str> = streams
+                .iter()
+                .map(|(v, _)| v.as_str())
+                .filter(|v| port_of(v) == Some(scene.port))
+                .collect();
+            let only6 = socket
+                .all("Socket.BindIPv6Only")
+                .last()
+                .is_some_and(|(v, _)| v == "ipv6-only");
+            let state = match here.as_slice() {
+                [] => "other-port",
+                all if all.iter().any(|v| reaches(v, scene.question.from, only6)) => "listens",
+                _ => "other-address",
+            };
             let files = socket.files.join(", ");
             scene.say(
                 Gate::Tcp,
                 "unit.socket",
-                if ours { "listens" } else { "other-port" },
+                state,
                 format!("{} {value}", socket.name),
                 format!("{} decides where sshd is reached, not sshd_config: ListenStream={value} ({place}; {files})", socket.name),
                 place,
@@ -216,8 +267,19 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
         .account
         .as_ref()
         .map_or_else(|| "/home".to_owned(), |a| a.home.clone());
-    let covers =
-        |path: &str| home.starts_with(path.trim_start_matches(['-', '+', ':'])) && path.len() > 1;
+    // A folder above the home, the home itself, or where the keys lie in it.
+    let keys: Vec<String> = scene
+        .account
+        .as_ref()
+        .map(|a| keys::files(scene, a))
+        .unwrap_or_default();
+    let covers = |path: &str| {
+        let path = path
+            .trim_start_matches(['-', '+', ':'])
+            .trim_end_matches('/');
+        let above = |p: &str| p == path || p.strip_prefix(path).is_some_and(|r| r.starts_with('/'));
+        !path.is_empty() && (above(&home) || keys.iter().any(|k| above(k)))
+    };
     let usual =
         home.starts_with("/home") || home.starts_with("/root") || home.starts_with("/run/user");
     for (key, values) in &unit.settings {
@@ -257,19 +319,45 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                     let both = value.contains("CAP_SETUID") && value.contains("CAP_SETGID");
                     !value.starts_with('~') && !both
                 }
+                _ => false,
+            };
+            // The login works, and the session cannot do what it should.
+            let hinders = match key.as_str() {
+                "Service.ProtectHome" => usual && value == "read-only",
+                "Service.ProtectSystem" => value == "strict",
+                "Service.ReadOnlyPaths" | "Service.ReadOnlyDirectories" => {
+                    value.split_ascii_whitespace().any(&covers)
+                }
                 "Service.NoExecPaths" => value
                     .split_ascii_whitespace()
                     .any(|p| matches!(p, "/" | "/bin" | "/usr" | "/usr/bin")),
-                "Service.User" => value != "root" && value != "0",
-                "Service.PrivateDevices" => false,
+                "Service.NoNewPrivileges" | "Service.RestrictSUIDSGID" => on,
                 _ => false,
             };
-            if hides {
+            if hinders {
                 let short = key.trim_start_matches("Service.");
                 scene.say(
-                    Gate::Auth,
+                    Gate::Session,
                     "unit.sandbox",
-                    "hides",
+                    "hinders",
+                    format!("{short}={value}"),
+                    format!(
+                        "{} has {short}={value} ({place}), and every session inherits it",
+                        unit.name
+                    ),
+                    place.clone(),
+                );
+            }
+            if hides {
+                let short = key.trim_start_matches("Service.");
+                let network = matches!(
+                    short,
+                    "IPAddressDeny" | "PrivateNetwork" | "RestrictAddressFamilies"
+                );
+                scene.say(
+                    if network { Gate::Tcp } else { Gate::Auth },
+                    "unit.sandbox",
+                    if network { "shuts-out" } else { "hides" },
                     format!("{short}={value}"),
                     format!("{} has {short}={value} ({place})", unit.name),
                     place.clone(),
@@ -277,28 +365,46 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
             }
         }
     }
-    // What the running sshd really sees.
-    let view = scene
-        .processes
-        .iter()
-        .find(|p| p.is_listener())
-        .map(|p| format!("/proc/{}/root", p.pid));
-    if let (Some(view), Some(a), true) = (view, scene.account.clone(), scene.machine.is_live())
-        && !a.home.is_empty()
-        && scene.machine.exists(&a.home)
-        && scene.machine.exists(&format!("{view}/etc"))
-        && (!scene.machine.exists(&format!("{view}{}", a.home))
-            || scene.machine.exists(&format!("{}/.ssh", a.home))
-                && !scene.machine.exists(&format!("{view}{}/.ssh", a.home)))
-    {
+    // What the running sshd really sees: another file at the same path, or none.
+    let running = scene.processes.iter().find(|p| p.is_listener());
+    let Some(view) = running.map(|p| format!("/proc/{}/root", p.pid)) else {
+        return;
+    };
+    let (live, Some(a)) = (scene.machine.is_live(), scene.account.as_ref()) else {
+        return;
+    };
+    if !live || a.home.is_empty() || !scene.machine.exists(&format!("{view}/etc")) {
+        return;
+    }
+    let paths = [a.home.clone(), format!("{}/.ssh", a.home)];
+    let hidden = paths.into_iter().chain(keys).find(|path| {
+        let here = scene.machine.identity(path);
+        here.is_some() && scene.machine.identity(&format!("{view}{path}")) != here
+    });
+    if let Some(path) = hidden {
         scene.say(
             Gate::Auth,
             "unit.sandbox",
             "hides",
-            a.home.clone(),
-            format!("the running sshd does not see {}", a.home),
+            path.clone(),
+            format!(
+                "the running sshd does not see {path} as it is: its unit gives it a view of its own"
+            ),
             view,
         );
+    }
+}
+
+/// Whether a client there can reach what `ListenStream=` names: a port alone takes everybody.
+fn reaches(stream: &str, from: Option<IpAddr>, only6: bool) -> bool {
+    let Ok(at) = stream.parse::<std::net::SocketAddr>() else {
+        return true;
+    };
+    match from {
+        Some(f) if f.is_loopback() => f.is_ipv4() == at.ip().is_ipv4(),
+        _ if at.ip().is_loopback() => false,
+        Some(f) => f.is_ipv4() == at.ip().is_ipv4() || at.ip().is_unspecified() && !only6,
+        None => true,
     }
 }
 

@@ -47,6 +47,14 @@ pub enum Origin {
     Journal(Vec<PathBuf>),
 }
 
+/// Whether a file is a rotated copy of another one, by its name.
+pub fn is_rotated(path: &std::path::Path) -> bool {
+    path.file_name().and_then(|n| n.to_str()).is_some_and(|n| {
+        let r = rotation::rotation(n);
+        r.packed || r.age != rotation::Age::Current
+    })
+}
+
 /// What the arguments came to.
 #[derive(Clone, Debug, Default)]
 pub struct Expanded {

@@ -293,7 +293,9 @@ pub(super) const ROWS: &[Rule] = &[
         "not-ssh-service",
         0.93,
         &[seen("ident.protocol"), isnt("ident.end", &["ok"])],
-    ),
+    )
+    // Seen from within: a program that took sshd's port.
+    .not(&[is("port.holder", &["other"])]),
     rule("tarpit", 0.9, &[is("ident.prelude", &["dripping", "flood"])])
         .not(&[is("ident.end", &["ok"])]),
     rule(
@@ -740,7 +742,11 @@ pub(super) const ROWS: &[Rule] = &[
         "remote-forward-failed",
         0.93,
         &[is("forward.end", &["remote-failed"])],
-    ),
+    )
+    .not(&[
+        is("log.says", &["forwarding-disabled"]),
+        is("session.forwarding", &["off"]),
+    ]),
     rule(
         "local-forward-failed",
         0.95,

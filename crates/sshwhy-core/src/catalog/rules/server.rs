@@ -94,8 +94,31 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[seen("unit.state")]),
     rule("sshd-masked", 0.97, &[is("unit.state", &["masked"])]).not(&[RUNNING]),
-    rule("sshd-unit-broken", 0.93, &[seen("unit.broken")])
-        .not(&[RUNNING, is("unit.state", &["active", "masked"])]),
+    rule(
+        "sshd-unit-broken",
+        0.93,
+        &[isnt("unit.broken", &["override"])],
+    )
+    .not(&[RUNNING, is("unit.state", &["active", "masked"])]),
+    // Nothing else is wrong, and how it is started was changed.
+    rule(
+        "sshd-unit-broken",
+        0.86,
+        &[
+            is("unit.broken", &["override"]),
+            is("unit.state", &["failed", "activating"]),
+            NOT_RUNNING,
+        ],
+    )
+    .not(&[
+        is("sshd.config", &["error"]),
+        seen("sshd.hostkeys"),
+        is("sshd.test", &["sshd-config-error", "error"]),
+        is("port.holder", &["other"]),
+        seen("sshd.bind"),
+        is("log.daemon", STOPS_THE_START),
+        is("unit.sandbox", &["shuts-out"]),
+    ]),
     rule(
         "sshd-unit-broken",
         0.75,
@@ -119,6 +142,7 @@ pub(super) const ROWS: &[Rule] = &[
         seen("port.holder"),
         seen("sshd.bind"),
         seen("log.daemon"),
+        is("unit.sandbox", &["shuts-out"]),
     ]),
     rule(
         "port-in-use",
@@ -128,13 +152,15 @@ pub(super) const ROWS: &[Rule] = &[
     .any(&[
         is("log.daemon", &["port-in-use"]),
         is("unit.state", &["failed"]),
-    ]),
+    ])
+    .despite(),
     rule(
         "port-in-use",
         0.6,
         &[is("port.holder", &["other"]), NOT_RUNNING],
     )
-    .not(&[is("port.greeting", &["dripping"]), seen("log.daemon")]),
+    .not(&[is("port.greeting", &["dripping"]), seen("log.daemon")])
+    .despite(),
     rule("tarpit", 0.88, &[is("port.greeting", &["dripping"])]),
     rule(
         "not-ssh-service",
@@ -159,8 +185,15 @@ pub(super) const ROWS: &[Rule] = &[
             is("sshd.listen", &["other-port"]),
         ],
     ),
-    rule("wrong-port", 0.92, &[is("sshd.listen", &["other-port"])])
-        .not(&[is("unit.socket", &["other-port"]), seen("port.holder")]),
+    rule(
+        "socket-activation",
+        0.93,
+        &[is("unit.socket", &["other-address"])],
+    ),
+    rule("wrong-port", 0.92, &[is("sshd.listen", &["other-port"])]).not(&[
+        is("unit.socket", &["other-port"]),
+        is("port.holder", &["other"]),
+    ]),
     rule(
         "port-in-use",
         0.8,
@@ -168,13 +201,17 @@ pub(super) const ROWS: &[Rule] = &[
             is("port.holder", &["other"]),
             is("sshd.listen", &["other-port"]),
         ],
-    ),
+    )
+    .despite(),
     rule(
         "listen-address",
         0.95,
         &[is("sshd.listen", &["loopback", "other-address"])],
     )
-    .not(&[seen("port.holder")]),
+    .not(&[
+        is("port.holder", &["other"]),
+        is("unit.socket", &["other-address"]),
+    ]),
     rule(
         "port-in-use",
         0.95,
@@ -182,7 +219,8 @@ pub(super) const ROWS: &[Rule] = &[
             is("port.holder", &["other"]),
             is("sshd.listen", &["loopback", "other-address"]),
         ],
-    ),
+    )
+    .despite(),
     rule(
         "listen-address",
         0.96,
@@ -196,16 +234,21 @@ pub(super) const ROWS: &[Rule] = &[
     ),
     rule("sshd-not-running", 0.85, &[NOT_RUNNING])
         .stronger(&[is("unit.state", &["inactive"])])
-        .doubts(&[seen("port.holder"), is("sshd.test", &["error"])])
+        .doubts(&[
+            seen("port.holder"),
+            is("sshd.test", &["error"]),
+            is("unit.broken", &["override"]),
+        ])
         .not(&[
             is("sshd.test", &["sshd-config-error"]),
             is("sshd.config", &["error"]),
             seen("sshd.hostkeys"),
             is("unit.state", &["masked"]),
-            seen("unit.broken"),
+            isnt("unit.broken", &["override"]),
+            is("unit.sandbox", &["shuts-out"]),
             seen("sshd.bind"),
             is("sshd.listen", &["socket-unit"]),
-            is("unit.socket", &["listens", "other-port"]),
+            is("unit.socket", &["listens", "other-port", "other-address"]),
             is("log.daemon", STOPS_THE_START),
         ]),
     rule("sshd-not-running", 0.6, &[is("sshd.binary", &["missing"])]),
@@ -269,6 +312,10 @@ pub(super) const ROWS: &[Rule] = &[
     rule("max-startups", 0.96, &[is("load.startups", &["full"])])
         .stronger(&[is("log.says", &["max-startups"])])
         .despite(),
+    rule("max-startups", 0.93, &[is("load.per-source", &["full"])])
+        .stronger(&[is("log.says", &["max-startups"])])
+        .not(&[LET_IN])
+        .despite(),
     rule("max-startups", 0.8, &[is("load.startups", &["throttling"])])
         .any(&[
             is("log.says", &["max-startups"]),
@@ -300,6 +347,27 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("log.says", &["source-penalty"])],
     )
     .not(&[LET_IN])
+    .despite(),
+    rule(
+        "out-of-memory",
+        0.7,
+        &[
+            is("kernel.oom", &["sshd"]),
+            is("log.outcome", &["closed-early", "no-trace"]),
+        ],
+    )
+    .not(&[
+        is("fw.rule", &["drops", "rejects"]),
+        seen("fw.ban"),
+        seen("wrappers.verdict"),
+        is("load.startups", &["full"]),
+    ])
+    .despite(),
+    rule(
+        "out-of-memory",
+        0.3,
+        &[is("kernel.oom", &["sshd", "group"])],
+    )
     .despite(),
     rule("refuse-connection", 0.95, &[is("conf.lists", &["refuse"])]),
     rule(
@@ -397,7 +465,9 @@ pub(super) const ROWS: &[Rule] = &[
         "root-login-disabled",
         0.85,
         &[is("conf.root", &["forced-only"]), NOT_LET_IN],
-    ),
+    )
+    .stronger(&[is("log.says", &["root-login-disabled"])])
+    .despite(),
     rule(
         "root-password-disabled",
         0.95,
@@ -465,8 +535,22 @@ pub(super) const ROWS: &[Rule] = &[
         is("conf.root", &["key-only", "forced-only"]),
         seen("conf.lists"),
         seen("pam.refuses-password"),
-        is("pam.refuses", &["faillock", "denied", "nologin", "shell"]),
+        is(
+            "pam.refuses",
+            &["faillock", "denied", "nologin", "shell", "broken"],
+        ),
         is("user.account", &["expired"]),
+        is("user.shell", &["missing"]),
+        seen("user.lock-counts"),
+        is(
+            "log.says",
+            &[
+                "user-not-allowed",
+                "root-login-disabled",
+                "shell-missing",
+                "account-locked",
+            ],
+        ),
     ]),
     rule(
         "wrong-password",
@@ -579,10 +663,17 @@ pub(super) const ROWS: &[Rule] = &[
             is("client.wants", &["password"]),
         ]),
     rule(
+        "selinux-context",
+        0.7,
+        &[is("keys.label", &["unusual"]), NOT_LET_IN],
+    )
+    .not(&[is("log.method", &["password"])]),
+    rule(
         "authorized-keys-permissions",
         0.88,
         &[is("log.says", &["authorized-keys-permissions"])],
-    ),
+    )
+    .not(&[is("unit.sandbox", &["hides"])]),
     rule(
         "authorized-keys-path",
         0.94,
@@ -597,13 +688,37 @@ pub(super) const ROWS: &[Rule] = &[
         0.97,
         &[is("log.says", &["authorized-keys-from"])],
     )
-    .stronger(&[is("keys.line", &["from-refused"])]),
+    .stronger(&[is("keys.line", &["from-refused"])])
+    .not(&[is("keys.line", &["expired"])]),
+    rule(
+        "authorized-keys-from",
+        0.96,
+        &[
+            is("keys.line", &["from-refused"]),
+            is("log.says", &["authorized-keys-from"]),
+        ],
+    ),
+    rule(
+        "authorized-keys-from",
+        0.94,
+        &[
+            is("keys.line", &["from-refused"]),
+            is("keys.offered", &["listed"]),
+            NOT_LET_IN,
+        ],
+    ),
     rule(
         "authorized-keys-from",
         0.75,
         &[is("keys.line", &["from-refused"]), NOT_LET_IN],
     )
     .doubts(&[is("log.method", &["password"])]),
+    rule(
+        "authorized-keys-malformed",
+        0.96,
+        &[is("keys.line", &["malformed-offered"]), NOT_LET_IN],
+    )
+    .not(&[is("keys.offered", &["listed"])]),
     rule(
         "authorized-keys-malformed",
         0.93,
@@ -673,7 +788,8 @@ pub(super) const ROWS: &[Rule] = &[
         "cert-not-yet-valid",
         0.96,
         &[is("log.says", &["cert-not-yet-valid"])],
-    ),
+    )
+    .stronger(&[is("clock.state", &["behind"])]),
     rule(
         "cert-principal-mismatch",
         0.96,
@@ -692,6 +808,26 @@ pub(super) const ROWS: &[Rule] = &[
     ),
     rule("service-sandboxed", 0.95, &[is("unit.sandbox", &["hides"])]).not(&[LET_IN]),
     rule(
+        "service-sandboxed",
+        0.85,
+        &[
+            is("unit.sandbox", &["hinders"]),
+            is("session.end", &["exit", "closed", "reset"]),
+        ],
+    )
+    .not(&[
+        seen("session.forced"),
+        seen("session.rc"),
+        is("user.shell", &["nologin", "missing"]),
+    ])
+    .despite(),
+    rule(
+        "service-sandboxed",
+        0.93,
+        &[is("unit.sandbox", &["shuts-out"])],
+    )
+    .not(&[LET_IN]),
+    rule(
         "pubkey-not-authorized",
         0.92,
         &[is("keys.offered", &["not-listed"]), NOT_LET_IN],
@@ -701,6 +837,44 @@ pub(super) const ROWS: &[Rule] = &[
         is("log.method", &["password"]),
         is("client.wants", &["password"]),
         is("keys.ca", &["set"]),
+        is("keys.line", &["malformed-offered"]),
+        is("login.last-way", &["password"]),
+        is("keys.command", &["broken"]),
+        is("unit.sandbox", &["hides"]),
+        seen("auth.certificate"),
+        is("auth.end", &["too-many"]),
+        is(
+            "log.says",
+            &["authorized-keys-command", "too-many-auth-failures"],
+        ),
+    ])
+    .doubts(&[is("keys.line", &["malformed"])]),
+    // A certificate that is good in itself, and no word about it: some other authority signed it.
+    rule(
+        "pubkey-not-authorized",
+        0.75,
+        &[
+            is("keys.ca", &["set", "missing"]),
+            is("auth.certificate", &["valid"]),
+            is("auth.key", &["refused"]),
+            is("keys.file", &["missing", "empty"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        is(
+            "log.says",
+            &[
+                "cert-expired",
+                "cert-not-yet-valid",
+                "cert-principal-mismatch",
+                "pubkey-revoked",
+                "authorized-keys-from",
+                "user-not-allowed",
+            ],
+        ),
+        seen("keys.revoked"),
+        seen("conf.lists"),
     ]),
     rule(
         "pubkey-not-authorized",
@@ -723,11 +897,12 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         is("log.method", &["password"]),
         is("client.wants", &["password"]),
-        is("keys.line", &["malformed"]),
+        is("keys.line", &["malformed", "malformed-offered"]),
         is("keys.ca", &["set"]),
-        is("keys.command", &["set"]),
+        is("keys.command", &["set", "broken"]),
         is("user.home", &["missing"]),
         is("client.keys", &["none"]),
+        is("client.can-prompt", &["yes"]),
     ]),
     rule(
         "pubkey-not-authorized",
@@ -738,9 +913,17 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[
+        seen("auth.certificate"),
+        is("auth.end", &["too-many"]),
+        is(
+            "log.says",
+            &["authorized-keys-command", "too-many-auth-failures"],
+        ),
+        // Somebody sits there who could type the password that the account has, were passwords taken.
+        is("login.last-way", &["password"]),
         is("log.method", &["password"]),
         is("client.wants", &["password"]),
-        is("keys.line", &["malformed"]),
+        is("keys.line", &["malformed", "malformed-offered"]),
         seen("keys.modes"),
         seen("conf.lists"),
         is("user.exists", &["no"]),
@@ -861,6 +1044,21 @@ pub(super) const ROWS: &[Rule] = &[
         .despite(),
     rule("process-limit", 0.96, &[is("pam.refuses", &["nproc"])]).despite(),
     rule("process-limit", 0.85, &[is("log.says", &["process-limit"])]).despite(),
+    rule("process-limit", 0.93, &[is("kernel.pids", &["full"])])
+        .stronger(&[is("log.says", &["process-limit"])])
+        .despite(),
+    rule(
+        "process-limit",
+        0.4,
+        &[
+            is("kernel.pids", &["was-full"]),
+            is(
+                "log.outcome",
+                &["closed-early", "no-trace", "refused-client"],
+            ),
+        ],
+    )
+    .despite(),
     rule("pam-misconfigured", 0.93, &[is("pam.refuses", &["broken"])])
         .stronger(&[is("log.says", &["pam-misconfigured"])])
         .despite(),
@@ -894,6 +1092,22 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[seen("session.forced"), is("user.shell", &["nologin"])]),
+    rule(
+        "shell-rc-exits",
+        0.7,
+        &[
+            is("session.rc", &["login-exits"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+        ],
+    )
+    .not(&[
+        is("session.rc", &["exits"]),
+        seen("session.forced"),
+        is("user.shell", &["nologin"]),
+        is("log.subsystem", &["sftp"]),
+    ])
+    .despite(),
     rule("shell-rc-exits", 0.8, &[is("session.rc", &["exits"])])
         .not(&[seen("session.forced"), is("user.shell", &["nologin"])]),
     rule(
@@ -1036,5 +1250,15 @@ pub(super) const ROWS: &[Rule] = &[
     .stronger(&[is("conf.alive", &["on"])]),
     rule("disk-full", 0.94, &[is("log.says", &["disk-full"])]).stronger(&[seen("disk.full")]),
     rule("disk-full", 0.88, &[is("disk.full", &["home"])]),
+    // The transfer may well have ended without an error of ssh's own.
+    rule(
+        "disk-full",
+        0.86,
+        &[
+            is("disk.full", &["home"]),
+            is("target.command", &["scp", "sftp"]),
+        ],
+    )
+    .despite(),
     rule("disk-full", 0.7, &[is("disk.full", &["system"])]),
 ];

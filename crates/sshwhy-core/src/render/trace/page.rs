@@ -181,6 +181,10 @@ fn chart(m: &mut Markup, t: &Trace, zone: &Zone) {
             .number(top + f64::from(h) * row + 9.0)
             .raw("\">")
             .text(&format!("{h:02}:00"))
+            .raw("</text><text x=\"965\" y=\"")
+            .number(top + f64::from(h) * row + 9.0)
+            .raw("\">")
+            .text(&utc_hour(h, zone.offset_at(first.start.secs())))
             .raw("</text>");
     }
     for (i, night) in nights.iter().enumerate() {
@@ -258,6 +262,12 @@ fn chart(m: &mut Markup, t: &Trace, zone: &Zone) {
             .raw("\"/>");
     }
     m.raw("</svg></div>\n");
+}
+
+/// `22:00Z` of 06:00 in a zone that is eight hours ahead.
+fn utc_hour(hour: u32, offset: i32) -> String {
+    let minutes = (i64::from(hour) * 60 - i64::from(offset) / 60).rem_euclid(24 * 60);
+    format!("{:02}:{:02}Z", minutes / 60, minutes % 60)
 }
 
 fn timeline(m: &mut Markup, t: &Trace, zone: &Zone) {

@@ -6,6 +6,7 @@ mod near;
 mod talk;
 mod way;
 
+use super::both_sides;
 use super::reading::now;
 use super::report::print;
 use crate::cli::{Probe as Args, ProbeFormat};
@@ -47,6 +48,15 @@ pub fn run(args: Args) -> Result<Exit, String> {
     }
     notes.append(&mut probe.notes);
     observations.append(&mut probe.out);
+    if let Some(server) = &args.server {
+        match both_sides::ask(server, &observations) {
+            Ok(told) => {
+                observations = told.observations;
+                notes.extend(told.blind);
+            }
+            Err(why) => notes.push(why),
+        }
+    }
 
     let mut case = Case {
         user: probe.user.clone(),

@@ -308,6 +308,7 @@ mod tests {
             to: None,
             port: 22,
             interface: None,
+            reply: false,
         }
     }
 

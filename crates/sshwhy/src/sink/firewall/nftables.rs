@@ -66,6 +66,11 @@ fn set(key: (bool, u8)) -> Value {
     json!({"add": {"set": {"family": "inet", "table": TABLE, "name": set_name(key), "type": kind, "flags": ["timeout"]}}})
 }
 
+/// Our table, when it is asleep.
+fn asleep() -> Value {
+    json!({"nftables": [{"table": {"family": "inet", "name": TABLE, "flags": ["dormant"]}}]})
+}
+
 fn rule(chain: &str, expr: Value) -> Value {
     json!({"add": {"rule": {"family": "inet", "table": TABLE, "chain": chain, "expr": expr}}})
 }
@@ -145,22 +150,64 @@ impl Nftables {
 
     /// The whole of our table without its elements; `None` where it is not there.
     fn read(&self) -> Result<Option<Value>, Trouble> {
-        let args = ["-j", "-t", "list", "table", "inet", TABLE];
-        let said = self.run.ask("nft", &args, None)?;
-        if !said.ok {
-            if said.err.contains("No such file") {
-                return Ok(None);
-            }
-            // Says what is wrong in the usual form.
-            self.run.run("nft", &args, None)?;
+        // Of all that nft lists, this alone reads no elements: milliseconds, whatever the sets hold.
+        let args = ["-j", "-t", "list", "ruleset", "inet"];
+        let said = self.run.run("nft", &args, None)?;
+        let Ok(mut json) = serde_json::from_slice::<Value>(&said.out) else {
+            return self.read_alone();
+        };
+        let ours = |item: &Value| {
+            let Some((kind, what)) = item.as_object().and_then(|o| o.iter().next()) else {
+                return false;
+            };
+            let key = if kind == "table" { "name" } else { "table" };
+            what.get(key).and_then(Value::as_str) == Some(TABLE)
+        };
+        let items = json.get_mut("nftables").and_then(Value::as_array_mut);
+        let Some(items) = items else { return Ok(None) };
+        items.retain(ours);
+        if items.is_empty() {
+            return Ok(None);
         }
+        if items.iter().any(|i| i.pointer("/table/flags").is_some()) && self.sleeps()? {
+            return Ok(Some(asleep()));
+        }
+        Ok(Some(json))
+    }
+
+    /// The same where the JSON of the whole ruleset is broken: nft 1.0.6 writes a table's flags as whatever lies in memory.
+    fn read_alone(&self) -> Result<Option<Value>, Trouble> {
+        let tables = self
+            .run
+            .run("nft", &["list", "tables", "inet"], None)?
+            .text();
+        let name = format!("table inet {TABLE}");
+        if !tables.lines().any(|l| l.trim() == name) {
+            return Ok(None);
+        }
+        if self.sleeps()? {
+            return Ok(Some(asleep()));
+        }
+        let args = ["-j", "-t", "list", "table", "inet", TABLE];
+        let said = self.run.run("nft", &args, None)?;
         serde_json::from_slice(&said.out).map(Some).map_err(|e| {
             Trouble::new(
                 "nft -j list table inet sshwhy",
                 format!("its JSON was not understood: {e}"),
-                "nft may be built without JSON: nft --version -V",
+                "nft may be built without JSON: nft -V",
             )
         })
+    }
+
+    fn sleeps(&self) -> Result<bool, Trouble> {
+        let args = ["-t", "list", "ruleset", "inet"];
+        let text = self.run.run("nft", &args, None)?.text();
+        let head = format!("table inet {TABLE} {{");
+        let ours = text.lines().skip_while(|l| *l != head).skip(1);
+        Ok(ours
+            .take_while(|l| *l != "}")
+            .map(str::trim)
+            .any(|l| l.starts_with("flags ") && l.contains("dormant")))
     }
 
     fn jumps(&self) -> Vec<Value> {
@@ -168,11 +215,14 @@ impl Nftables {
         if self.scope.ports.is_empty() {
             return vec![rule("prerouting", json!([jump]))];
         }
-        let ports = json!({"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}},
-            "right": {"set": self.scope.ports}}});
-        ["prerouting", "forward"]
-            .map(|chain| rule(chain, json!([ports.clone(), jump.clone()])))
-            .to_vec()
+        // One rule a port: a set without a name is left out where elements are.
+        let port = |port: &u16| json!({"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": port}});
+        let mut out = Vec::new();
+        for chain in ["prerouting", "forward"] {
+            let ports = self.scope.ports.iter();
+            out.extend(ports.map(|p| rule(chain, json!([port(p), jump.clone()]))));
+        }
+        out
     }
 
     fn make(&mut self, there: bool) -> Result<(), Trouble> {
@@ -219,7 +269,8 @@ impl Nftables {
                 let drops = expr.last().is_some_and(|e| e.get("drop").is_some());
                 let jump = expr.last().and_then(|e| e.pointer("/jump/target"));
                 if jump.and_then(Value::as_str) == Some("banned") {
-                    jumps.insert(name(r, "chain"));
+                    let port = expr.first().and_then(|e| e.pointer("/match/right"));
+                    jumps.insert((name(r, "chain"), port.and_then(Value::as_u64)));
                 }
                 if drops
                     && let Some(set) = expr
@@ -231,13 +282,15 @@ impl Nftables {
                 }
             }
         }
-        let mut wanted = vec!["prerouting"];
-        if !self.scope.ports.is_empty() {
-            wanted.push("forward");
-        }
-        let hooked = wanted
-            .iter()
-            .all(|w| hooks.contains(*w) && jumps.contains(*w));
+        // Other ports than before are another table.
+        let wanted: BTreeSet<(String, Option<u64>)> = match self.scope.ports.as_slice() {
+            [] => [("prerouting".to_owned(), None)].into(),
+            ports => ["prerouting", "forward"]
+                .iter()
+                .flat_map(|c| ports.iter().map(|p| ((*c).to_owned(), Some(u64::from(*p)))))
+                .collect(),
+        };
+        let hooked = wanted == jumps && wanted.iter().all(|(c, _)| hooks.contains(c));
         let known: BTreeSet<_> = sets.intersection(&ruled).copied().collect();
         (hooked && LENGTHS.iter().all(|k| known.contains(k)) && sets == known).then_some(known)
     }
@@ -391,6 +444,15 @@ impl Backend for Nftables {
             };
             return Ok(packets.iter().map(gone).collect());
         };
+        if json == asleep() {
+            let sleeps = |_: &Packet| Proof::Ineffective {
+                why: "the table inet sshwhy sleeps (flags dormant): its rules do not count"
+                    .to_owned(),
+                place: format!("inet {TABLE}"),
+                rule: String::new(),
+            };
+            return Ok(packets.iter().map(sleeps).collect());
+        }
         let sets: BTreeSet<(bool, u8)> = json
             .get("nftables")
             .and_then(Value::as_array)
@@ -438,7 +500,7 @@ impl Backend for Nftables {
                 },
                 Fate::Passes => Proof::Ineffective {
                     why: if ruling.rule.is_empty() {
-                        "no rule of our table drops it: the table sleeps, or its rules were taken out".to_owned()
+                        "no rule of our table drops it: its rules were taken out".to_owned()
                     } else {
                         format!("\"{}\" in {} accepts before it", ruling.rule, ruling.place)
                     },

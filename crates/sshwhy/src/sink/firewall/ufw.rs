@@ -38,7 +38,7 @@ impl Ufw {
                 return None;
             }
             let words = rule.split_ascii_whitespace();
-            let net = words.filter_map(Cidr::parse).last()?;
+            let net = words.filter_map(Cidr::parse).next_back()?;
             Some(Held { net, left: None })
         };
         text.lines().filter_map(one).collect()

@@ -337,6 +337,10 @@ impl Follow {
         };
         if positions.is_empty() && !from_the_beginning {
             f.begin();
+        } else if positions.is_empty() {
+            // With all that was rotated away.
+            let set = siblings(path);
+            f.take_newer(&set, None, &[], Vec::new(), true);
         } else {
             f.resume(positions);
         }
@@ -360,20 +364,6 @@ impl Follow {
 
     pub fn is_open(&self) -> bool {
         self.live.is_some()
-    }
-
-    /// Bytes that wait in what is live and before it.
-    pub fn waiting(&self) -> u64 {
-        self.before
-            .iter()
-            .chain(&self.live)
-            .map(|r| match &r.bytes {
-                Bytes::Plain(file) => file
-                    .metadata()
-                    .map_or(0, |m| m.len().saturating_sub(r.pos.offset)),
-                Bytes::Packed(..) => 1,
-            })
-            .sum()
     }
 
     fn begin(&mut self) {
@@ -442,7 +432,7 @@ impl Follow {
                 None => {}
             }
         }
-        self.take_newer(&set, newest, &heads, readers);
+        self.take_newer(&set, newest, &heads, readers, false);
     }
 
     /// Begins with every file newer than `newest`, and puts all readers in order.
@@ -452,9 +442,14 @@ impl Follow {
         newest: Option<usize>,
         heads: &[(u32, u64)],
         mut readers: Vec<(usize, Reader)>,
+        all: bool,
     ) {
         // Without any position that was found, only the log itself is ours to read.
-        let from = newest.map_or(set.len().saturating_sub(1), |n| n + 1);
+        let from = match newest {
+            _ if all => 0,
+            Some(n) => n + 1,
+            None => set.len().saturating_sub(1),
+        };
         for (at, sibling) in set.iter().enumerate().skip(from) {
             let current = sibling.age == Age::Current;
             // A copy of what was read already.
@@ -560,6 +555,7 @@ impl Follow {
             newest.filter(|n| *n + 1 < set.len()),
             &heads,
             Vec::new(),
+            false,
         );
         if self.live.is_some() {
             self.failing = false;

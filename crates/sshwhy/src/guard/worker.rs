@@ -1,0 +1,1057 @@
+//! The half without rights: reads, decides, keeps the state, answers questions, and says what is wrong.
+//!
+//! What is decided goes to the privileged half at once; what was read and what was counted go to the state file together a
+//! moment later. After a crash in between, the same lines are read again and lead to the same bans again, which does no harm.
+
+use super::config::Config;
+use super::control::{self, Askers, Request};
+use super::half::Keeper;
+use super::message::{Order, PIECE, Peer, Word};
+use super::sight::{self, Log, State};
+use super::store::Store;
+use super::tail::{self, Mark, Tail};
+use super::{control::listen, drop};
+use crate::cmd::reading::now;
+use crate::host::accounts;
+use crate::host::machine::Machine;
+use crate::sink::metrics::{self, Kind, Page};
+use crate::sink::notify::{Alert, Notifier};
+use crate::source::follow::Lane;
+use crate::sys::process;
+use crate::zone;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify;
+use serde_json::json;
+use sshwhy_core::addr::Cidr;
+use sshwhy_core::ban::{Action, Ban, Decider, Decision, Origin, Sight, What};
+use sshwhy_core::finding::{Finding, Severity};
+use sshwhy_core::scan::{Scanned, Scanner};
+use sshwhy_core::time::{SECOND, Time, Zone};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Between two commits, at least; and so many times as long as one takes.
+const COMMIT: Duration = Duration::from_millis(200);
+const SHARE: u32 = 15;
+/// Blocks of one log before the others get their turn.
+const TURN: usize = 32;
+/// Failed logins from this machine itself that are remembered, for the canary.
+const OWN: usize = 64;
+/// The times of live lines may differ so much from the clock.
+const SKEW: i64 = 10 * 60 * SECOND;
+
+/// What `/metrics` and `/healthz` show.
+#[derive(Default)]
+struct Board(Mutex<(String, Option<String>)>);
+
+impl metrics::Source for Board {
+    fn metrics(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .clone()
+    }
+
+    fn health(&self) -> Result<String, String> {
+        match &self.0.lock().unwrap_or_else(PoisonError::into_inner).1 {
+            None => Ok("guard sees and keeps out".to_owned()),
+            Some(why) => Err(why.clone()),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Totals {
+    bans: BTreeMap<String, u64>,
+    spared: u64,
+    refused: u64,
+    applied: u64,
+    commits: u64,
+}
+
+struct Worker {
+    config: Config,
+    zone: Zone,
+    decider: Decider,
+    store: Store,
+    tails: Vec<Tail>,
+    scanner: Scanner,
+    scanned: Scanned,
+    half: Peer,
+    keeper: Keeper,
+    notifier: Notifier,
+    board: Arc<Board>,
+    server: Option<metrics::Server>,
+    state: State,
+    totals: Totals,
+    started: Instant,
+    findings: Vec<Finding>,
+    told: HashSet<String>,
+    confined: String,
+    firewall: (String, bool),
+    actions: Vec<Action>,
+    decisions: Vec<Decision>,
+    own: VecDeque<(IpAddr, String)>,
+    /// Everything is to be sent again, not before then.
+    restore_at: Option<Instant>,
+    committed: Instant,
+    cost: Duration,
+    dirty: bool,
+    stop: bool,
+}
+
+/// Runs the half without rights; standard input is its end of the socket pair.
+pub fn run() -> Result<(), String> {
+    let signals = process::signals().map_err(|e| format!("cannot take signals: {e}"))?;
+    let _ = process::die_with_parent();
+    let stdin: OwnedFd = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|e| e.to_string())?;
+    let mut half = Peer::new(UnixStream::from(stdin)).map_err(|e| e.to_string())?;
+    let (text, name) = first_word(&mut half)?;
+    let config = Config::parse(&text, &name)?;
+    let confined = confine(&config)?;
+    let mut w = Worker::new(config, half, confined)?;
+    let listener = listen(&w.config.socket)?;
+    w.work(&listener, &signals)
+}
+
+fn first_word(half: &mut Peer) -> Result<(String, String), String> {
+    let end = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < end && !half.closed {
+        for word in half.receive::<Word>() {
+            if let Word::Config { text, name } = word {
+                return Ok((text, name));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err("guard --worker is started by guard, not by hand".to_owned())
+}
+
+/// Gives up what is not needed. Says what holds.
+fn confine(config: &Config) -> Result<String, String> {
+    let mut holds = Vec::new();
+    if rustix::process::geteuid().is_root() {
+        holds.push(drop::user(&config.user)?);
+    }
+    let parent = |p: &Path| p.parent().map(Path::to_owned);
+    let write: Vec<PathBuf> = [&config.state, &config.socket]
+        .into_iter()
+        .filter_map(|p| parent(p))
+        .collect();
+    let mut read: Vec<PathBuf> = config
+        .log
+        .files
+        .iter()
+        .filter_map(|f| {
+            let folder = parent(Path::new(f))?;
+            // Of a pattern, what stands before it.
+            let plain = folder
+                .ancestors()
+                .find(|a| !a.to_string_lossy().contains(['*', '?', '[']))?;
+            Some(plain.to_owned())
+        })
+        .collect();
+    read.extend(parent(&config.panic_file));
+    read.extend(
+        config
+            .never
+            .allow
+            .iter()
+            .filter(|a| a.starts_with('/'))
+            .map(PathBuf::from),
+    );
+    for email in &config.alerts.email {
+        read.extend(email.password_file.clone());
+    }
+    for hook in &config.alerts.webhook {
+        read.extend(hook.ca_file.clone());
+    }
+    holds.push(drop::files(&read, &write));
+    holds.push(drop::calls());
+    Ok(holds.join(", "))
+}
+
+/// One line of JSON on standard output: the journal keeps it.
+fn log(event: &str, value: serde_json::Value) {
+    let mut line = json!({ "time": now(), "event": event });
+    if let (Some(line), serde_json::Value::Object(more)) = (line.as_object_mut(), value) {
+        line.extend(more);
+    }
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn admins(config: &Config) -> Vec<String> {
+    let machine = Machine::here();
+    let mut all = config.never.admins.clone();
+    all.push("root".to_owned());
+    all.extend(
+        accounts::all(&machine)
+            .into_iter()
+            .filter(|a| {
+                a.uid == 0
+                    || a.groups
+                        .iter()
+                        .any(|g| matches!(g.as_str(), "sudo" | "wheel" | "admin"))
+            })
+            .map(|a| a.name),
+    );
+    all.sort();
+    all.dedup();
+    all
+}
+
+impl Worker {
+    fn new(config: Config, half: Peer, confined: String) -> Result<Worker, String> {
+        let zone = zone::named(&config.tz)?;
+        let store = Store::open(&config.state)?;
+        let mut decider = Decider::new(config.policy());
+        let bad = decider.restore(store.load()?);
+        decider.admins = admins(&config);
+        decider.key_login = config.key_login();
+        let keeper = Keeper::start(config.never.allow.clone());
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        let notifier = Notifier::start(&config.alerts, &host)?;
+        let board = Arc::new(Board::default());
+        let server = match config.metrics.listen {
+            Some(addr) => Some(metrics::Server::start(
+                addr,
+                Arc::clone(&board) as Arc<dyn metrics::Source>,
+            )?),
+            None => None,
+        };
+        let mut w = Worker {
+            state: State {
+                unknown_percent: config.blind.unknown,
+                quiet: config.blind.quiet.0,
+                ..State::default()
+            },
+            zone,
+            decider,
+            store,
+            tails: Vec::new(),
+            scanner: Scanner::default(),
+            scanned: Scanned::default(),
+            half,
+            keeper,
+            notifier,
+            board,
+            server,
+            totals: Totals::default(),
+            started: Instant::now(),
+            findings: Vec::new(),
+            told: HashSet::new(),
+            confined,
+            firewall: (String::new(), true),
+            actions: Vec::new(),
+            decisions: Vec::new(),
+            own: VecDeque::new(),
+            restore_at: Some(Instant::now()),
+            committed: Instant::now(),
+            cost: Duration::ZERO,
+            dirty: false,
+            stop: false,
+            config,
+        };
+        if let Some(moved) = &w.store.moved {
+            log("state", json!({ "what": moved }));
+        }
+        if bad > 0 {
+            log(
+                "state",
+                json!({ "what": format!("{bad} entries of the state could not be read and are left out") }),
+            );
+        }
+        w.open_tails();
+        w.fill_never();
+        log(
+            "started",
+            json!({
+                "logs": w.tails.iter().map(|t| t.name.clone()).collect::<Vec<_>>(),
+                "bans": w.decider.ban_count(),
+                "confined": w.confined,
+            }),
+        );
+        Ok(w)
+    }
+
+    /// Begins to follow what is not followed yet.
+    fn open_tails(&mut self) {
+        let (files, journal) = tail::choose(&self.config);
+        let mut wanted: Vec<Option<PathBuf>> = files.into_iter().map(Some).collect();
+        if journal {
+            wanted.push(None);
+        }
+        for path in wanted {
+            let name = path
+                .as_ref()
+                .map_or_else(|| "journal".to_owned(), |p| p.display().to_string());
+            if self.tails.iter().any(|t| t.name == name) {
+                continue;
+            }
+            let mark: Option<Mark> = self.store.value(&format!("mark {name}"));
+            let watch = self.store.value(&format!("watch {name}"));
+            self.tails.push(match path {
+                Some(path) => Tail::file(&path, mark, watch, self.config.log.from_the_beginning),
+                None => Tail::journal(mark, watch),
+            });
+        }
+    }
+
+    fn fill_never(&mut self) {
+        for trouble in self.keeper.fill(&mut self.decider.never) {
+            if self.told.insert(trouble.clone()) {
+                log("never", json!({ "trouble": trouble }));
+            }
+        }
+        let lifted = self.decider.lift_spared(now());
+        self.actions.extend(lifted);
+    }
+
+    fn work(&mut self, listener: &UnixListener, signals: &OwnedFd) -> Result<(), String> {
+        let watcher =
+            inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).ok();
+        let mut askers = Askers::default();
+        let mut second = Instant::now() - Duration::from_secs(5);
+        let mut watched = Instant::now() - Duration::from_secs(60);
+        let mut more = true;
+        while !self.stop {
+            if watched.elapsed() > Duration::from_secs(5) {
+                watched = Instant::now();
+                self.watch_files(watcher.as_ref());
+            }
+            let pressed = self.dirty || !self.actions.is_empty();
+            let wait = if more {
+                0
+            } else if pressed {
+                100_000_000
+            } else {
+                // Files on a network disk have no inotify: they are looked at.
+                500_000_000
+            };
+            self.wait(listener, signals, watcher.as_ref(), &askers, wait);
+            if let Some(w) = &watcher {
+                let mut buf = [std::mem::MaybeUninit::uninit(); 4096];
+                let mut events = inotify::Reader::new(w, &mut buf);
+                let mut folder = false;
+                while let Ok(e) = events.next() {
+                    folder |= e.file_name().is_some();
+                }
+                if folder {
+                    watched = Instant::now() - Duration::from_secs(60);
+                }
+            }
+            while let Some(signal) = process::next_signal(signals) {
+                // Reloading is the other half's to begin.
+                self.stop |= signal != libc::SIGHUP;
+            }
+            for word in self.half.receive::<Word>() {
+                self.word(word);
+            }
+            if self.half.closed {
+                break;
+            }
+            more = self.read();
+            self.decide();
+            self.apply();
+            askers.accept(listener);
+            let mut asked = Vec::new();
+            askers.answer(|request| {
+                let answer = self.answer(request);
+                asked.push(());
+                answer
+            });
+            if !asked.is_empty() {
+                self.apply();
+            }
+            if second.elapsed() >= Duration::from_secs(1) {
+                second = Instant::now();
+                self.every_second();
+            }
+            let due = COMMIT.max(self.cost * SHARE);
+            if self.dirty && self.committed.elapsed() >= due {
+                self.commit();
+            }
+        }
+        self.commit();
+        log("stopped", json!({ "bans": self.decider.ban_count() }));
+        let _ = std::fs::remove_file(&self.config.socket);
+        std::mem::take(&mut self.notifier).finish(Duration::from_secs(3));
+        Ok(())
+    }
+
+    fn wait(
+        &self,
+        listener: &UnixListener,
+        signals: &OwnedFd,
+        watcher: Option<&OwnedFd>,
+        askers: &Askers,
+        nanos: i64,
+    ) {
+        let mut fds = vec![
+            PollFd::new(listener, PollFlags::IN),
+            PollFd::new(signals, PollFlags::IN),
+            PollFd::new(&self.half.stream, PollFlags::IN),
+        ];
+        fds.extend(watcher.map(|w| PollFd::new(w, PollFlags::IN)));
+        fds.extend(
+            askers
+                .peers()
+                .iter()
+                .map(|p| PollFd::new(&p.stream, PollFlags::IN)),
+        );
+        fds.extend(
+            self.tails
+                .iter()
+                .filter_map(Tail::child_output)
+                .map(|out| PollFd::new(out, PollFlags::IN)),
+        );
+        let wait = Timespec {
+            tv_sec: 0,
+            tv_nsec: nanos,
+        };
+        let _ = poll(&mut fds, Some(&wait));
+    }
+
+    fn watch_files(&self, watcher: Option<&OwnedFd>) {
+        let Some(w) = watcher else { return };
+        use inotify::WatchFlags as F;
+        for path in self.tails.iter().filter_map(Tail::path) {
+            // What cannot be watched is looked at twice a second anyway.
+            let _ = inotify::add_watch(w, path, F::MODIFY);
+            if let Some(folder) = path.parent() {
+                let _ = inotify::add_watch(w, folder, F::CREATE | F::MOVED_TO | F::ONLYDIR);
+            }
+        }
+    }
+
+    /// Reads what is there, a turn of each log; whether there is more.
+    fn read(&mut self) -> bool {
+        let mut more = false;
+        let clock = now();
+        for tail in &mut self.tails {
+            let was_up_to_date = tail.caught_up;
+            for turn in 0..TURN {
+                let decider = &mut self.decider;
+                let decisions = &mut self.decisions;
+                let own = &mut self.own;
+                let lane = tail.step(
+                    &mut self.scanner,
+                    &mut self.scanned,
+                    &self.zone,
+                    clock,
+                    &mut |o| {
+                        if o.ip.is_loopback() {
+                            if matches!(o.what, What::Failed | What::Left) {
+                                if own.len() >= OWN {
+                                    own.pop_front();
+                                }
+                                own.push_back((o.ip, o.user.unwrap_or_default().to_owned()));
+                            }
+                            return;
+                        }
+                        let before = decisions.len();
+                        decider.offence(o, decisions);
+                        if was_up_to_date {
+                            for d in decisions.get_mut(before..).unwrap_or_default() {
+                                by_this_clock(decider, d, clock);
+                            }
+                        }
+                    },
+                );
+                match lane {
+                    None => break,
+                    Some(Lane::Behind) => {
+                        self.dirty = true;
+                        // Live ones first: the past has time.
+                        more = true;
+                        break;
+                    }
+                    Some(Lane::Live) => {
+                        self.dirty = true;
+                        more |= turn + 1 == TURN;
+                    }
+                }
+            }
+        }
+        more
+    }
+
+    fn decide(&mut self) {
+        let clock = now();
+        for d in std::mem::take(&mut self.decisions) {
+            match d {
+                Decision::Act(action) => {
+                    if let Action::Ban(ban) = &action {
+                        *self.totals.bans.entry(ban.detector.clone()).or_default() += 1;
+                        log("ban", json!({ "ban": ban, "in_force": ban.holds(clock) }));
+                        if !ban.holds(clock) {
+                            continue;
+                        }
+                        self.alert(
+                            Severity::Low,
+                            "ban",
+                            &ban.net.to_string(),
+                            &ban.detector,
+                            format!("{} is banned: {}", ban.net, ban.reason),
+                        );
+                    }
+                    self.actions.push(action);
+                }
+                Decision::Spared {
+                    net,
+                    why,
+                    detector,
+                    reason,
+                } => {
+                    self.totals.spared += 1;
+                    log(
+                        "spared",
+                        json!({ "net": net, "why": why, "detector": detector, "reason": reason }),
+                    );
+                    let text = format!("{net} would have been banned ({reason}), but {why}");
+                    self.alert(Severity::Medium, "spared", &net.to_string(), detector, text);
+                }
+                Decision::Taken { ip, user, failures } => {
+                    log(
+                        "taken",
+                        json!({ "addr": ip, "user": user, "failures": failures }),
+                    );
+                    let text = format!(
+                        "{ip} got in as {user:?} after {failures} failures: treat the account as taken"
+                    );
+                    self.alert(
+                        Severity::Critical,
+                        "taken",
+                        &ip.to_string(),
+                        "success-after-failures",
+                        text,
+                    );
+                }
+                Decision::Leaks { net } => {
+                    let name = net.to_string();
+                    if !self.state.leaks.contains(&name) && self.state.leaks.len() < 16 {
+                        log("leaks", json!({ "net": net }));
+                        self.state.leaks.push(name);
+                    }
+                    // It may be missing there only.
+                    self.restore_soon(Duration::ZERO);
+                }
+            }
+        }
+    }
+
+    fn alert(&self, severity: Severity, state: &str, subject: &str, slug: &str, headline: String) {
+        if self.notifier.is_empty() {
+            return;
+        }
+        self.notifier.send(&Alert {
+            headline,
+            severity,
+            state: state.to_owned(),
+            subject: subject.to_owned(),
+            slug: slug.to_owned(),
+            details: String::new(),
+            time: now(),
+        });
+    }
+
+    fn restore_soon(&mut self, wait: Duration) {
+        let at = Instant::now() + wait;
+        self.restore_at = Some(self.restore_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// Sends what was decided to the half that can do it.
+    fn apply(&mut self) {
+        if self.state.panic {
+            self.actions.clear();
+            return;
+        }
+        if self.restore_at.is_some_and(|at| at <= Instant::now()) {
+            self.restore_at = None;
+            self.actions.clear();
+            let clock = now();
+            let all: Vec<Action> = self
+                .decider
+                .bans()
+                .filter(|b| b.holds(clock))
+                .cloned()
+                .map(Action::Ban)
+                .collect();
+            if all.is_empty() {
+                self.order(&Order::Restore(Vec::new()));
+            }
+            for piece in all.chunks(PIECE) {
+                self.order(&Order::Restore(piece.to_vec()));
+            }
+            return;
+        }
+        let actions = std::mem::take(&mut self.actions);
+        for piece in actions.chunks(PIECE) {
+            self.order(&Order::Apply(piece.to_vec()));
+        }
+    }
+
+    fn order(&mut self, order: &Order) {
+        if self.half.send(order).is_err() {
+            self.half.closed = true;
+        }
+    }
+
+    fn word(&mut self, word: Word) {
+        match word {
+            Word::Config { text, name } => match Config::parse(&text, &name) {
+                Ok(config) => self.reload(config),
+                Err(e) => log("settings", json!({ "refused": e })),
+            },
+            Word::Applied {
+                banned,
+                unbanned,
+                refused,
+            } => {
+                if self.state.firewall.take().is_some() {
+                    log("firewall", json!({ "works": "again" }));
+                }
+                self.totals.applied += (banned + unbanned) as u64;
+                for (net, why) in refused {
+                    self.totals.refused += 1;
+                    if self.told.insert(format!("refused {net}")) {
+                        log("refused", json!({ "net": net, "why": why }));
+                    }
+                }
+            }
+            Word::Failed(why) => {
+                if self.state.firewall.is_none() {
+                    log("firewall", json!({ "failed": why }));
+                }
+                self.state.firewall = Some(why);
+                self.restore_soon(Duration::from_secs(2));
+            }
+            Word::Ineffective(net, why) => {
+                if self.state.ineffective.is_none() {
+                    log("ineffective", json!({ "net": net, "why": why }));
+                }
+                self.state.ineffective = Some((net, why));
+            }
+            Word::Effective => {
+                self.state.ineffective = None;
+                self.state.leaks.clear();
+            }
+            Word::Lost => {
+                log(
+                    "firewall",
+                    json!({ "rules": "were removed by somebody; put back" }),
+                );
+                self.restore_soon(Duration::ZERO);
+            }
+            Word::Firewall(name, expires) => self.firewall = (name, expires),
+            Word::Stop => self.stop = true,
+        }
+    }
+
+    fn reload(&mut self, config: Config) {
+        let notifier = match Notifier::start(
+            &config.alerts,
+            &rustix::system::uname().nodename().to_string_lossy(),
+        ) {
+            Ok(n) => n,
+            Err(e) => {
+                log("settings", json!({ "refused": e }));
+                return;
+            }
+        };
+        if config.metrics.listen != self.config.metrics.listen {
+            self.server = None;
+            if let Some(addr) = config.metrics.listen {
+                match metrics::Server::start(
+                    addr,
+                    Arc::clone(&self.board) as Arc<dyn metrics::Source>,
+                ) {
+                    Ok(server) => self.server = Some(server),
+                    Err(e) => log("settings", json!({ "metrics": e })),
+                }
+            }
+        }
+        std::mem::replace(&mut self.notifier, notifier).finish(Duration::from_millis(100));
+        self.decider.policy = config.policy();
+        self.decider.key_login = config.key_login();
+        self.decider.admins = admins(&config);
+        self.state.unknown_percent = config.blind.unknown;
+        self.state.quiet = config.blind.quiet.0;
+        if let Ok(zone) = zone::named(&config.tz) {
+            self.zone = zone;
+        }
+        if config.log.files != self.config.log.files
+            || config.log.journal != self.config.log.journal
+        {
+            self.commit();
+            self.tails.clear();
+        }
+        if config.never.allow != self.config.never.allow {
+            self.keeper.allow(config.never.allow.clone());
+        }
+        self.config = config;
+        self.open_tails();
+        self.fill_never();
+        log("settings", json!({ "loaded": true }));
+    }
+
+    fn every_second(&mut self) {
+        let clock = now();
+        let over = self.decider.expire(clock);
+        if !over.is_empty() {
+            self.dirty = true;
+            if !self.firewall.1 {
+                self.actions.extend(over.iter().map(|b| Action::Unban {
+                    net: b.net,
+                    reason: "its time is over".to_owned(),
+                }));
+            }
+        }
+        if let Some(bans) = self.store.changed() {
+            let (new, gone) = self.decider.adopt(bans);
+            if !new.is_empty() || !gone.is_empty() {
+                log(
+                    "bans",
+                    json!({ "added": new.iter().map(Action::net).collect::<Vec<_>>(), "removed": gone.len() }),
+                );
+                self.actions.extend(new);
+                self.actions.extend(gone);
+            }
+        }
+        let panic = self.config.panic_file.exists();
+        if panic != self.state.panic {
+            self.state.panic = panic;
+            log("panic", json!({ "lifted": panic }));
+            if panic {
+                self.order(&Order::Flush);
+            } else {
+                self.restore_soon(Duration::ZERO);
+            }
+        }
+        for i in 0..self.tails.len() {
+            let said = self.tails.get_mut(i).map(Tail::said).unwrap_or_default();
+            for what in said {
+                log("log", json!({ "what": what }));
+                self.alert(Severity::Medium, "gap", "", "blind", what);
+            }
+        }
+        if self.started.elapsed().as_secs().is_multiple_of(10) {
+            self.open_tails();
+            self.fill_never();
+        }
+        self.look(clock);
+        self.show();
+        let status = match self.findings.first() {
+            Some(f) => format!("{}: {}", f.severity.name(), f.headline),
+            None => format!(
+                "{} banned, {} sources counted",
+                self.decider.ban_count(),
+                self.decider.source_count()
+            ),
+        };
+        self.order(&Order::Alive(status.replace('\n', " ")));
+    }
+
+    /// Judges whether we see, and says what is new.
+    fn look(&mut self, clock: Time) {
+        self.state.up = self.started.elapsed();
+        let before = std::mem::take(&mut self.state.logs);
+        self.state.logs = self
+            .tails
+            .iter()
+            .map(|t| {
+                let sight = t.sight();
+                let was = before.iter().find(|l| l.name == t.name);
+                let news = was.is_none_or(|w| w.sight.ssh != sight.ssh);
+                let fresh = t.caught_up
+                    && t.last_line
+                        .is_some_and(|l| l.elapsed() < Duration::from_secs(2));
+                let off = clock.0 - sight.last;
+                Log {
+                    name: t.name.clone(),
+                    open: t.is_open(),
+                    sight,
+                    silent: t.last_line.map(|l| l.elapsed()),
+                    skew: match was {
+                        _ if news && fresh && off.abs() > SKEW => off,
+                        _ if news && fresh => 0,
+                        Some(w) => w.skew,
+                        None => 0,
+                    },
+                    steps: t.watch().clock().steps,
+                }
+            })
+            .collect();
+        let found = sight::judge(&self.state);
+        for f in &found {
+            if !self.findings.iter().any(|old| same(old, f)) {
+                log("finding", json!({ "finding": f }));
+                self.notifier.send(&Alert::of(f, "blind", f.slug, clock));
+            }
+        }
+        for f in &self.findings {
+            if !found.iter().any(|new| same(new, f)) {
+                log("resolved", json!({ "headline": f.headline }));
+            }
+        }
+        self.findings = found;
+    }
+
+    fn sight(&self) -> Sight {
+        self.tails
+            .iter()
+            .map(Tail::sight)
+            .fold(Sight::default(), |mut all, s| {
+                all.lines += s.lines;
+                all.ssh += s.ssh;
+                all.unknown += s.unknown;
+                all.failures += s.failures;
+                all.accepted += s.accepted;
+                all.nameless += s.nameless;
+                all.suppressed += s.suppressed;
+                all.last = all.last.max(s.last);
+                all
+            })
+    }
+
+    fn show(&mut self) {
+        if self.server.is_none() {
+            return;
+        }
+        let s = self.sight();
+        let mut page = Page::default();
+        let mut one = |name, kind, help, value: f64| {
+            page.family(name, kind, help);
+            page.sample(&[], value);
+        };
+        use Kind::{Counter, Gauge};
+        one(
+            "sshwhy_guard_lines_total",
+            Counter,
+            "Lines read.",
+            s.lines as f64,
+        );
+        one(
+            "sshwhy_guard_ssh_lines_total",
+            Counter,
+            "Lines about logins.",
+            s.ssh as f64,
+        );
+        one(
+            "sshwhy_guard_unknown_lines_total",
+            Counter,
+            "Lines of sshd that are not understood.",
+            s.unknown as f64,
+        );
+        one(
+            "sshwhy_guard_failures_total",
+            Counter,
+            "Failures counted.",
+            s.failures as f64,
+        );
+        one(
+            "sshwhy_guard_accepted_total",
+            Counter,
+            "Logins accepted.",
+            s.accepted as f64,
+        );
+        one(
+            "sshwhy_guard_banned",
+            Gauge,
+            "Networks that are banned.",
+            self.decider.ban_count() as f64,
+        );
+        one(
+            "sshwhy_guard_sources",
+            Gauge,
+            "Sources that are counted.",
+            self.decider.source_count() as f64,
+        );
+        one(
+            "sshwhy_guard_sources_forgotten_total",
+            Counter,
+            "Sources that gave way to others.",
+            self.decider.forgotten as f64,
+        );
+        one(
+            "sshwhy_guard_spared_total",
+            Counter,
+            "Bans that the never-list prevented.",
+            self.totals.spared as f64,
+        );
+        one(
+            "sshwhy_guard_refused_total",
+            Counter,
+            "Actions that the privileged half refused.",
+            self.totals.refused as f64,
+        );
+        one(
+            "sshwhy_guard_commits_total",
+            Counter,
+            "Commits of the state.",
+            self.totals.commits as f64,
+        );
+        one(
+            "sshwhy_guard_blind",
+            Gauge,
+            "Findings of high severity or more about guard itself.",
+            self.findings
+                .iter()
+                .filter(|f| f.severity >= Severity::High)
+                .count() as f64,
+        );
+        one("sshwhy_guard_up", Gauge, "1 while guard runs.", 1.0);
+        page.family("sshwhy_guard_bans_total", Counter, "Bans by detector.");
+        for (detector, n) in &self.totals.bans {
+            page.sample(&[("detector", detector)], *n as f64);
+        }
+        page.family("sshwhy_guard_log_open", Gauge, "Whether a log can be read.");
+        for log in &self.state.logs {
+            page.sample(&[("log", &log.name)], f64::from(u8::from(log.open)));
+        }
+        let ill = self
+            .findings
+            .first()
+            .filter(|f| f.severity >= Severity::High)
+            .map(|f| f.headline.clone());
+        *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = (page.into_text(), ill);
+    }
+
+    fn commit(&mut self) {
+        let begin = Instant::now();
+        self.store.note(self.decider.take_changes());
+        for t in &self.tails {
+            self.store.set(&format!("mark {}", t.name), &t.mark());
+            self.store.set(&format!("watch {}", t.name), &t.watches());
+        }
+        self.store.set("sight", &self.sight());
+        match self.store.commit() {
+            Ok(()) => {
+                self.dirty = false;
+                self.totals.commits += 1;
+                self.state.state_file = None;
+            }
+            Err(e) => self.state.state_file = Some(e),
+        }
+        self.cost = begin.elapsed();
+        self.committed = Instant::now();
+    }
+
+    fn answer(&mut self, request: Request) -> serde_json::Value {
+        let clock = now();
+        match request {
+            Request::Status => {
+                self.look(clock);
+                json!({
+                    "findings": self.findings,
+                    "logs": self.tails.iter().map(|t| json!({
+                        "name": t.name, "open": t.is_open(), "behind": t.is_behind(), "sight": t.sight(),
+                        "connections": t.watch().open_connections(),
+                    })).collect::<Vec<_>>(),
+                    "banned": self.decider.ban_count(),
+                    "bans_decided": self.totals.bans,
+                    "sources": self.decider.source_count(),
+                    "forgotten": self.decider.forgotten,
+                    "spared": self.totals.spared,
+                    "refused": self.totals.refused,
+                    "applied": self.totals.applied,
+                    "commits": self.totals.commits,
+                    "firewall": self.firewall.0,
+                    "confined": self.confined,
+                    "never": self.decider.never.entries().len(),
+                    "up": self.started.elapsed().as_secs(),
+                    "panic": self.state.panic,
+                })
+            }
+            Request::Bans => json!({ "bans": self.decider.bans().collect::<Vec<_>>() }),
+            Request::Ban {
+                net,
+                seconds,
+                reason,
+            } => {
+                let until = seconds.map(|s| {
+                    let micros = i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(SECOND);
+                    Time(clock.0.saturating_add(micros))
+                });
+                let ban = Ban {
+                    net,
+                    since: clock,
+                    until,
+                    detector: "operator".to_owned(),
+                    reason,
+                    origin: Origin::Operator,
+                    strikes: 1,
+                };
+                match self.decider.add(ban, clock) {
+                    Ok(action) => {
+                        self.actions.push(action);
+                        self.dirty = true;
+                        json!({ "banned": net })
+                    }
+                    Err(never) => {
+                        json!({ "error": format!("{net} is never banned: {} ({})", never.why, never.net) })
+                    }
+                }
+            }
+            Request::Unban { net } => {
+                let lifted = self.decider.remove(net, "an operator lifted it");
+                let nets: Vec<Cidr> = lifted.iter().map(Action::net).collect();
+                self.actions.extend(lifted);
+                self.dirty = true;
+                json!({ "lifted": nets })
+            }
+            Request::Why { ip } => json!({
+                "addr": ip,
+                "ban": self.decider.ban_over(ip, clock),
+                "never": self.decider.never.holds(ip, clock),
+                "counted": self.decider.source_at(ip),
+            }),
+            Request::Seen { ip, user } => {
+                json!({ "seen": self.own.iter().any(|(a, u)| *a == ip && *u == user) })
+            }
+            Request::Canary { seen, what } => {
+                self.state.canary = (!seen).then_some(what);
+                self.look(clock);
+                json!({ "noted": true })
+            }
+        }
+    }
+}
+
+fn same(a: &Finding, b: &Finding) -> bool {
+    // Numbers change; what is wrong does not.
+    let words =
+        |f: &Finding| -> String { f.headline.chars().filter(|c| !c.is_ascii_digit()).collect() };
+    a.slug == b.slug && words(a) == words(b)
+}
+
+/// Where a live line's time is far from this clock's, bans run by this clock.
+fn by_this_clock(decider: &mut Decider, d: &mut Decision, clock: Time) {
+    if let Decision::Act(Action::Ban(ban)) = d
+        && (clock.0 - ban.since.0).abs() > SKEW
+    {
+        let length = ban.until.map(|u| u.0 - ban.since.0);
+        ban.since = clock;
+        ban.until = length.map(|l| Time(clock.0.saturating_add(l)));
+        // It was not covered a moment ago.
+        let _ = decider.add(ban.clone(), clock);
+    }
+}
+
+/// For `guard status` and the like.
+pub fn ask(config: &Config, request: &Request) -> Result<serde_json::Value, String> {
+    control::ask(&config.socket, request)
+}

@@ -1,0 +1,780 @@
+//! `trace` from one end to the other: a real sshd in a namespace of its own, a job in another one, in a cgroup as an engine makes
+//! it, that logs in at set times; the engine itself is played by the test over its socket. `collect`, then `trace`, must name the job,
+//! also when the container is gone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
+
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+fn sshwhy() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_sshwhy"))
+}
+
+fn folder(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("sshwhy-trace-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// RFC 3339 of now, or of seconds before.
+fn stamp(before: u64) -> String {
+    let t = SystemTime::now() - Duration::from_secs(before);
+    utc(t.duration_since(UNIX_EPOCH).unwrap())
+}
+
+fn utc(since: Duration) -> String {
+    let days = since.as_secs() / 86_400;
+    let secs = since.as_secs() % 86_400;
+    // Howard Hinnant's civil_from_days
+    let z = days as i64 + 719_468;
+    let era = z / 146_097;
+    let doe = z - era * 146_097;
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (d, m) = (
+        doy - (153 * mp + 2) / 5 + 1,
+        if mp < 10 { mp + 3 } else { mp - 9 },
+    );
+    let y = yoe + era * 400 + i64::from(m <= 2);
+    format!(
+        "{y}-{m:02}-{d:02}T{:02}:{:02}:{:02}.{:06}Z",
+        secs / 3600,
+        secs / 60 % 60,
+        secs % 60,
+        since.subsec_micros()
+    )
+}
+
+/// Answers of the engine by path, up to the query.
+type Answers = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
+/// Plays a container engine until the test ends.
+fn engine(socket: &Path) -> Answers {
+    let answers: Answers = Arc::default();
+    let listener = UnixListener::bind(socket).unwrap();
+    let shared = Arc::clone(&answers);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut line = String::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            reader.read_line(&mut line).unwrap();
+            let path = line
+                .split(' ')
+                .nth(1)
+                .unwrap_or_default()
+                .split('?')
+                .next()
+                .unwrap()
+                .to_owned();
+            let found = shared
+                .lock()
+                .unwrap()
+                .iter()
+                .find(|(p, _)| *p == path)
+                .map(|(_, body)| body.clone());
+            let _ = match found {
+                // In chunks, as engines do.
+                Some(body) => {
+                    let mut out = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+                    for chunk in body.chunks(1000) {
+                        out.extend(format!("{:x}\r\n", chunk.len()).bytes());
+                        out.extend(chunk);
+                        out.extend(b"\r\n");
+                    }
+                    out.extend(b"0\r\n\r\n");
+                    stream.write_all(&out)
+                }
+                None => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"),
+            };
+        }
+    });
+    answers
+}
+
+fn inspect(id: &str, name: &str, pid: u32, log: &Path, running: bool) -> Value {
+    json!({"Id": id, "Created": stamp(3600), "Path": "/job.sh", "Args": ["--every", "5", "--token=hunter2"], "Name": format!("/{name}"),
+        "State": {"Status": if running { "running" } else { "exited" }, "Running": running, "Pid": pid, "ExitCode": 0,
+                  "StartedAt": stamp(3600), "FinishedAt": if running { "0001-01-01T00:00:00Z".to_owned() } else { stamp(1) }},
+        "Config": {"Image": "job:1", "Env": ["JOB_PASSWORD=hunter2", "LANG=C"], "Tty": false}, "LogPath": log})
+}
+
+fn serve(answers: &Answers, containers: &[Value], logs: &[(&str, Vec<u8>)], events: &str) {
+    let mut list = vec![(
+        "/containers/json".to_owned(),
+        serde_json::to_vec(
+            &containers
+                .iter()
+                .map(|c| json!({"Id": c["Id"]}))
+                .collect::<Vec<_>>(),
+        )
+        .unwrap(),
+    )];
+    for c in containers {
+        list.push((
+            format!("/containers/{}/json", c["Id"].as_str().unwrap()),
+            serde_json::to_vec(c).unwrap(),
+        ));
+    }
+    for (id, body) in logs {
+        list.push((format!("/containers/{id}/logs"), body.clone()));
+    }
+    list.push(("/events".to_owned(), events.as_bytes().to_vec()));
+    *answers.lock().unwrap() = list;
+}
+
+fn said(out: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    )
+}
+
+fn trace(log: &Path, evidence: &[&Path], more: &[&str]) -> Value {
+    let mut command = sshwhy();
+    command
+        .args(["trace", "--format", "json", "--tz", "UTC", "--log"])
+        .arg(log)
+        .args(more);
+    for e in evidence {
+        command.arg("--evidence").arg(e);
+    }
+    let out = command.output().unwrap();
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(&out)))
+}
+
+/// Everything in an archive, by name.
+fn unpack(archive: &Path) -> Vec<(String, Vec<u8>)> {
+    let out = Command::new("tar")
+        .args(["--zstd", "-tf"])
+        .arg(archive)
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", said(&out));
+    let names = String::from_utf8(out.stdout).unwrap();
+    names
+        .lines()
+        .map(|name| {
+            let out = Command::new("tar")
+                .args(["--zstd", "-xOf"])
+                .arg(archive)
+                .arg(name)
+                .output()
+                .unwrap();
+            (name.to_owned(), out.stdout)
+        })
+        .collect()
+}
+
+fn sha256(path: &Path) -> String {
+    let out = Command::new("sha256sum").arg(path).output().unwrap();
+    String::from_utf8(out.stdout)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+/// A node's disk: the window, the masks, the manifest, and what is left out.
+#[test]
+fn a_disk_is_collected_within_the_window_and_without_secrets() {
+    if Command::new("zstd").arg("--version").output().is_err() {
+        eprintln!(
+            "skipped: a_disk_is_collected_within_the_window_and_without_secrets: zstd is missing"
+        );
+        return;
+    }
+    let dir = folder("disk");
+    let root = dir.join("root");
+    let (id, gone) = ("ab".repeat(32), "cd".repeat(32));
+    let line = |day: u32, text: &str| {
+        format!(
+            "{{\"log\":\"{text}\\n\",\"stream\":\"stdout\",\"time\":\"2026-03-{day:02}T01:00:00Z\"}}\n"
+        )
+    };
+    put(
+        &root,
+        &format!("var/lib/docker/containers/{id}/config.v2.json"),
+        &json!({"ID": id, "Created": "2026-03-01T00:00:00Z", "Path": "mysql", "Args": ["-phunter2"], "Name": "/job",
+            "Config": {"Image": "job:1", "Env": ["JOB_PASSWORD=hunter2"]}, "State": {"Running": true, "StartedAt": "2026-03-01T00:00:00Z"}})
+        .to_string(),
+    );
+    let many: String = (0..20_000)
+        .map(|i| line(1 + i / 1000, &format!("line {i}")))
+        .collect();
+    put(
+        &root,
+        &format!("var/lib/docker/containers/{id}/{id}-json.log"),
+        &many,
+    );
+    put(
+        &root,
+        &format!("var/lib/docker/containers/{gone}/{gone}-json.log"),
+        &line(10, "left behind"),
+    );
+    put(
+        &root,
+        "var/log/pods/prod_p-0_u/app/0.log",
+        "2026-03-10T01:00:00Z stdout F in\n2026-03-20T01:00:00Z stdout F out\n",
+    );
+    let at = |secs: u64, text: &str| format!("type=EXECVE msg=audit({secs}.000:7): {text}\n");
+    let (inside, before) = (1_773_104_400, 1_772_000_000); // 2026-03-10T01:00:00Z, and two weeks earlier
+    put(
+        &root,
+        "var/log/audit/audit.log",
+        &(at(before, "argc=1 a0=\"early\"") + &at(inside, "argc=2 a0=\"mysql\" a1=\"-phunter2\"")),
+    );
+    put(
+        &root,
+        "etc/cron.d/job",
+        "DB_PASSWORD=hunter2\n* * * * * root sshpass -phunter2 ssh ops@192.0.2.9\n",
+    );
+    put(&root, "etc/hostname", "n7\n");
+    // What nobody may read costs only itself; a folder in its place stands for that, since root may read everything.
+    fs::create_dir_all(root.join("var/log/cron.log")).unwrap();
+    let archive = dir.join("a.tar.zst");
+    let out = sshwhy()
+        .args([
+            "trace",
+            "collect",
+            "--tz",
+            "UTC",
+            "--since",
+            "2026-03-09",
+            "--until",
+            "2026-03-12",
+            "--format",
+            "json",
+            "--root",
+        ])
+        .arg(&root)
+        .arg("--out")
+        .arg(&archive)
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", said(&out));
+    let files = unpack(&archive);
+    let of = |name: &str| {
+        String::from_utf8(
+            files
+                .iter()
+                .find(|(n, _)| n == name)
+                .unwrap_or_else(|| panic!("{name}: {:?}", said(&out)))
+                .1
+                .clone(),
+        )
+        .unwrap()
+    };
+    for (name, bytes) in &files {
+        assert!(
+            !String::from_utf8_lossy(bytes).contains("hunter2"),
+            "a secret in {name}"
+        );
+    }
+    assert!(of("containers.json").contains("JOB_PASSWORD"));
+    let log = of(&format!("logs/{id}-json.log"));
+    assert_eq!(
+        (
+            log.lines().count(),
+            log.contains("line 8000"),
+            log.contains("line 10999")
+        ),
+        (3000, true, true)
+    );
+    assert!(of(&format!("logs/{gone}-json.log")).contains("left behind"));
+    assert_eq!(of("pods/prod_p-0_u/app/0.log").lines().count(), 1);
+    assert_eq!(of("audit.log").lines().count(), 1);
+    assert!(of("schedules/etc/cron.d/job").contains("sshpass -p*** ssh ops@192.0.2.9"));
+    // The manifest names every file with its hash, and what was not to be had.
+    let manifest: Value = serde_json::from_str(&of("MANIFEST.json")).unwrap();
+    assert_eq!(manifest["host"], "n7");
+    let listed = manifest["files"].as_array().unwrap();
+    assert_eq!(listed.len() + 1, files.len());
+    for f in listed {
+        let name = f["name"].as_str().unwrap();
+        let place = dir.join("one");
+        fs::write(&place, &files.iter().find(|(n, _)| n == name).unwrap().1).unwrap();
+        assert_eq!(f["sha256"].as_str().unwrap(), sha256(&place), "{name}");
+    }
+    let refused = manifest["refused"].to_string();
+    assert!(
+        refused.contains("not a running machine")
+            && refused.contains(&format!("{gone}/config.v2.json")),
+        "{refused}"
+    );
+    // Nothing is written over, and limits hold.
+    let again = sshwhy()
+        .args(["trace", "collect", "--root"])
+        .arg(&root)
+        .arg("--out")
+        .arg(&archive)
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(2));
+    assert!(said(&again).contains("exists"), "{}", said(&again));
+    let small = dir.join("small.tar.zst");
+    let out = sshwhy()
+        .args([
+            "trace",
+            "collect",
+            "--tz",
+            "UTC",
+            "--since",
+            "2026-03-01",
+            "--until",
+            "2026-04-01",
+            "--max-log",
+            "1",
+            "--format",
+            "json",
+            "--root",
+        ])
+        .arg(&root)
+        .arg("--out")
+        .arg(&small)
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+    let log = unpack(&small)
+        .into_iter()
+        .find(|(n, _)| n.contains(&id))
+        .unwrap()
+        .1;
+    assert!(
+        log.len() <= 1 << 20 && String::from_utf8(log).unwrap().contains("line 19999"),
+        "the newest is kept"
+    );
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Names that lead out of the archive and bombs: refused or bounded, and the rest is read.
+#[test]
+fn hostile_archives_are_bounded() {
+    let dir = folder("hostile");
+    let log = dir.join("auth.log");
+    let lines: String = (0..6)
+        .map(|i| format!("2026-03-10T01:0{i}:00Z db-3 sshd[{}]: Failed password for ops from 192.0.2.7 port {} ssh2\n", 100 + i, 5000 + i))
+        .collect();
+    fs::write(&log, lines).unwrap();
+    put(
+        &dir,
+        "in/containers.json",
+        "[{\"Id\":\"abc\",\"Name\":\"/job\"}]",
+    );
+    let archive = dir.join("up.tar");
+    let out = Command::new("tar")
+        .args(["-cf"])
+        .arg(&archive)
+        .args(["--transform", "s,^in/,../../,", "-P", "-C"])
+        .arg(&dir)
+        .arg("in/containers.json")
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", said(&out));
+    let answer = trace(&log, &[&archive], &[]);
+    assert_eq!(
+        answer["read"]["containers"], 0,
+        "a name that leads out is refused"
+    );
+    // A gigabyte of zeros in a few kilobytes, cut off in the middle.
+    let zeros = dir.join("zeros");
+    fs::File::create(&zeros).unwrap().set_len(1 << 30).unwrap();
+    let bomb = dir.join("bomb.tar.zst");
+    let out = Command::new("tar")
+        .arg("--zstd")
+        .arg("-cf")
+        .arg(&bomb)
+        .arg("-C")
+        .arg(&dir)
+        .arg("zeros")
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", said(&out));
+    let bytes = fs::read(&bomb).unwrap();
+    fs::write(&bomb, &bytes[..bytes.len() - bytes.len() / 4]).unwrap();
+    let answer = trace(&log, &[&bomb], &[]);
+    assert!(
+        !answer["read"]["skipped"].as_array().unwrap().is_empty(),
+        "{}",
+        answer["read"]
+    );
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Undoes what the machine was given, in whatever way the test ends.
+struct Undo {
+    commands: Vec<Vec<String>>,
+    children: Vec<Child>,
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        for c in self.commands.iter().rev() {
+            let _ = Command::new(&c[0]).args(&c[1..]).output();
+        }
+    }
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(str::to_owned).collect()
+}
+
+fn run(line: &str) -> Result<(), String> {
+    let w = words(line);
+    match Command::new(&w[0]).args(&w[1..]).output() {
+        Ok(out) if out.status.success() => Ok(()),
+        Ok(out) => Err(format!("{line}: {}", said(&out))),
+        Err(e) => Err(format!("{line}: {e}")),
+    }
+}
+
+/// A cgroup such as an engine makes, in whatever hierarchy there is.
+fn cgroup(id: &str) -> Result<PathBuf, String> {
+    for base in [
+        "/sys/fs/cgroup",
+        "/sys/fs/cgroup/pids",
+        "/sys/fs/cgroup/unified",
+    ] {
+        let base = Path::new(base);
+        if base.join("cgroup.procs").exists() {
+            let group = base.join(format!("docker/{id}"));
+            return fs::create_dir_all(&group)
+                .map(|()| group)
+                .map_err(|e| e.to_string());
+        }
+    }
+    Err("no cgroups are mounted".to_owned())
+}
+
+const TARGET: &str = "198.18.77.2";
+const NODE: &str = "198.18.77.1";
+
+#[test]
+fn a_job_in_a_container_is_named_also_when_it_is_gone() {
+    let name = "a_job_in_a_container_is_named_also_when_it_is_gone";
+    let skip = |why: &str| eprintln!("skipped: {name}: {why}");
+    let root = fs::metadata("/proc/self").is_ok()
+        && Command::new("id")
+            .arg("-u")
+            .output()
+            .is_ok_and(|o| o.stdout == b"0\n");
+    if !root {
+        return skip("needs root for namespaces");
+    }
+    for program in ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen"] {
+        if !Path::new(program).exists() {
+            return skip(&format!("{program} is missing"));
+        }
+    }
+    let tag = std::process::id();
+    let (node, target) = (format!("swn{tag}"), format!("swt{tag}"));
+    let mut undo = Undo {
+        commands: Vec::new(),
+        children: Vec::new(),
+    };
+    for line in [
+        format!("ip netns add {node}"),
+        format!("ip netns add {target}"),
+        format!("ip -n {node} link add veth0 type veth peer name veth0 netns {target}"),
+        format!("ip -n {node} addr add {NODE}/24 dev veth0"),
+        format!("ip -n {target} addr add {TARGET}/24 dev veth0"),
+        format!("ip -n {node} link set veth0 up"),
+        format!("ip -n {target} link set veth0 up"),
+    ] {
+        if let Err(e) = run(&line) {
+            return skip(&e);
+        }
+        if let Some(ns) = line.strip_prefix("ip netns add ") {
+            undo.commands.push(words(&format!("ip netns delete {ns}")));
+        }
+    }
+    let dir = folder("real");
+    let (id, other) = (format!("{tag:064x}"), "0d".repeat(32));
+    let group = match cgroup(&id) {
+        Ok(g) => g,
+        Err(e) => return skip(&e),
+    };
+    // What the job started ends with it.
+    let sweep = format!(
+        "kill $(cat {0}/cgroup.procs); sleep 0.3; rmdir {0}",
+        group.display()
+    );
+    undo.commands
+        .push(vec!["sh".to_owned(), "-c".to_owned(), sweep]);
+    // The target: sshd with a key that is right, and one that is not.
+    for key in ["host", "right", "wrong"] {
+        let out = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(dir.join(key))
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", said(&out));
+    }
+    fs::copy(dir.join("right.pub"), dir.join("authorized_keys")).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+    let _ = fs::create_dir_all("/run/sshd");
+    put(
+        &dir,
+        "sshd_config",
+        &format!(
+            "ListenAddress {TARGET}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\n\
+             PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\nPidFile none\n",
+            dir.display()
+        ),
+    );
+    let mut sshd = Command::new("ip")
+        .args(["netns", "exec", &target, "/usr/sbin/sshd", "-D", "-e", "-f"])
+        .arg(dir.join("sshd_config"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(sshd.stderr.take().unwrap());
+    undo.children.push(sshd);
+    // The test is the target's syslog: it adds time, host and a number for each connection.
+    let log = dir.join("auth.log");
+    let mut out = fs::File::create(&log).unwrap();
+    std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            let port = line
+                .split(" port ")
+                .nth(1)
+                .and_then(|p| p.split_whitespace().next())
+                .unwrap_or("1")
+                .to_owned();
+            let _ = writeln!(out, "{} db-3 sshd[{port}]: {}", stamp(0), line.trim_end());
+        }
+    });
+    let ready = Instant::now();
+    while !fs::read_to_string(&log)
+        .unwrap_or_default()
+        .contains("Server listening")
+    {
+        assert!(
+            ready.elapsed() < Duration::from_secs(20),
+            "{}",
+            fs::read_to_string(&log).unwrap_or_default()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // The job: at set times, with the right key and with the wrong one.
+    let job_log = dir.join(format!("{id}-json.log"));
+    put(
+        &dir,
+        "job.sh",
+        &format!(
+            "echo $$ > {group}/cgroup.procs\n\
+             for pause in 2 5 3 6 4 5 3 4; do\n  sleep $pause\n  n=$((n+1)); key=right; [ $((n%3)) = 0 ] && key=wrong\n\
+               printf '{{\"log\":\"job %d begins\\\\n\",\"stream\":\"stdout\",\"time\":\"%s\"}}\\n' $n $(date -u +%Y-%m-%dT%H:%M:%S.%NZ) >> {log}\n\
+               ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -i {dir}/$key root@{TARGET} 'sleep 0.6' </dev/null >/dev/null 2>&1\n\
+             done\nsleep 60\n",
+            group = group.display(),
+            log = job_log.display(),
+            dir = dir.display()
+        ),
+    );
+    let watched = dir.join("watch.log");
+    undo.children.push(
+        sshwhy()
+            .args([
+                "trace", "arm", TARGET, "--apply", "--with", "watch", "--out",
+            ])
+            .arg(&watched)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let job = Command::new("ip")
+        .args(["netns", "exec", &node, "unshare", "--uts", "--ipc", "sh"])
+        .arg(dir.join("job.sh"))
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let job_pid = job.id();
+    undo.children.push(job);
+    let begun = Instant::now();
+    while fs::read_to_string(&job_log)
+        .unwrap_or_default()
+        .lines()
+        .count()
+        < 8
+    {
+        assert!(
+            begun.elapsed() < Duration::from_secs(90),
+            "the job does not run: {}",
+            fs::read_to_string(&job_log).unwrap_or_default()
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    // What the engine says: the job, and another container that wrote as much at other times.
+    let socket = dir.join("engine.sock");
+    let answers = engine(&socket);
+    let idle: Vec<u8> = (0..8u64)
+        .flat_map(|i| {
+            let text = format!("{} job {i} begins\n", stamp(33 - i * 4));
+            let mut frame = vec![1, 0, 0, 0];
+            frame.extend((text.len() as u32).to_be_bytes());
+            frame.extend(text.bytes());
+            frame
+        })
+        .collect();
+    let containers = [
+        inspect(&id, "nightly-job", job_pid, &job_log, true),
+        inspect(&other, "other-job", 0, Path::new(""), false),
+    ];
+    serve(&answers, &containers, &[(&other, idle.clone())], "");
+    let collect = |name: &str| -> PathBuf {
+        let archive = dir.join(name);
+        let out = sshwhy()
+            .args([
+                "trace",
+                "collect",
+                "--since",
+                "1h",
+                "--time-limit",
+                "60",
+                "--format",
+                "json",
+                "--socket",
+            ])
+            .arg(&socket)
+            .arg("--out")
+            .arg(&archive)
+            .output()
+            .unwrap();
+        assert!(matches!(out.status.code(), Some(0 | 3)), "{}", said(&out));
+        archive
+    };
+    let archive = collect("alive.tar.zst");
+    let files = unpack(&archive);
+    let text = |name: &str| {
+        String::from_utf8_lossy(
+            &files
+                .iter()
+                .find(|(n, _)| n.as_str() == name)
+                .unwrap_or_else(|| panic!("{name}"))
+                .1,
+        )
+        .into_owned()
+    };
+    assert!(!text("containers.json").contains("hunter2"));
+    assert_eq!(
+        text(&format!("logs/{other}-json.log")).lines().count(),
+        8,
+        "frames become lines"
+    );
+    assert!(
+        text("processes.json").contains(&format!("docker/{id}")),
+        "the job's cgroup"
+    );
+    let innocent = |answer: &Value| {
+        for s in answer["suspects"].as_array().unwrap() {
+            let is_job = s["container"].as_str() == Some(id.as_str());
+            assert!(is_job || s["confidence"].as_f64().unwrap() <= 0.5, "{s}");
+        }
+    };
+    let named = |answer: &Value, how: &str| {
+        let first = &answer["suspects"][0];
+        assert_eq!(
+            first["container"].as_str(),
+            Some(id.as_str()),
+            "{how}: {}",
+            answer["suspects"]
+        );
+        assert!(
+            first["confidence"].as_f64().unwrap() > 0.5,
+            "{how}: {first}"
+        );
+        innocent(answer);
+    };
+    let answer = trace(&log, &[&archive], &[]);
+    assert_eq!(answer["source"], NODE);
+    named(&answer, "by its log");
+    let records = fs::read_to_string(&watched).unwrap();
+    assert!(
+        records.contains(&format!("container=\"{id}\"")),
+        "{records}"
+    );
+    named(
+        &trace(&log, &[&archive, &watched], &["--target", TARGET]),
+        "by its log and its connects",
+    );
+    // The container is removed: only what the watcher wrote is left, then only what the engine wrote down.
+    run(&format!("kill {job_pid}")).unwrap();
+    let dead = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    for pid in dead.lines() {
+        let _ = run(&format!("kill {pid}"));
+    }
+    serve(&answers, &containers[1..], &[(&other, idle)], "");
+    let bare = collect("gone.tar.zst");
+    named(
+        &trace(&log, &[&bare, &watched], &["--target", TARGET]),
+        "gone, by its connects",
+    );
+    let nobody = trace(&log, &[&bare], &[]);
+    assert!(
+        nobody["suspects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|s| s["confidence"].as_f64().unwrap() <= 0.5),
+        "{}",
+        nobody["suspects"]
+    );
+    drop(undo);
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn arm_only_says_what_it_would_do() {
+    let out = sshwhy()
+        .args([
+            "trace",
+            "arm",
+            "192.0.2.1:2222",
+            "--with",
+            "auditd",
+            "--window",
+            "16:00-20:00",
+        ])
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", said(&out));
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(
+        text.contains("auditctl -a always,exit -F arch=b64 -S connect -F a2=16 -k sshwhy-trace"),
+        "{text}"
+    );
+    assert!(
+        text.contains("auditctl -D -k sshwhy-trace") && text.contains("nothing was done"),
+        "{text}"
+    );
+    let out = sshwhy().args(["trace", "arm", "db-3"]).output().unwrap();
+    assert_eq!(out.status.code(), Some(2));
+    let mut rest = String::new();
+    let _ = BufReader::new(&out.stderr[..]).read_to_string(&mut rest);
+    assert!(rest.contains("is no address"), "{rest}");
+}
