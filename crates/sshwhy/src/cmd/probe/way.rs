@@ -3,7 +3,7 @@
 use super::{Probe, millis, plain_error};
 use crate::client;
 use crate::net;
-use crate::sys::{Dial, Icmp};
+use crate::sys::Icmp;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
 use sshwhy_core::probe::known_hosts;
