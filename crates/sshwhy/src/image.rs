@@ -390,19 +390,17 @@ fn join(tree: &mut BTreeMap<String, Node>, layer: &Layer) {
 
 /// The tree as files below a folder of our own, with owners and modes beside them.
 fn lay(tree: &BTreeMap<String, Node>) -> Result<PathBuf, String> {
-    let (mut folder, mut n) = (PathBuf::new(), 0u32);
-    loop {
+    let mut n = 0u32;
+    let folder = loop {
         let made = std::env::temp_dir().join(format!("sshwhy-image-{}-{n}", std::process::id()));
         match fs::DirBuilder::new().mode(0o700).create(&made) {
-            Ok(()) => folder = made,
+            Ok(()) => break made,
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && n < 1000 => {
                 n += 1;
-                continue;
             }
             Err(e) => return Err(format!("{}: {e}", made.display())),
         }
-        break;
-    }
+    };
     let told = |e: std::io::Error| format!("{}: {e}", folder.display());
     let mut stats = String::new();
     // In order of names a folder comes before what is in it.

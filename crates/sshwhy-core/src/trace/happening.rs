@@ -413,12 +413,12 @@ mod tests {
         assert!(
             found
                 .iter()
-                .any(|(id, _, times)| id == "5" && times.len() == 5)
+                .any(|f| f.members.last().is_some_and(|m| m == "5") && f.times.len() == 5)
         );
         assert!(
             found
                 .iter()
-                .any(|(id, _, times)| id == "23" && times.len() == 4)
+                .any(|f| f.members.last().is_some_and(|m| m == "23") && f.times.len() == 4)
         );
     }
 
