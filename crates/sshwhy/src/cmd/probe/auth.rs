@@ -217,7 +217,11 @@ impl Probe<'_> {
             accepted: &accepted,
             ask: may_ask.then_some(&mut ask),
         };
-        let seen = login.authenticate(plan);
+        let began = std::time::Instant::now();
+        let mut seen = login.authenticate(plan);
+        if let Some(o) = seen.iter_mut().rfind(|o| o.gate == Gate::Auth) {
+            o.ms = Some(millis(began.elapsed()));
+        }
         let end = seen
             .iter()
             .find(|o| o.key == "auth.end")
@@ -238,7 +242,11 @@ impl Probe<'_> {
                 self.state(Gate::Auth, true);
                 self.state(Gate::Account, true);
                 if self.args.depth == ProbeDepth::Session {
-                    let seen = login.session(&wish(self.command));
+                    let began = std::time::Instant::now();
+                    let mut seen = login.session(&wish(self.command));
+                    if let Some(o) = seen.last_mut() {
+                        o.ms = Some(millis(began.elapsed()));
+                    }
                     let bad = |o: &Observation| {
                         o.key == "forward.end"
                             || o.key == "session.request"

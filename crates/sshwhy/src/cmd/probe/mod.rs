@@ -163,6 +163,19 @@ impl<'a> Probe<'a> {
         }
     }
 
+    /// The same question, with nothing seen yet: for looks that go on at the same time.
+    fn again(&self) -> Probe<'a> {
+        Probe {
+            config: self.config.clone(),
+            user: self.user.clone(),
+            host: self.host.clone(),
+            port: self.port,
+            addr: self.addr,
+            source: self.source,
+            ..Probe::new(self.args, self.command)
+        }
+    }
+
     fn see(&mut self, gate: Gate, key: &'static str, value: &str, about: &str, text: String) {
         let source = format!("probe:{}", gate.name());
         self.out.push(

@@ -10,11 +10,54 @@ use std::time::Duration;
 
 impl Probe<'_> {
     /// Nothing could be reached: what is near it?
+    /// How long a look beside the way may take: four of them fit into one stage.
+    pub(super) fn soon(&self) -> Duration {
+        (self.stage / 4).min(Duration::from_secs(3))
+    }
+
+    /// Tries the addresses, and where nothing has answered after a while, looks around meanwhile: a dead server is told
+    /// of in the time of one connect timeout.
+    pub(super) fn reach(
+        &mut self,
+        addrs: &[SocketAddr],
+        wait: Duration,
+    ) -> (Vec<net::Reached>, bool) {
+        let Some(first) = addrs.first().copied() else {
+            return (Vec::new(), false);
+        };
+        let silent = [(first, "timeout", wait)];
+        let (mut around, mut known) = (self.again(), self.again());
+        let patience = self.soon();
+        let (reached, looked) = std::thread::scope(|scope| {
+            let (over, waiting) = std::sync::mpsc::channel();
+            let tries = scope.spawn(move || {
+                let reached = net::reach(addrs, Dial::default(), wait);
+                let _ = over.send(());
+                reached
+            });
+            let looked = waiting.recv_timeout(patience).is_err();
+            if looked {
+                let other = scope.spawn(|| known.known_addresses(addrs));
+                around.look_around(&silent);
+                let _ = other.join();
+            }
+            (tries.join().unwrap_or_default(), looked)
+        });
+        let dead = !reached.is_empty() && reached.iter().all(|r| r.dialled.result.is_err());
+        let word = reached.first().map(|r| net::word(&r.dialled));
+        let use_it = looked && dead && word == Some("timeout");
+        if use_it {
+            self.out.append(&mut around.out);
+            self.out.append(&mut known.out);
+        }
+        (reached, use_it)
+    }
+
     pub(super) fn look_around(&mut self, words: &[(SocketAddr, &'static str, Duration)]) {
         let Some((addr, word, _)) = words.first().copied() else {
             return;
         };
-        let wait = self.stage.min(Duration::from_secs(3));
+        let wait = self.soon();
         if addr.is_ipv6() && word != "refused" {
             self.other_family(addr, wait);
         }
@@ -98,7 +141,7 @@ impl Probe<'_> {
 
     pub(super) fn default_port(&mut self, ip: IpAddr) {
         let addr = SocketAddr::new(ip, 22);
-        let wait = self.stage.min(Duration::from_secs(3));
+        let wait = self.soon();
         let word = net::greets(addr, wait);
         let text = match word {
             "ssh" => format!(
@@ -131,7 +174,7 @@ impl Probe<'_> {
                 ports.push(usual);
             }
         }
-        let wait = self.stage.min(Duration::from_secs(3));
+        let wait = self.soon();
         for port in ports {
             let addr = SocketAddr::new(ip, port);
             if net::greets(addr, wait) == "ssh" {

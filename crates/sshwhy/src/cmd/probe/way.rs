@@ -3,7 +3,7 @@
 use super::{Probe, millis, plain_error};
 use crate::client;
 use crate::net;
-use crate::sys::{Dial, Icmp};
+use crate::sys::Icmp;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
 use sshwhy_core::probe::known_hosts;
@@ -51,7 +51,7 @@ impl Probe<'_> {
             .and_then(|t| t.parse::<u64>().ok())
             .filter(|t| *t > 0)
             .map_or(self.stage, |t| self.stage.min(Duration::from_secs(t)));
-        let mut reached = net::reach(&addrs, Dial::default(), wait);
+        let (mut reached, looked) = self.reach(&addrs, wait);
         for r in &reached {
             let socket = r.addr.to_string();
             let word = net::word(&r.dialled);
@@ -97,9 +97,12 @@ impl Probe<'_> {
                     self.talk(stream, r.addr, log);
                 }
             }
+            None if looked => {}
             None => self.look_around(&words),
         }
-        self.known_addresses(&addrs);
+        if !looked {
+            self.known_addresses(&addrs);
+        }
         if let Some(via) = self.args.via.clone() {
             self.via(&via);
         }
@@ -350,17 +353,29 @@ impl Probe<'_> {
                 }
             }
         }
-        let wait = self.stage.min(Duration::from_secs(3));
-        for ip in known {
+        let (wait, port) = (self.soon(), self.port);
+        let answers: Vec<(IpAddr, &'static str)> = std::thread::scope(|scope| {
+            let tries: Vec<_> = known
+                .into_iter()
+                .map(|ip| {
+                    let ask = move || net::greets(SocketAddr::new(ip, port), wait);
+                    (ip, scope.spawn(ask))
+                })
+                .collect();
+            tries
+                .into_iter()
+                .map(|(ip, t)| (ip, t.join().unwrap_or("filtered")))
+                .collect()
+        });
+        let now: Vec<String> = addrs.iter().map(|a| a.ip().to_string()).collect();
+        let now = now.join(", ");
+        for (ip, word) in answers {
             let about = ip.to_string();
-            let now: Vec<String> = addrs.iter().map(|a| a.ip().to_string()).collect();
             let text = format!(
-                "known_hosts keeps {about} for {}, which leads to {} now",
-                self.host,
-                now.join(", ")
+                "known_hosts keeps {about} for {}, which leads to {now} now",
+                self.host
             );
             self.see(Gate::Name, "name.known-address", "other", &about, text);
-            let word = net::greets(SocketAddr::new(ip, self.port), wait);
             let word = if word == "ssh" { "ssh" } else { "no" };
             let text = format!("{about} port {}: {word}", self.port);
             self.see(Gate::Name, "name.known-address-answers", word, &about, text);
