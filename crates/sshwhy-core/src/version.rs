@@ -54,7 +54,7 @@ impl Versions {
     #[inline]
     pub fn see(&mut self, host: HostId, row: Row, text: u8) {
         let wording = u64::from(host) << 32 | u64::from(row) << 8 | u64::from(text) | 1 << 24;
-        let place = (host as usize * 5 ^ usize::from(row) ^ usize::from(text) << 5) % SETTLED;
+        let place = ((host as usize * 5) ^ usize::from(row) ^ usize::from(text) << 5) % SETTLED;
         if self.settled.get(place) == Some(&wording) || self.last == wording {
             return;
         }

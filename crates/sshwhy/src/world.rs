@@ -77,13 +77,13 @@ fn is_trusted(_path: &Path) -> bool {
 }
 
 impl World for Here {
-    fn read(&mut self, path: &str, check: bool) -> Result<Option<Vec<u8>>, ()> {
+    fn read(&mut self, path: &str, check: bool) -> Result<Option<Vec<u8>>, sshwhy_core::probe::ssh_config::Unsafe> {
         let path = Path::new(path);
         let Ok(bytes) = client::read_file(path) else {
             return Ok(None);
         };
         if check && !is_trusted(path) {
-            return Err(());
+            return Err(sshwhy_core::probe::ssh_config::Unsafe);
         }
         Ok(Some(bytes))
     }

@@ -149,7 +149,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         };
         if !facts.ports.is_empty()
             && !facts.ports.iter().any(exposed)
-            && !matches!(facts.sshd, None)
+            && facts.sshd.is_some()
         {
             let ports: Vec<String> = facts.ports.iter().map(u16::to_string).collect();
             let note = format!(

@@ -384,7 +384,7 @@ impl State {
         let known = PASSWORD_P.contains(&program);
         let word = OTHER_P.iter().any(|o| attached.starts_with(o));
         let secret = if known {
-            !attached.is_empty() && !(ports && matches!(program, "docker" | "podman"))
+            !(attached.is_empty() || ports && matches!(program, "docker" | "podman"))
         } else {
             attached.len() >= 4 && !ports && !word && !matches!(program, "ssh" | "nmap")
         };

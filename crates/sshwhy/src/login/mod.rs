@@ -356,7 +356,7 @@ fn see(gate: Gate, key: &'static str, value: &str, about: &str, text: String) ->
 }
 
 fn names(methods: &MethodSet) -> String {
-    let names: Vec<&str> = methods.iter().map(|m| <&str>::from(m)).collect();
+    let names: Vec<&str> = methods.iter().map(<&str>::from).collect();
     names.join(",")
 }
 

@@ -287,7 +287,7 @@ impl Session {
                 remaining_methods,
                 partial_success,
             }) => {
-                let left: Vec<String> = remaining_methods.iter().map(|m| String::from(m)).collect();
+                let left: Vec<String> = remaining_methods.iter().map(String::from).collect();
                 let how = if partial_success {
                     "is not enough"
                 } else {

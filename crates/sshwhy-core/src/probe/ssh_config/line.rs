@@ -79,7 +79,7 @@ impl Evaluator<'_> {
                 let taken = self
                     .values
                     .get("setenv")
-                    .is_some_and(|v| v.first().is_some());
+                    .is_some_and(|v| !v.is_empty());
                 if taken {
                     return Ok(Outcome::Nothing);
                 }

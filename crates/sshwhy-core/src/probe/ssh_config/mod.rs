@@ -21,11 +21,15 @@ const DEEPEST: usize = 16;
 /// How many lines are read in all, Includes and both passes together.
 const MOST_LINES: usize = 200_000;
 
+/// Owner or mode of a file forbid its use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unsafe;
+
 /// What evaluating has to ask.
 pub trait World {
     /// The text of a file. `Ok(None)`: it is not there, or cannot be read. `Err`: `check` was asked for, and owner or mode
     /// forbid its use.
-    fn read(&mut self, path: &str, check: bool) -> Result<Option<Vec<u8>>, ()>;
+    fn read(&mut self, path: &str, check: bool) -> Result<Option<Vec<u8>>, Unsafe>;
     /// The files that a pattern of Include fits, in order; `~` is put in already.
     fn glob(&mut self, pattern: &str) -> Vec<String>;
     /// `Match exec`: whether the command ends with 0.
@@ -296,7 +300,7 @@ impl Evaluator<'_> {
         let bytes = match self.world.read(file, check || depth > 0) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(false),
-            Err(()) => {
+            Err(Unsafe) => {
                 return Err(Refused(vec![format!("Bad owner or permissions on {file}")]));
             }
         };

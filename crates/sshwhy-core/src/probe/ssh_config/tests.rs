@@ -9,9 +9,9 @@ struct Paper {
 }
 
 impl World for Paper {
-    fn read(&mut self, path: &str, _check: bool) -> Result<Option<Vec<u8>>, ()> {
+    fn read(&mut self, path: &str, _check: bool) -> Result<Option<Vec<u8>>, super::Unsafe> {
         if path == "/bad" {
-            return Err(());
+            return Err(super::Unsafe);
         }
         let found = self.files.iter().find(|(name, _)| *name == path);
         Ok(found.map(|(_, text)| text.as_bytes().to_vec()))
