@@ -10,7 +10,6 @@ use serde_json::Value;
 use sshwhy_core::addr::{Cidr, network};
 use sshwhy_core::ban::{Action, Ban, Origin};
 use sshwhy_core::time::{DAY, Time};
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -132,33 +131,6 @@ fn evidence_of(row: &Row<'_>) -> rusqlite::Result<Value> {
     Ok(serde_json::from_str(&text).unwrap_or(Value::Array(Vec::new())))
 }
 
-/// A network as a key.
-type Key = (IpAddr, u8);
-
-/// The same in guard's own table, which it reads when it starts.
-fn guard_too(t: &Connection, actions: &[Action]) -> rusqlite::Result<()> {
-    let mut put = t.prepare_cached(
-        "INSERT OR REPLACE INTO ban (net, since, until, detector, reason, origin, strikes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    let mut take = t.prepare_cached("DELETE FROM ban WHERE net = ?1")?;
-    for action in actions {
-        let net = action.net().to_string();
-        match action {
-            Action::Ban(b) => put.execute(params![
-                net,
-                b.since.0,
-                b.until.map(|u| u.0),
-                b.detector,
-                short(&b.reason),
-                origin_word(b.origin),
-                b.strikes
-            ])?,
-            Action::Unban { .. } => take.execute([net])?,
-        };
-    }
-    Ok(())
-}
-
 impl Ledger {
     /// Opens or makes it; also what has to be said of a broken file that was moved aside.
     pub fn open(path: &Path) -> Result<(Ledger, Option<String>), String> {
@@ -178,12 +150,8 @@ impl Ledger {
         evidence: impl Fn(&Ban) -> Value,
         now: Time,
     ) -> Result<(), String> {
-        let shared = self.shared()?;
         let t = self.connection.transaction().map_err(failed)?;
         {
-            if shared {
-                guard_too(&t, actions).map_err(failed)?;
-            }
             let mut put = t
                 .prepare_cached(
                     "INSERT OR REPLACE INTO bans (ip, len, since, until, detector, reason, origin, strikes, evidence)
@@ -237,68 +205,6 @@ impl Ledger {
             }
         }
         t.commit().map_err(failed)
-    }
-
-    /// Takes in what guard decided since the last look, where it keeps its own table in this file: its bans come in, and what
-    /// it lifted goes out. Guard writes that table with its position in the log; this one has evidence and history.
-    pub fn adopt(&mut self, now: Time) -> Result<(), String> {
-        if !self.shared()? {
-            return Ok(());
-        }
-        let mut theirs: HashMap<Key, Ban> = HashMap::new();
-        {
-            let mut s = self
-                .connection
-                .prepare_cached("SELECT * FROM ban WHERE until IS NULL OR until > ?1")
-                .map_err(failed)?;
-            let rows = s
-                .query_map([now.0], |row| {
-                    let net: String = row.get("net")?;
-                    let Some(net) = Cidr::parse(&net) else {
-                        return Ok(None);
-                    };
-                    Ok(Some(Ban {
-                        net,
-                        since: Time(row.get("since")?),
-                        until: row.get::<_, Option<i64>>("until")?.map(Time),
-                        detector: row.get("detector")?,
-                        reason: row.get("reason")?,
-                        origin: origin(&row.get::<_, String>("origin")?),
-                        strikes: row.get("strikes")?,
-                    }))
-                })
-                .map_err(failed)?;
-            for row in rows {
-                if let Some(ban) = row.map_err(failed)? {
-                    theirs.insert((ban.net.ip, ban.net.len), ban);
-                }
-            }
-        }
-        let mut actions = Vec::new();
-        self.each(now, |ours| match theirs.get(&(ours.net.ip, ours.net.len)) {
-            Some(t) if t.until == ours.until && t.since == ours.since => {
-                theirs.remove(&(ours.net.ip, ours.net.len));
-            }
-            Some(_) => {}
-            None => actions.push(Action::Unban {
-                net: ours.net,
-                reason: "guard lifted it".to_owned(),
-            }),
-        })?;
-        actions.extend(theirs.into_values().map(Action::Ban));
-        self.record(&actions, |_| Value::Array(Vec::new()), now)
-    }
-
-    /// Whether guard keeps its bans in this file too.
-    fn shared(&self) -> Result<bool, String> {
-        self.connection
-            .query_row(
-                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'ban'",
-                [],
-                |row| row.get::<_, i64>(0),
-            )
-            .map(|n| n > 0)
-            .map_err(failed)
     }
 
     /// Takes out what is over and returns it, for firewalls that have no timeouts; forgets what is long over.
@@ -534,39 +440,6 @@ mod tests {
                 .unwrap()
                 .is_empty()
         );
-        // What guard wrote into its own table of the same file is taken in, and what it lifted goes.
-        let guards = crate::guard::store::Store::open(&file).unwrap();
-        l.adopt(later).unwrap();
-        assert_eq!(l.count(later).unwrap(), 0, "guard knows of none");
-        let both = [
-            ban("203.0.113.9", 150, None),
-            ban("2001:db8::/64", 100, Some(600)),
-        ];
-        l.record(&both, evidence, later).unwrap();
-        let known = guards.load().unwrap().len();
-        assert_eq!(known, 2, "guard will know of both");
-        l.connection
-            .execute("DELETE FROM ban WHERE net = '203.0.113.9'", [])
-            .unwrap();
-        l.connection
-            .execute("INSERT INTO ban VALUES ('198.51.100.1', 7, NULL, 'brute-force', 'r', 'detector', 1)", [])
-            .unwrap();
-        l.adopt(later).unwrap();
-        let mut nets = Vec::new();
-        l.each(later, |b| nets.push(b.net.to_string())).unwrap();
-        assert_eq!(nets.len(), 2, "{nets:?}");
-        assert!(nets.contains(&"198.51.100.1".to_owned()), "{nets:?}");
-        l.record(
-            &[Action::Unban {
-                net: Cidr::parse("198.51.100.1").unwrap(),
-                reason: String::new(),
-            }],
-            evidence,
-            later,
-        )
-        .unwrap();
-        assert_eq!(guards.load().unwrap().len(), 1);
-        drop(guards);
         let n = l.with_all(later, |all| all.count()).unwrap();
         assert_eq!(n, 1);
         l.expire(Time(later.0 + MEMORY + 1000 * SECOND)).unwrap();

@@ -9,7 +9,6 @@ mod import;
 
 use crate::cli::{Bans as Args, BansAdd, BansList, BansRemove, BansVerb, BansWhy, TextOrJson};
 use crate::exit::Exit;
-use crate::guard::control::{self, Request};
 use crate::host::machine::Machine;
 use crate::host::never::{self, Facts, Names};
 use crate::ledger::{self, Entry, Ledger};
@@ -46,8 +45,6 @@ struct Desk {
     zone: Zone,
     ledger: Ledger,
     state: PathBuf,
-    /// Where the guard listens that keeps this state, if one runs.
-    guard: Option<PathBuf>,
     firewall: Firewall,
     scope: Scope,
     machine: Machine,
@@ -61,7 +58,6 @@ struct Desk {
 #[derive(Default)]
 struct Settings {
     state: Option<PathBuf>,
-    socket: Option<PathBuf>,
     backend: Option<String>,
     ports: Vec<u16>,
     ban: Option<String>,
@@ -97,7 +93,6 @@ impl Settings {
         });
         Ok(Settings {
             state: word(Some(&table), "state").map(PathBuf::from),
-            socket: word(Some(&table), "socket").map(PathBuf::from),
             backend: word(firewall, "backend"),
             ports: ports.collect::<Result<_, _>>()?,
             ban: word(firewall, "ban-command"),
@@ -138,11 +133,6 @@ pub fn run(args: Args) -> Result<Exit, String> {
         .clone()
         .or(settings.state)
         .unwrap_or_else(|| PathBuf::from(ledger::FILE));
-    // Another state file than guard's is nothing that the running guard knows of.
-    let guard = args.state.is_none().then(|| {
-        let usual = || crate::guard::config::Config::default().socket;
-        settings.socket.clone().unwrap_or_else(usual)
-    });
     let (ledger, moved) = Ledger::open(&state)?;
     let machine = Machine::here();
     let mut allow = settings.allow;
@@ -168,7 +158,6 @@ pub fn run(args: Args) -> Result<Exit, String> {
         zone: zone::local(),
         ledger,
         state,
-        guard: guard.filter(|socket| socket.exists()),
         firewall,
         scope,
         machine,
@@ -220,9 +209,6 @@ fn length(text: &str) -> Result<Option<i64>, String> {
 impl Desk {
     /// Lifts what is over, where the firewall does not by itself.
     fn sweep(&mut self) {
-        if let Err(e) = self.ledger.adopt(self.now) {
-            self.notes.push(e);
-        }
         match self.ledger.expire(self.now) {
             Ok(over) if !self.firewall.expires() && !over.is_empty() => {
                 let lift = |net: Cidr| Action::Unban {
@@ -325,7 +311,6 @@ impl Desk {
             }
         }
         self.ledger.record(&wanted, evidence, self.now)?;
-        self.tell_guard(&wanted);
         let mut done = self.firewall.apply(&wanted, &self.never, self.now).map_err(|e| {
             format!(
                 "the firewall ({}) did not take it: {e}. It stands in {} and is done by: sshwhy bans restore",
@@ -335,35 +320,6 @@ impl Desk {
         })?;
         done.refused.extend(refused);
         Ok(done)
-    }
-
-    /// The running guard has to know too, or it would do the opposite when it next puts its rules back.
-    fn tell_guard(&mut self, actions: &[Action]) {
-        let Some(socket) = self.guard.clone() else {
-            return;
-        };
-        for action in actions {
-            let request = match action {
-                Action::Ban(b) => Request::Ban {
-                    net: b.net,
-                    seconds: b.until.map(|u| {
-                        u64::try_from(u.0.saturating_sub(self.now.0) / 1_000_000).unwrap_or(0)
-                    }),
-                    reason: b.reason.clone(),
-                },
-                Action::Unban { net, .. } => Request::Unban { net: *net },
-            };
-            if let Err(e) = control::ask(&socket, &request) {
-                self.notes.push(format!(
-                    "the running guard was not told of {}: {e}",
-                    action.net()
-                ));
-                if e.starts_with("no guard") {
-                    self.guard = None;
-                    return;
-                }
-            }
-        }
     }
 
     fn add(&mut self, a: &BansAdd) -> Result<Exit, String> {
@@ -523,7 +479,6 @@ impl Desk {
             self.firewall.flush()
         };
         self.ledger.record(&actions, |_| Value::Null, self.now)?;
-        self.tell_guard(&actions);
         flushed.map_err(|e| {
             format!(
                 "the firewall ({}) did not lift them: {e}",
