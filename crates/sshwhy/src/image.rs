@@ -163,7 +163,7 @@ impl Shelf {
     }
 
     fn archive(&mut self, stream: Stream) -> Result<(), String> {
-        let mut archive = Archive::from_stream(stream, limits())?;
+        let mut archive = Archive::from_stream(crate::source::unpacked(stream), limits())?;
         let mut links = Vec::new();
         while let Some(entry) = archive.next_of_all() {
             let entry = entry?;
@@ -214,7 +214,7 @@ impl Shelf {
     }
 
     fn layer(&mut self, stream: Stream) -> Result<Layer, String> {
-        let mut archive = Archive::from_stream(stream, limits())?;
+        let mut archive = Archive::from_stream(crate::source::unpacked(stream), limits())?;
         let mut out = Vec::new();
         while let Some(entry) = archive.next_of_all() {
             let entry = entry?;

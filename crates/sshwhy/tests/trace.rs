@@ -585,12 +585,10 @@ fn a_job_in_a_container_is_named_also_when_it_is_gone() {
         &dir,
         "job.sh",
         &format!(
-            "echo $$ > {group}/cgroup.procs\n\
-             for pause in 2 5 3 6 4 5 3 4; do\n  sleep $pause\n  n=$((n+1)); key=right; [ $((n%3)) = 0 ] && key=wrong\n\
+            "for pause in 2 5 3 6 4 5 3 4; do\n  sleep $pause\n  n=$((n+1)); key=right; [ $((n%3)) = 0 ] && key=wrong\n\
                printf '{{\"log\":\"job %d begins\\\\n\",\"stream\":\"stdout\",\"time\":\"%s\"}}\\n' $n $(date -u +%Y-%m-%dT%H:%M:%S.%NZ) >> {log}\n\
                ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -i {dir}/$key root@{TARGET} 'sleep 0.6' </dev/null >/dev/null 2>&1\n\
              done\nsleep 60\n",
-            group = group.display(),
             log = job_log.display(),
             dir = dir.display()
         ),
@@ -613,6 +611,8 @@ fn a_job_in_a_container_is_named_also_when_it_is_gone() {
         .spawn()
         .unwrap();
     let job_pid = job.id();
+    // From outside, as an engine does; what it starts from now on belongs to it too.
+    fs::write(group.join("cgroup.procs"), job_pid.to_string()).unwrap();
     undo.children.push(job);
     let begun = Instant::now();
     while fs::read_to_string(&job_log)
