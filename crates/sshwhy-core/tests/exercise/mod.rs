@@ -23,6 +23,7 @@ fn packet() -> Packet {
         to: None,
         port: 22,
         interface: None,
+        reply: false,
     }
 }
 
