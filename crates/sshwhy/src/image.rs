@@ -6,7 +6,7 @@
 //! content; what comes out of the decompressors is bounded in all.
 
 use crate::evidence::{Archive, ArchiveLimits, EntryKind};
-use crate::source::Stream;
+use crate::source::{Stream, unpacked};
 use serde_json::Value;
 use sshwhy_core::config::Memory;
 use sshwhy_core::image::{Facts, Seen, configured};
@@ -163,7 +163,7 @@ impl Shelf {
     }
 
     fn archive(&mut self, stream: Stream) -> Result<(), String> {
-        let mut archive = Archive::from_stream(crate::source::unpacked(stream), limits())?;
+        let mut archive = Archive::from_stream(unpacked(stream), limits())?;
         let mut links = Vec::new();
         while let Some(entry) = archive.next_of_all() {
             let entry = entry?;
@@ -214,7 +214,7 @@ impl Shelf {
     }
 
     fn layer(&mut self, stream: Stream) -> Result<Layer, String> {
-        let mut archive = Archive::from_stream(crate::source::unpacked(stream), limits())?;
+        let mut archive = Archive::from_stream(unpacked(stream), limits())?;
         let mut out = Vec::new();
         while let Some(entry) = archive.next_of_all() {
             let entry = entry?;
