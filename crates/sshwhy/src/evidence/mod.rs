@@ -29,7 +29,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub use archive::{Archive, EntryKind, Limits as ArchiveLimits};
-use archive::{Archive, Limits as ArchiveLimits};
 pub use small::container_of_cgroup;
 
 /// What the evidence is compared with.
