@@ -14,7 +14,11 @@ use std::process::Command;
 struct Machine;
 
 impl World for Machine {
-    fn read(&mut self, path: &str, _check: bool) -> Result<Option<Vec<u8>>, sshwhy_core::probe::ssh_config::Unsafe> {
+    fn read(
+        &mut self,
+        path: &str,
+        _check: bool,
+    ) -> Result<Option<Vec<u8>>, sshwhy_core::probe::ssh_config::Unsafe> {
         Ok(fs::read(path).ok())
     }
 

@@ -77,7 +77,11 @@ fn is_trusted(_path: &Path) -> bool {
 }
 
 impl World for Here {
-    fn read(&mut self, path: &str, check: bool) -> Result<Option<Vec<u8>>, sshwhy_core::probe::ssh_config::Unsafe> {
+    fn read(
+        &mut self,
+        path: &str,
+        check: bool,
+    ) -> Result<Option<Vec<u8>>, sshwhy_core::probe::ssh_config::Unsafe> {
         let path = Path::new(path);
         let Ok(bytes) = client::read_file(path) else {
             return Ok(None);

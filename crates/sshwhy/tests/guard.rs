@@ -427,7 +427,7 @@ fn a_full_disk_does_not_end_protection() {
     let mut w = World::new("backend = \"null\"", "");
     let disk = w.dir.join("state");
     let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=600k", "tmpfs"])
+        .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
         .arg(&disk)
         .status()
         .is_ok_and(|s| s.success());
@@ -449,6 +449,8 @@ fn a_full_disk_does_not_end_protection() {
         });
         let said = s["findings"].to_string();
         assert!(said.contains("cannot write the state"), "{said}");
+        // An open file keeps its room.
+        drop(f);
         fs::remove_file(disk.join("filler")).unwrap();
         w.until("the state to be written", |code, _| code == Some(0));
         w.stop();

@@ -296,8 +296,7 @@ impl Decider {
             return;
         };
         // A name that exists is mistyped by those who have it: more than a slip or two is asked for.
-        let enough =
-            o.invalid || source.total > u64::from(self.policy.brute_force.maxretry) / 2;
+        let enough = o.invalid || source.total > u64::from(self.policy.brute_force.maxretry) / 2;
         if !self.crowds.contains_key(&name)
             && self.crowds.len() >= CROWDS
             && let Some(oldest) = self

@@ -147,10 +147,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
                 .iter()
                 .any(|e| e.split('/').next() == Some(&p.to_string()))
         };
-        if !facts.ports.is_empty()
-            && !facts.ports.iter().any(exposed)
-            && facts.sshd.is_some()
-        {
+        if !facts.ports.is_empty() && !facts.ports.iter().any(exposed) && facts.sshd.is_some() {
             let ports: Vec<String> = facts.ports.iter().map(u16::to_string).collect();
             let note = format!(
                 "sshd listens on {}; exposed: {}",

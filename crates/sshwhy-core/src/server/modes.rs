@@ -234,7 +234,7 @@ mod tests {
         );
         assert_eq!(Acl::parse(&[]), None);
         assert_eq!(Acl::parse(&[9; 40]), None);
-        assert!(Acl::parse(whole.get(..17).unwrap()).is_some());
+        assert!(Acl::parse(whole.get(..21).unwrap()).is_some());
     }
 
     #[test]

@@ -48,10 +48,11 @@ pub fn get(socket: &Path, path: &str, deadline: Instant) -> io::Result<Body> {
         .clamp(Duration::from_millis(100), Duration::from_secs(20));
     stream.set_read_timeout(Some(wait))?;
     stream.set_write_timeout(Some(wait))?;
-    write!(
-        stream,
+    // In one piece: an engine may answer and hang up as soon as it has the first.
+    let request = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: sshwhy\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    )?;
+    );
+    stream.write_all(request.as_bytes())?;
     let mut stream = BufReader::new(stream);
     let status = line(&mut stream)?;
     let code: u16 = status

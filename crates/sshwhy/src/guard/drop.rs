@@ -78,9 +78,21 @@ fn restrict(read: &[PathBuf], write: &[PathBuf]) -> Result<RulesetStatus, landlo
     let look = AccessFs::ReadFile | AccessFs::ReadDir;
     let mut rules: Vec<(PathBuf, _)> = Vec::new();
     rules.extend(system.into_iter().map(|p| (p, run)));
+    // A rule holds for the folder that is there now. One that is removed and made again is another, so the folder above it
+    // is what may be seen.
+    let lasting = |p: &PathBuf| {
+        let above = p
+            .ancestors()
+            .skip(1)
+            .find(|a| a.is_dir() && a.parent().is_some());
+        match above {
+            Some(above) if !p.is_file() => above.to_owned(),
+            _ => p.clone(),
+        }
+    };
     rules.extend(
         seen.into_iter()
-            .chain(read.iter().cloned())
+            .chain(read.iter().map(lasting))
             .map(|p| (p, look)),
     );
     rules.extend(

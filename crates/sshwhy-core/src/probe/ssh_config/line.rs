@@ -76,10 +76,7 @@ impl Evaluator<'_> {
                     return Err("Invalid SetEnv.".to_owned());
                 }
                 // The first line that sets any is the only one.
-                let taken = self
-                    .values
-                    .get("setenv")
-                    .is_some_and(|v| !v.is_empty());
+                let taken = self.values.get("setenv").is_some_and(|v| !v.is_empty());
                 if taken {
                     return Ok(Outcome::Nothing);
                 }

@@ -304,11 +304,33 @@ fn siblings(path: &Path) -> Vec<Sibling> {
             })
         })
         .collect();
+    // While a copy is being packed both are there, and the packed one is not whole.
+    let plain: Vec<PathBuf> = all
+        .iter()
+        .filter(|s| !s.packed)
+        .map(|s| s.path.clone())
+        .collect();
+    all.retain(|s| !s.packed || !plain.contains(&s.path.with_extension("")));
     sort(&mut all, |s| {
         (&s.age, Some(s.mtime), s.path.to_str().unwrap_or_default())
     });
     all
 }
+
+/// Whether the set is still what it was when it was listed. A rotation renames one file after another: a list made in its
+/// midst lacks some, and a path out of it may lead to another file by now.
+fn settled(set: &[Sibling], path: &Path) -> bool {
+    let now = siblings(path);
+    set.len() == now.len()
+        && set
+            .iter()
+            .zip(&now)
+            .all(|(a, b)| (a.dev, a.ino, &a.path) == (b.dev, b.ino, &b.path))
+}
+
+/// How often a look is made anew while a rotation goes on, and the pause between two.
+const LOOKS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// One log that is followed.
 pub struct Follow {
@@ -339,8 +361,15 @@ impl Follow {
             f.begin();
         } else if positions.is_empty() {
             // With all that was rotated away.
-            let set = siblings(path);
-            f.take_newer(&set, None, &[], Vec::new(), true);
+            for look in 1..=LOOKS {
+                let set = siblings(path);
+                let newer = f.open_newer(&set, 0, &[]);
+                if look == LOOKS || settled(&set, path) {
+                    f.place(&set, newer);
+                    break;
+                }
+                std::thread::sleep(PAUSE);
+            }
         } else {
             f.resume(positions);
         }
@@ -406,14 +435,29 @@ impl Follow {
 
     /// Finds the file of each position, and what is newer than all of them.
     fn resume(&mut self, positions: Vec<Position>) {
-        let set = siblings(&self.path);
+        for look in 1..=LOOKS {
+            let set = siblings(&self.path);
+            self.resume_in(&set, positions.clone());
+            if look == LOOKS || settled(&set, &self.path) {
+                break;
+            }
+            self.live = None;
+            self.before.clear();
+            self.behind.clear();
+            self.said.clear();
+            self.failing = false;
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn resume_in(&mut self, set: &[Sibling], positions: Vec<Position>) {
         let mut newest: Option<usize> = None;
         let mut readers: Vec<(usize, Reader)> = Vec::new();
         let last = positions.len().saturating_sub(1);
         let mut heads: Vec<(u32, u64)> = Vec::new();
         for (i, pos) in positions.into_iter().enumerate() {
             heads.push((pos.head_len, pos.head));
-            match find(&set, &pos) {
+            match find(set, &pos) {
                 Some((at, reader)) => {
                     newest = newest.max(Some(at));
                     match reader {
@@ -432,24 +476,20 @@ impl Follow {
                 None => {}
             }
         }
-        self.take_newer(&set, newest, &heads, readers, false);
+        // Without any position that was found, only the log itself is ours to read.
+        let from = newest.map_or(set.len().saturating_sub(1), |n| n + 1);
+        readers.extend(self.open_newer(set, from, &heads));
+        self.place(set, readers);
     }
 
-    /// Begins with every file newer than `newest`, and puts all readers in order.
-    fn take_newer(
+    /// Begins with every file from the one at `from` on.
+    fn open_newer(
         &mut self,
         set: &[Sibling],
-        newest: Option<usize>,
+        from: usize,
         heads: &[(u32, u64)],
-        mut readers: Vec<(usize, Reader)>,
-        all: bool,
-    ) {
-        // Without any position that was found, only the log itself is ours to read.
-        let from = match newest {
-            _ if all => 0,
-            Some(n) => n + 1,
-            None => set.len().saturating_sub(1),
-        };
+    ) -> Vec<(usize, Reader)> {
+        let mut readers = Vec::new();
         for (at, sibling) in set.iter().enumerate().skip(from) {
             let current = sibling.age == Age::Current;
             // A copy of what was read already.
@@ -472,6 +512,11 @@ impl Follow {
                 Err(e) => self.cannot(&e),
             }
         }
+        readers
+    }
+
+    /// Puts readers in the order in which they are to be read.
+    fn place(&mut self, set: &[Sibling], mut readers: Vec<(usize, Reader)>) {
         readers.sort_by_key(|(at, r)| (*at, r.pos.end.is_none()));
         let current = set
             .iter()
@@ -533,30 +578,37 @@ impl Follow {
             self.failing = false;
             return;
         }
-        let set = siblings(&self.path);
-        // Where what we hold stands now.
-        let held: Vec<&Reader> = self.before.iter().chain(&self.live).collect();
-        let newest = held
-            .iter()
-            .filter_map(|r| {
-                set.iter()
-                    .rposition(|s| s.dev == r.pos.dev && s.ino == r.pos.ino)
-                    .or_else(|| find(&set, &r.pos).map(|(at, _)| at))
-            })
-            .max();
-        let heads: Vec<(u32, u64)> = held.iter().map(|r| (r.pos.head_len, r.pos.head)).collect();
-        if let Some(mut old) = self.live.take() {
-            old.quiet = Instant::now();
-            self.before.push_back(old);
+        for look in 1..=LOOKS {
+            let set = siblings(&self.path);
+            // Where what we hold stands now.
+            let held: Vec<&Reader> = self.before.iter().chain(&self.live).collect();
+            let newest = held
+                .iter()
+                .filter_map(|r| {
+                    set.iter()
+                        .rposition(|s| s.dev == r.pos.dev && s.ino == r.pos.ino)
+                        .or_else(|| find(&set, &r.pos).map(|(at, _)| at))
+                })
+                .max();
+            let heads: Vec<(u32, u64)> =
+                held.iter().map(|r| (r.pos.head_len, r.pos.head)).collect();
+            // A symbolic link that was switched: the new target has siblings of its own and none of ours.
+            let from = newest
+                .map(|n| n + 1)
+                .filter(|n| *n < set.len())
+                .unwrap_or(set.len().saturating_sub(1));
+            let newer = self.open_newer(&set, from, &heads);
+            if look < LOOKS && !settled(&set, &self.path) {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            if let Some(mut old) = self.live.take() {
+                old.quiet = Instant::now();
+                self.before.push_back(old);
+            }
+            self.place(&set, newer);
+            break;
         }
-        // A symbolic link that was switched: the new target has siblings of its own and none of ours.
-        self.take_newer(
-            &set,
-            newest.filter(|n| *n + 1 < set.len()),
-            &heads,
-            Vec::new(),
-            false,
-        );
         if self.live.is_some() {
             self.failing = false;
         }
