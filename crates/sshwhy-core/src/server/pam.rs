@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 const MAX_DEPTH: usize = 16;
 const MAX_RULES: usize = 2000;
+/// Files read for one service, again and again counted: a real stack has a dozen.
+const MAX_FILES: usize = 200;
 
 /// Where the text of files comes from.
 pub trait Read {
@@ -119,25 +121,25 @@ fn words(line: &str) -> Vec<String> {
 pub fn rules(read: &dyn Read, service: &str) -> (Vec<Rule>, Vec<(String, String)>) {
     let mut out = Vec::new();
     let mut bad = Vec::new();
-    let path = format!("/etc/pam.d/{service}");
-    if read.exists(&path) {
-        load(read, &path, None, 0, &mut out, &mut bad);
-    } else {
-        load(read, "/etc/pam.d/other", None, 0, &mut out, &mut bad);
+    let mut path = format!("/etc/pam.d/{service}");
+    if !read.exists(&path) {
+        path = "/etc/pam.d/other".to_owned();
     }
+    load(read, &path, (None, 0), &mut 0, &mut out, &mut bad);
     (out, bad)
 }
 
 fn load(
     read: &dyn Read,
     path: &str,
-    only: Option<&str>,
-    depth: usize,
+    (only, depth): (Option<&str>, usize),
+    files: &mut usize,
     out: &mut Vec<Rule>,
     bad: &mut Vec<(String, String)>,
 ) {
     // Files that include each other twice would double with each step down: what is read is bounded in all.
-    if out.len() >= MAX_RULES || bad.len() >= MAX_RULES {
+    *files += 1;
+    if out.len() >= MAX_RULES || *files > MAX_FILES {
         return;
     }
     let Some(text) = read.text(path) else {
@@ -159,7 +161,7 @@ fn load(
         match w.as_slice() {
             [] => {}
             [include, name, ..] if include == "@include" => {
-                load(read, &file_of(name), only, depth + 1, out, bad)
+                load(read, &file_of(name), (only, depth + 1), files, out, bad)
             }
             [kind, control, module, rest @ ..] => {
                 let (kind, silent) = match kind.strip_prefix('-') {
@@ -175,7 +177,8 @@ fn load(
                     continue;
                 }
                 if matches!(control.as_str(), "include" | "substack") {
-                    load(read, &file_of(module), Some(&kind), depth + 1, out, bad);
+                    let below = (Some(kind.as_str()), depth + 1);
+                    load(read, &file_of(module), below, files, out, bad);
                     continue;
                 }
                 let plain = matches!(

@@ -632,6 +632,32 @@ impl Evaluator<'_> {
                 self.values.remove(key);
             }
         }
+        let jumps = self.word("proxyjump").is_some();
+        let asks = self.word("updatehostkeys").as_deref() == Some("ask");
+        let word = |key: &str| self.word(key).map(|v| v.to_ascii_lowercase());
+        let quiet = matches!(
+            word("loglevel").as_deref(),
+            Some("quiet" | "fatal" | "error")
+        );
+        // ssh goes by the terminal too, which a configuration does not tell: this is the part that it does.
+        let silent = quiet
+            || word("requesttty").as_deref() == Some("no")
+            || word("remotecommand").is_some()
+            || (word("controlpersist").is_some_and(|v| v != "no") && word("controlpath").is_some());
+        // ssh.c 9.2: a command made of ProxyJump passes no descriptor, and nobody is asked where nothing is shown or no terminal is.
+        let mut instead = |key: &'static str, text: &str| {
+            let value = Value {
+                text: text.to_owned(),
+                place: None,
+            };
+            self.values.insert(key, vec![value]);
+        };
+        if jumps {
+            instead("proxyusefdpass", "no");
+        }
+        if silent && asks {
+            instead("updatehostkeys", "false");
+        }
         if self.word("clearallforwardings").as_deref() == Some("yes") {
             for key in ["localforward", "remoteforward", "dynamicforward"] {
                 self.values.remove(key);
