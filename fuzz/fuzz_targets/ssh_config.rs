@@ -9,7 +9,7 @@ use sshwhy_core::probe::ssh_config::{Files, Typed, World, evaluate};
 struct Paper<'a>(&'a [u8]);
 
 impl World for Paper<'_> {
-    fn read(&mut self, path: &str, _check: bool) -> Result<Option<Vec<u8>>, ()> {
+    fn read(&mut self, path: &str, _check: bool) -> Result<Option<Vec<u8>>, sshwhy_core::probe::ssh_config::Unsafe> {
         Ok(path.contains("config").then(|| self.0.to_vec()))
     }
 
