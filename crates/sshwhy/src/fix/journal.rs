@@ -89,17 +89,19 @@ pub fn uptime() -> (f64, String) {
 
 /// When a process was started, in the kernel's ticks; empty: there is none.
 pub fn born(pid: u32) -> String {
+    stat_field(pid, 19)
+}
+
+/// A field of /proc/PID/stat, counted from the state (0), which stands behind the program's name in brackets. Empty where
+/// the process is gone or dead.
+pub fn stat_field(pid: u32, field: usize) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let state = after.trim_start().chars().next();
-    if matches!(state, Some('Z' | 'X') | None) {
-        return String::new();
+    let mut fields = after.split_ascii_whitespace();
+    match fields.clone().next() {
+        Some("Z" | "X") | None => String::new(),
+        Some(_) => fields.nth(field).unwrap_or_default().to_owned(),
     }
-    after
-        .split_ascii_whitespace()
-        .nth(19)
-        .unwrap_or_default()
-        .to_owned()
 }
 
 impl Journal {

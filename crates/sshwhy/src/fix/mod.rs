@@ -194,9 +194,12 @@ pub fn run(
     Ok(outcome)
 }
 
-/// The kernel's session: who confirms must come from another one.
+/// The kernel's session: who confirms must come from another one. 0 where its leader is outside this process namespace, as
+/// in a container that somebody entered: such sessions cannot be told apart and count as one (proc_pid_stat(5), `session`).
 fn session() -> i32 {
-    rustix::process::getsid(None).map_or(0, |p| p.as_raw_nonzero().get())
+    journal::stat_field(std::process::id(), 3)
+        .parse()
+        .unwrap_or(0)
 }
 
 /// From a step to entries, with the bytes before and after beside the journal.
