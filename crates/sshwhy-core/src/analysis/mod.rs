@@ -3,31 +3,29 @@
 //! It sees each block once and keeps nothing of it but counts, names (bounded by [`crate::names::Limits`]), open sessions
 //! (bounded by [`Sessions`]) and accepted logins (bounded by [`MAX_LOGINS`]).
 
+mod ending;
+mod tally;
+
+use self::tally::{AddrTally, HourTally, UserTally};
 use crate::addr::{Addr, Cidr};
 use crate::catalog::messages::Hostile;
-use crate::detect::{Context, Detectors, Fact};
+use crate::detect::{Detectors, Fact};
 use crate::event::{Row, catalog};
-use crate::finding::Finding;
 use crate::line::Program;
 use crate::names::{AddrId, Limits, Names, UserId};
 use crate::once::Once;
-use crate::report::{
-    Activity, AddressRow, Bucket, HostVersion, Input, InputFile, Login, Report, Skipped, Totals,
-    UserRow,
-};
+use crate::report::{InputFile, Login, Totals};
 use crate::scan::{NO_TIME, NONE, Record, Scanned, UNKNOWN, flag};
 use crate::session::{LineRef, Role, Session, Sessions};
 use crate::time::{HOUR, MINUTE, SECOND, Time, Zone};
 use crate::trace::{Acts, Source};
 use crate::version::Versions;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Accepted logins kept for the audit list; more are counted.
 pub const MAX_LOGINS: usize = 100_000;
 /// So many records at a time the addresses that come next are looked up in advance.
 const AHEAD: usize = 512;
-/// User names remembered per address.
-const USERS_KEPT: usize = 6;
 
 /// Which lines count. Everything is inclusive; nothing given means everything.
 #[derive(Clone, Debug, Default)]
@@ -52,38 +50,6 @@ impl Filter {
     pub fn any(&self) -> bool {
         self.names() || !self.hosts.is_empty() || self.since.is_some() || self.until.is_some()
     }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct AddrTally {
-    failures: u64,
-    invalid: u64,
-    accepted: u64,
-    connections: u64,
-    first: i64,
-    last: i64,
-    users: [u32; USERS_KEPT],
-    user_tries: [u32; USERS_KEPT],
-    /// Distinct users beyond those kept, as a lower bound.
-    more_users: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct UserTally {
-    exists: bool,
-    failures: u64,
-    accepted: u64,
-    addrs: u64,
-    last_addr: u32,
-    first: i64,
-    last: i64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct HourTally {
-    failures: u64,
-    accepted: u64,
-    other: u64,
 }
 
 /// Scratch for looking ahead.
@@ -667,32 +633,10 @@ impl Analysis {
             self.hour_of(s.first).other += 1;
         }
         if let Some(t) = self.addr_tally.get_mut(s.addr as usize) {
-            if t.connections == 0 {
-                t.first = s.first.0;
-                t.last = s.last.0;
-            }
-            t.first = t.first.min(s.first.0);
-            t.last = t.last.max(s.last.0);
-            t.connections += 1;
-            t.failures += failed;
-            t.invalid += u64::from(s.invalid_user);
-            if s.has_user() {
-                t.user(s.user);
-            }
+            t.ended(s, failed);
         }
         if let Some(t) = self.user_tally.get_mut(s.user as usize) {
-            if t.last == 0 {
-                t.first = s.first.0;
-            }
-            t.first = t.first.min(s.first.0);
-            t.last = t.last.max(s.last.0);
-            t.failures += failed;
-            t.exists |= failed > 0 && !s.invalid_user;
-            // Changes of address: distinct ones are counted where it matters, by the detectors.
-            if s.addr != t.last_addr || t.addrs == 0 {
-                t.addrs += 1;
-                t.last_addr = s.addr;
-            }
+            t.ended(s, failed);
         }
         if let Some(login) = self.logins.get_mut(s.login as usize)
             && let (Some((at, _)), crate::session::End::Closed) = (s.accepted, s.end)
@@ -700,232 +644,4 @@ impl Analysis {
             login.seconds = Some(((s.last.0 - at.0).max(0) / SECOND) as u64);
         }
     }
-
-    /// Ends the run. `bytes` and `skipped` are what the program knows better (sizes before decompression are not counted).
-    pub fn finish(mut self, skipped: Vec<Skipped>, mut notes: Vec<String>) -> Report {
-        self.close_sessions();
-        self.flush_hour();
-        let context = Context {
-            names: &self.names,
-            files: &self.files,
-            zone: &self.zone,
-        };
-        let mut findings = std::mem::take(&mut self.detectors).finish(&context);
-        findings.sort_by(Finding::order);
-        if self.sessions.overflowed > 0 {
-            notes.push(format!(
-                "{} connections were cut off because more than 100,000 were open at once",
-                self.sessions.overflowed
-            ));
-        }
-        if self.names.addrs_forgotten > 0 {
-            notes.push("more addresses than are kept apart: later ones are counted by network (IPv4 /16, IPv6 /32)".to_owned());
-        }
-        if self.names.users_forgotten > 0 {
-            notes.push(
-                "more user names than are kept apart: later ones are counted as \"(other names)\""
-                    .to_owned(),
-            );
-        }
-        if self.once.dropped() > 0 {
-            notes.push(format!(
-                "{} lines stand in more than one of these logs and are counted once",
-                self.once.dropped()
-            ));
-        }
-        if self.suppressed > 0 {
-            notes.push(format!(
-                "{} lines say that messages were suppressed: counts are lower bounds",
-                self.suppressed
-            ));
-        }
-        let mut by_addr: HashMap<&str, (Vec<&'static str>, bool)> = HashMap::new();
-        for f in &findings {
-            for a in &f.subjects.addrs {
-                let entry = by_addr.entry(a.as_str()).or_default();
-                if !entry.0.contains(&f.slug) {
-                    entry.0.push(f.slug);
-                }
-                entry.1 |= f.hostile;
-            }
-        }
-        let mut addresses: Vec<AddressRow> = Vec::with_capacity(self.addr_tally.len());
-        for (id, t) in self.addr_tally.iter().enumerate() {
-            if t.connections == 0 && t.accepted == 0 {
-                continue;
-            }
-            let addr = self.names.addr_text(id as u32);
-            let (slugs, hostile) = by_addr.get(addr.as_str()).cloned().unwrap_or_default();
-            let mut tried: Vec<(u32, u32)> = t
-                .users
-                .iter()
-                .zip(t.user_tries)
-                .filter(|(_, n)| *n > 0)
-                .map(|(u, n)| (n, *u))
-                .collect();
-            tried.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-            addresses.push(AddressRow {
-                addr,
-                failures: t.failures,
-                invalid_users: t.invalid,
-                accepted: t.accepted,
-                connections: t.connections,
-                user_count: tried.len() as u64 + u64::from(t.more_users),
-                users: tried
-                    .iter()
-                    .map(|(_, u)| self.names.user_of(*u).to_owned())
-                    .collect(),
-                first: Some(Time(t.first)),
-                last: Some(Time(t.last)),
-                findings: slugs,
-                hostile,
-            });
-        }
-        addresses.sort_by(|a, b| {
-            b.failures
-                .cmp(&a.failures)
-                .then(b.connections.cmp(&a.connections))
-                .then_with(|| a.addr.cmp(&b.addr))
-        });
-        let mut users: Vec<UserRow> = self
-            .user_tally
-            .iter()
-            .enumerate()
-            .filter(|(_, t)| t.failures + t.accepted > 0)
-            .map(|(id, t)| UserRow {
-                user: self.names.user_of(id as u32).to_owned(),
-                exists: t.exists,
-                failures: t.failures,
-                accepted: t.accepted,
-                addr_count: t.addrs,
-                first: Some(Time(t.first)),
-                last: Some(Time(t.last)),
-            })
-            .collect();
-        users.sort_by(|a, b| {
-            b.failures
-                .cmp(&a.failures)
-                .then(b.accepted.cmp(&a.accepted))
-                .then_with(|| a.user.cmp(&b.user))
-        });
-        let mut totals = self.totals.clone();
-        totals.addresses = addresses.len() as u64;
-        totals.addresses_forgotten = self.names.addrs_forgotten;
-        totals.users = users.len() as u64;
-        totals.hostile_addresses = addresses.iter().filter(|a| a.hostile).count() as u64;
-        let mut by_source: HashMap<&str, Vec<&'static str>> = HashMap::new();
-        for f in findings.iter() {
-            for e in &f.evidence {
-                by_source.entry(e.source.as_str()).or_default().push(f.slug);
-            }
-        }
-        for login in &mut self.logins {
-            if let Some(slugs) = by_source.get(login.source.as_str()) {
-                login.findings = slugs.clone();
-                login.findings.dedup();
-            }
-        }
-        let versions = self
-            .versions
-            .ranges()
-            .map(|(host, range)| HostVersion {
-                host: self.names.host_of(host).to_owned(),
-                daemon: range.daemon,
-                since: range.since,
-                until: range.until,
-            })
-            .collect();
-        let input = Input {
-            first: self.inputs.iter().filter_map(|i| i.first).min(),
-            last: self.inputs.iter().filter_map(|i| i.last).max(),
-            files: self.inputs,
-            bytes: self.bytes,
-            lines: self.lines,
-            ssh_lines: self.ssh_lines,
-            unknown_lines: self.unknown,
-            zone: self.zone.name.clone(),
-            skipped,
-            notes,
-            versions,
-        };
-        Report {
-            verdict: crate::report::verdict(&findings, &totals, &input),
-            activity: activity(&self.hours, &self.zone),
-            input,
-            totals,
-            findings,
-            addresses_cut: 0,
-            addresses,
-            users_cut: 0,
-            users,
-            logins: self.logins,
-            logins_cut: self.logins_cut,
-        }
-    }
-}
-
-impl AddrTally {
-    fn user(&mut self, user: u32) {
-        for (place, tries) in self.users.iter_mut().zip(self.user_tries.iter_mut()) {
-            if *tries == 0 {
-                *place = user;
-            }
-            if *place == user {
-                *tries = tries.saturating_add(1);
-                return;
-            }
-        }
-        // More names than are kept: the count goes on as a lower bound by remembering only the last one.
-        self.more_users = self.more_users.saturating_add(1).min(9_999);
-    }
-}
-
-/// At most this many bars in the picture of activity.
-const MAX_BUCKETS: i64 = 240;
-
-fn activity(hours: &BTreeMap<i64, HourTally>, zone: &Zone) -> Activity {
-    let mut a = Activity::default();
-    let (Some((first, _)), Some((last, _))) = (hours.first_key_value(), hours.last_key_value())
-    else {
-        return a;
-    };
-    let span = last - first + 1;
-    let per = [1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 8_760]
-        .into_iter()
-        .find(|per| span / per < MAX_BUCKETS)
-        .unwrap_or(span / MAX_BUCKETS + 1);
-    a.bucket_seconds = (per * 3600) as u64;
-    // Buckets of a day and more begin at the zone's midnight.
-    let shift = if per >= 24 {
-        i64::from(zone.offset_at(first * 3600)) / 3600
-    } else {
-        0
-    };
-    let bucket_of = |hour: i64| (hour + shift).div_euclid(per);
-    let (b0, b1) = (bucket_of(*first), bucket_of(*last));
-    a.buckets = (b0..=b1)
-        .map(|b| Bucket {
-            start: Time::from_secs((b * per - shift) * 3600),
-            ..Bucket::default()
-        })
-        .collect();
-    for (hour, t) in hours {
-        if let Some(b) = a.buckets.get_mut((bucket_of(*hour) - b0) as usize) {
-            b.failures += t.failures;
-            b.accepted += t.accepted;
-            b.other += t.other;
-        }
-        let civil = zone.civil(Time::from_secs(hour * 3600));
-        let cell = |m: &mut [[u64; 24]; 7], n: u64| {
-            if let Some(c) = m
-                .get_mut(civil.weekday())
-                .and_then(|d| d.get_mut(usize::from(civil.hour)))
-            {
-                *c += n;
-            }
-        };
-        cell(&mut a.failures_by_hour, t.failures);
-        cell(&mut a.accepted_by_hour, t.accepted);
-    }
-    a
 }

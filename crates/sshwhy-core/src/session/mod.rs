@@ -1,0 +1,570 @@
+//! Joins lines to connections: by (host, pid), and across processes by (address, port).
+//!
+//! Since OpenSSH 9.8 the listener, sshd-session and (after login) the user's own process all write about one connection; key
+//! lines carry no address of their own, and a log may begin or end in the middle. A session is over when sshd says so, when its
+//! pid turns up with another peer, or after a quiet time; it is handed out a little later, so that lines that come late
+//! (`PAM 2 more authentication failures`) still find it.
+
+mod role;
+mod snapshot;
+
+pub use role::Role;
+pub use snapshot::{Packed, Snapshot};
+
+use crate::event::Row;
+use crate::names::{AddrId, HostId, UserId};
+use crate::scan::{NONE, Record, flag};
+use crate::time::{MINUTE, SECOND, Time};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+
+/// A line of the input.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct LineRef {
+    /// Index of the input.
+    pub file: u32,
+    /// From 1.
+    pub line: u64,
+}
+
+/// How a connection ended, as far as the log says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum End {
+    /// Not yet, or the log ends before it does.
+    #[default]
+    Open,
+    Closed,
+    /// No line for a long time.
+    Quiet,
+    /// Its pid belongs to another connection now.
+    Superseded,
+}
+
+/// One connection's life.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub host: HostId,
+    /// 0: not known.
+    pub pid: u32,
+    /// [`NONE`]: not known.
+    pub addr: AddrId,
+    pub port: u16,
+    /// The first user name seen, or the one that got in.
+    pub user: UserId,
+    pub first: Time,
+    pub last: Time,
+    pub file: u32,
+    /// The first line, from 1, in `file`; `lines` counts all.
+    pub line: u64,
+    pub lines: u32,
+    /// Refused passwords and the like; where only PAM says so, its count.
+    pub failures: u32,
+    pub key_failures: u32,
+    pub pam_failures: u32,
+    pub dialogue_failures: u32,
+    /// How often sshd named a user who does not exist (once a connection, unless lines were joined on their way here).
+    pub names_refused: u32,
+    /// Lines of the row in `probe`.
+    pub probe_lines: u32,
+    /// When the first and the last of `failures` happened.
+    pub fail_first: Time,
+    pub fail_last: Time,
+    /// sshd called the user invalid.
+    pub invalid_user: bool,
+    /// It got as far as naming a user.
+    pub attempted: bool,
+    /// It was let in, also where the log begins after that.
+    pub logged_in: bool,
+    pub not_allowed: bool,
+    pub probed: bool,
+    pub timed_out: bool,
+    pub too_many: bool,
+    pub dropped: bool,
+    /// Some line had more than one reading.
+    pub ambiguous: bool,
+    /// Some line counts against the address.
+    pub hostile: bool,
+    /// The row that tells what is wrong for this user, if one does.
+    pub symptom: Option<Row>,
+    /// The row that shows that it does not speak SSH as we do.
+    pub probe: Option<Row>,
+    /// When it was let in, and by which line.
+    pub accepted: Option<(Time, LineRef)>,
+    /// The caller's number of the login.
+    pub login: u32,
+    /// How many of the failures a caller who counts as they come has taken note of.
+    pub counted: u32,
+    /// What else such a caller has taken note of; bits of its own.
+    pub noted: u8,
+    pub end: End,
+    /// Another process of the same connection (the user's own, after login).
+    alias: u32,
+    /// It is the one that its address and port lead to, until it ends.
+    by_port: bool,
+    closing: bool,
+    /// Changes when the place is used again.
+    generation: u32,
+}
+
+impl Session {
+    fn new(host: HostId, pid: u32, time: Time, at: LineRef, generation: u32) -> Session {
+        Session {
+            host,
+            pid,
+            addr: NONE,
+            port: 0,
+            user: NONE,
+            first: time,
+            last: time,
+            file: at.file,
+            line: at.line,
+            lines: 0,
+            failures: 0,
+            key_failures: 0,
+            pam_failures: 0,
+            dialogue_failures: 0,
+            names_refused: 0,
+            probe_lines: 0,
+            fail_first: time,
+            fail_last: time,
+            invalid_user: false,
+            attempted: false,
+            logged_in: false,
+            not_allowed: false,
+            probed: false,
+            timed_out: false,
+            too_many: false,
+            dropped: false,
+            ambiguous: false,
+            hostile: false,
+            symptom: None,
+            probe: None,
+            accepted: None,
+            login: NONE,
+            counted: 0,
+            noted: 0,
+            end: End::Open,
+            alias: 0,
+            by_port: false,
+            closing: false,
+            generation,
+        }
+    }
+
+    pub fn has_addr(&self) -> bool {
+        self.addr != NONE
+    }
+
+    pub fn has_user(&self) -> bool {
+        self.user != NONE
+    }
+
+    /// Attempts to log in that failed: lines that say so, or one where the connection ended between name and proof.
+    pub fn attempts_failed(&self) -> u32 {
+        // Where it got in, PAM's word alone counts for nothing: a stack of modules says "failure" on the way to success.
+        if self.accepted.is_some() {
+            return self.failures;
+        }
+        let said = self
+            .failures
+            .max(self.pam_failures)
+            .max(self.dialogue_failures);
+        if said > 0 {
+            said
+        } else {
+            self.names_refused
+                .max(u32::from(self.attempted || self.key_failures > 0))
+        }
+    }
+
+    /// It connected and never named a user.
+    pub fn without_attempt(&self) -> bool {
+        !self.logged_in && !self.attempted && self.attempts_failed() == 0
+    }
+
+    /// In one word, as in the JSON of sessions.
+    pub fn outcome(&self) -> &'static str {
+        if self.accepted.is_some() {
+            "success"
+        } else if self.dropped {
+            "throttled"
+        } else if self.invalid_user {
+            "invalid-user"
+        } else if self.not_allowed {
+            "refused"
+        } else if self.attempts_failed() > 0 {
+            "auth-failure"
+        } else if self.timed_out {
+            "timeout"
+        } else if self.probed {
+            "probe"
+        } else {
+            "disconnect"
+        }
+    }
+}
+
+/// A preauth connection without a line for so long is over (LoginGraceTime is 120 s by default; people set more).
+const PREAUTH_QUIET: i64 = 20 * MINUTE;
+/// How long after its end a session waits for lines that come late.
+const LINGER: i64 = 15 * SECOND;
+
+/// Open sessions. At most `limit`; beyond it the one that began first is handed out as [`End::Quiet`].
+#[derive(Debug)]
+pub struct Sessions {
+    slab: Vec<Session>,
+    free: Vec<u32>,
+    by_pid: HashMap<(HostId, u32), u32>,
+    by_port: HashMap<(AddrId, u16), u32>,
+    /// (when to let go, slot, generation)
+    closing: VecDeque<(i64, u32, u32)>,
+    /// (began, slot, generation), to find what went quiet.
+    opened: VecDeque<(i64, u32, u32)>,
+    limit: usize,
+    generation: u32,
+    /// The last one used: lines come in bursts.
+    last: (HostId, u32, u32),
+    /// How many were cut off because too many were open.
+    pub overflowed: u64,
+}
+
+impl Default for Sessions {
+    fn default() -> Sessions {
+        Sessions::new(100_000)
+    }
+}
+
+impl Sessions {
+    pub fn new(limit: usize) -> Sessions {
+        Sessions {
+            slab: Vec::new(),
+            free: Vec::new(),
+            by_pid: HashMap::new(),
+            by_port: HashMap::new(),
+            closing: VecDeque::new(),
+            opened: VecDeque::new(),
+            limit: limit.max(1),
+            generation: 0,
+            last: (NONE, NONE, NONE),
+            overflowed: 0,
+        }
+    }
+
+    pub fn get(&self, slot: u32) -> Option<&Session> {
+        self.slab.get(slot as usize)
+    }
+
+    pub fn get_mut(&mut self, slot: u32) -> Option<&mut Session> {
+        self.slab.get_mut(slot as usize)
+    }
+
+    /// The session of a line, if it has one; `role` is the row's, `addr`, `user`, `host` global numbers. Sessions that end because
+    /// of it go to `done`.
+    #[allow(clippy::too_many_arguments)]
+    pub fn attach(
+        &mut self,
+        record: &Record,
+        host: HostId,
+        addr: AddrId,
+        user: UserId,
+        role: Role,
+        time: Time,
+        at: LineRef,
+        done: &mut Vec<Session>,
+    ) -> Option<u32> {
+        self.let_go(time, done);
+        let pid = record.pid;
+        // The listener's lines are about connections that it never handed on.
+        if role == Role::Dropped || (pid == 0 && record.port == 0) {
+            return None;
+        }
+        let mut slot = if pid == 0 {
+            None
+        } else if self.last.0 == host && self.last.1 == pid {
+            Some(self.last.2)
+        } else {
+            self.by_pid.get(&(host, pid)).copied()
+        };
+        if let Some(s) = slot.and_then(|s| self.slab.get(s as usize)) {
+            let other_peer = !record.is(flag::AMBIGUOUS)
+                && record.port != 0
+                && s.port != 0
+                && addr != NONE
+                && s.addr != NONE
+                && (record.port != s.port || addr != s.addr);
+            // A login timeout is the listener's line about another process.
+            let foreign = role == Role::Timeout && other_peer;
+            let stale = s.accepted.is_none() && time.0 - s.last.0 > PREAUTH_QUIET;
+            // sshd says `Connection from` once, first; a few seconds of disorder aside.
+            let anew = role == Role::Connection && (s.closing || time.0 - s.first.0 > 5 * SECOND);
+            if foreign {
+                slot = self.by_port.get(&(addr, record.port)).copied();
+            } else if other_peer || stale || anew {
+                let end = if stale { End::Quiet } else { End::Superseded };
+                if let Some(old) = slot {
+                    self.finish(old, end, done);
+                }
+                slot = None;
+            }
+        }
+        if slot.is_none() && addr != NONE && record.port != 0 {
+            // Another process of a connection that we know: the user's own after login, or the listener.
+            if let Some(known) = self.by_port.get(&(addr, record.port)).copied() {
+                let joins = self.slab.get(known as usize).is_some_and(|s| {
+                    s.host == host && (s.accepted.is_some() || s.pid == 0 || role == Role::Timeout)
+                });
+                if joins {
+                    slot = Some(known);
+                    if pid != 0
+                        && role != Role::Timeout
+                        && let Some(s) = self.slab.get_mut(known as usize)
+                        && s.alias == 0
+                        && s.pid != pid
+                    {
+                        s.alias = pid;
+                        self.by_pid.insert((host, pid), known);
+                    }
+                }
+            }
+        }
+        let slot = match slot {
+            Some(slot) => slot,
+            None => self.open(host, pid, time, at, done),
+        };
+        if pid != 0 {
+            self.last = (host, pid, slot);
+        }
+        let s = self.slab.get_mut(slot as usize)?;
+        s.lines = s.lines.saturating_add(1);
+        s.first = s.first.min(time);
+        s.last = s.last.max(time);
+        // sshd writes the port beside the address; PAM's rhost may be a name.
+        if addr != NONE && (s.addr == NONE || (s.port == 0 && record.port != 0)) {
+            s.addr = addr;
+        }
+        if s.port == 0 && record.port != 0 {
+            s.port = record.port;
+        }
+        if !s.by_port && s.addr != NONE && s.port != 0 {
+            let key = (s.addr, s.port);
+            s.by_port = *self.by_port.entry(key).or_insert(slot) == slot;
+        }
+        if user != NONE && (s.user == NONE || role == Role::Accepted) {
+            s.user = user;
+        }
+        let n = record.repeat.max(1);
+        s.ambiguous |= record.is(flag::AMBIGUOUS);
+        s.invalid_user |= record.is(flag::INVALID_USER) || role == Role::InvalidUser;
+        s.logged_in |= matches!(role, Role::Accepted | Role::LoggedOut | Role::SessionClosed);
+        s.attempted |= user != NONE && !matches!(role, Role::Other | Role::LoggedOut);
+        match role {
+            Role::Accepted => {
+                s.accepted = s.accepted.or(Some((time, at)));
+                s.closing = false;
+                s.end = End::Open;
+            }
+            Role::Failed => {
+                if s.failures == 0 {
+                    s.fail_first = time;
+                    s.fail_last = time;
+                }
+                s.fail_first = s.fail_first.min(time);
+                s.fail_last = s.fail_last.max(time);
+                s.failures = s.failures.saturating_add(n);
+            }
+            Role::FailedKey => s.key_failures = s.key_failures.saturating_add(n),
+            Role::FailedPam => s.pam_failures = s.pam_failures.saturating_add(n),
+            Role::FailedDialogue => s.dialogue_failures = s.dialogue_failures.saturating_add(n),
+            Role::InvalidUser if addr != NONE && user != NONE => {
+                s.names_refused = s.names_refused.saturating_add(n);
+            }
+            Role::NotAllowed => s.not_allowed = true,
+            Role::Probe => {
+                s.probed = true;
+                s.probe = s.probe.or(Some(record.row));
+                if s.probe == Some(record.row) {
+                    s.probe_lines = s.probe_lines.saturating_add(n);
+                }
+            }
+            Role::Timeout => s.timed_out = true,
+            Role::TooManyFailures => s.too_many = true,
+            _ => {}
+        }
+        if matches!(role, Role::Symptom | Role::NotAllowed) && s.symptom.is_none() {
+            s.symptom = Some(record.row);
+        }
+        let over = match role {
+            Role::Closed | Role::LoggedOut | Role::SessionClosed => true,
+            Role::Timeout => s.accepted.is_none(),
+            // The last word of older releases on such a connection.
+            Role::Silent | Role::Probe => s.accepted.is_none() && addr != NONE,
+            _ => false,
+        };
+        // The monitor's PAM line comes after the child's goodbye: only then is a login over.
+        if over {
+            s.end = End::Closed;
+            if !s.closing {
+                s.closing = true;
+                self.closing
+                    .push_back((time.0 + LINGER, slot, s.generation));
+            }
+        }
+        Some(slot)
+    }
+
+    fn open(
+        &mut self,
+        host: HostId,
+        pid: u32,
+        time: Time,
+        at: LineRef,
+        done: &mut Vec<Session>,
+    ) -> u32 {
+        if self.slab.len() - self.free.len() >= self.limit {
+            while let Some((_, slot, generation)) = self.opened.pop_front() {
+                if self
+                    .slab
+                    .get(slot as usize)
+                    .is_some_and(|s| s.generation == generation)
+                {
+                    self.overflowed += 1;
+                    self.finish(slot, End::Quiet, done);
+                    break;
+                }
+            }
+        }
+        self.generation = self.generation.wrapping_add(1).max(1);
+        let session = Session::new(host, pid, time, at, self.generation);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(place) = self.slab.get_mut(slot as usize) {
+                    *place = session;
+                }
+                slot
+            }
+            None => {
+                self.slab.push(session);
+                (self.slab.len() - 1) as u32
+            }
+        };
+        if pid != 0 {
+            self.by_pid.insert((host, pid), slot);
+        }
+        self.opened.push_back((time.0, slot, self.generation));
+        slot
+    }
+
+    /// Hands a session out and frees its place.
+    fn finish(&mut self, slot: u32, end: End, done: &mut Vec<Session>) {
+        let Some(s) = self.slab.get_mut(slot as usize) else {
+            return;
+        };
+        if s.generation == 0 {
+            return;
+        }
+        let mut session = s.clone();
+        s.generation = 0;
+        if !session.closing {
+            session.end = end;
+        }
+        for pid in [session.pid, session.alias] {
+            if pid != 0 && self.by_pid.get(&(session.host, pid)) == Some(&slot) {
+                self.by_pid.remove(&(session.host, pid));
+            }
+        }
+        let key = (session.addr, session.port);
+        if self.by_port.get(&key) == Some(&slot) {
+            self.by_port.remove(&key);
+        }
+        if self.last.2 == slot {
+            self.last = (NONE, NONE, NONE);
+        }
+        self.free.push(slot);
+        done.push(session);
+    }
+
+    /// Hands out what is over at `now`.
+    #[inline]
+    fn let_go(&mut self, now: Time, done: &mut Vec<Session>) {
+        let over = self.closing.front().is_some_and(|(at, ..)| *at <= now.0);
+        let quiet = self
+            .opened
+            .front()
+            .is_some_and(|(began, ..)| now.0 - *began > PREAUTH_QUIET);
+        if over || quiet {
+            self.let_go_now(now, done);
+        }
+    }
+
+    #[inline(never)]
+    fn let_go_now(&mut self, now: Time, done: &mut Vec<Session>) {
+        while let Some(&(at, slot, generation)) = self.closing.front() {
+            if at > now.0 {
+                break;
+            }
+            self.closing.pop_front();
+            let Some(s) = self.slab.get(slot as usize) else {
+                continue;
+            };
+            if s.generation == generation {
+                // A late line moves the end on; an accepted login reopens it.
+                if s.closing
+                    && s.last.0 + LINGER > now.0
+                    && now.0 >= s.last.0
+                    && s.last.0 + LINGER > at
+                {
+                    self.closing
+                        .push_back((s.last.0 + LINGER, slot, generation));
+                } else if s.closing {
+                    self.finish(slot, End::Closed, done);
+                }
+            }
+        }
+        while let Some(&(began, slot, generation)) = self.opened.front() {
+            if now.0 - began <= PREAUTH_QUIET {
+                break;
+            }
+            self.opened.pop_front();
+            let Some(s) = self.slab.get(slot as usize) else {
+                continue;
+            };
+            if s.generation == generation && s.accepted.is_none() && !s.closing {
+                if now.0 - s.last.0 > PREAUTH_QUIET {
+                    self.finish(slot, End::Quiet, done);
+                } else {
+                    self.opened.push_back((s.last.0, slot, generation));
+                }
+            } else if s.generation == generation {
+                // A login may last for months: looked at again only when places run out.
+                self.opened.push_back((now.0, slot, generation));
+            }
+        }
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.slab.len() - self.free.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The end of the input: everything that is still open, oldest first.
+    pub fn drain(&mut self, done: &mut Vec<Session>) {
+        let mut open: Vec<(Time, u32)> = self
+            .slab
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.generation != 0)
+            .map(|(i, s)| (s.first, i as u32))
+            .collect();
+        open.sort_unstable();
+        for (_, slot) in open {
+            self.finish(slot, End::Open, done);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
