@@ -147,6 +147,10 @@ pub struct Analysis {
     ssh_lines: u64,
     unknown: u64,
     last_time: i64,
+    /// Lines so far that have no time, in an input where none before them has one.
+    undated: u64,
+    /// The input of the block before.
+    reading: u32,
     /// The hour that is being read a second time.
     second_hour: Option<i64>,
     read: Read,
@@ -201,6 +205,8 @@ impl Analysis {
             ssh_lines: 0,
             unknown: 0,
             last_time: NO_TIME,
+            undated: 0,
+            reading: u32::MAX,
             second_hour: None,
             read: Read::default(),
             done: Vec::new(),
@@ -292,6 +298,10 @@ impl Analysis {
         first_line: u64,
         mut resolved: Option<&mut Vec<Resolved>>,
     ) {
+        // What one log says of the time says nothing about the lines of another.
+        if std::mem::replace(&mut self.reading, file) != file {
+            self.last_time = NO_TIME;
+        }
         self.lines += scanned.lines;
         self.bytes += block.len() as u64;
         if let Some(input) = self.inputs.get_mut(file as usize) {
@@ -367,6 +377,14 @@ impl Analysis {
                 }
             }
             records = later;
+        }
+        if let Some((line, text)) = scanned.first_unread {
+            let at = LineRef {
+                file,
+                line: first_line + u64::from(line),
+            };
+            self.detectors
+                .unread(scanned.unread, at, scanned.text(block, text));
         }
         self.ssh_lines += self.read.lines;
         if let Some(input) = self.inputs.get_mut(file as usize) {
@@ -456,12 +474,15 @@ impl Analysis {
         if let Some(t) = time {
             self.last_time = t.0;
         }
-        // A line without a time happened when its neighbours did.
-        let now = time.unwrap_or(Time(if self.last_time == NO_TIME {
-            0
-        } else {
-            self.last_time
-        }));
+        // A line without a time happened when its neighbours did, and after them where none of them has one.
+        let now = time.unwrap_or_else(|| {
+            if self.last_time == NO_TIME {
+                self.undated += 1;
+                Time::undated(self.undated)
+            } else {
+                Time(self.last_time)
+            }
+        });
         let mut out = Resolved {
             row: record.row,
             addr,
@@ -575,7 +596,7 @@ impl Analysis {
     }
 
     fn hour_of(&mut self, time: Time) -> &mut HourTally {
-        let hour = time.0.div_euclid(HOUR);
+        let hour = time.dated().map_or(i64::MIN, |t| t.0.div_euclid(HOUR));
         if self.hour.0 != hour {
             self.flush_hour();
             self.hour.0 = hour;
@@ -626,7 +647,7 @@ impl Analysis {
             s.login = self.logins.len() as u32;
         }
         self.logins.push(Login {
-            at: fact.time,
+            at: fact.time.dated(),
             host: self.names.host_of(fact.host).to_owned(),
             user: self.names.user_of(fact.user).to_owned(),
             addr: self.names.addr_text(fact.addr),
@@ -683,6 +704,7 @@ impl Analysis {
         if let Some(t) = self.user_tally.get_mut(s.user as usize) {
             if t.last == 0 {
                 t.first = s.first.0;
+                t.last = s.last.0;
             }
             t.first = t.first.min(s.first.0);
             t.last = t.last.max(s.last.0);
@@ -696,6 +718,7 @@ impl Analysis {
         }
         if let Some(login) = self.logins.get_mut(s.login as usize)
             && let (Some((at, _)), crate::session::End::Closed) = (s.accepted, s.end)
+            && at.is_dated()
         {
             login.seconds = Some(((s.last.0 - at.0).max(0) / SECOND) as u64);
         }
@@ -739,6 +762,13 @@ impl Analysis {
                 self.suppressed
             ));
         }
+        if self.undated > 0 {
+            notes.push(format!(
+                "{} lines about logins have no time: nothing is said about pace, hours and how long sessions lasted (`docker logs -t`, \
+                 `kubectl logs --timestamps` and `journalctl` without `-o cat` write it)",
+                self.undated
+            ));
+        }
         let mut by_addr: HashMap<&str, (Vec<&'static str>, bool)> = HashMap::new();
         for f in &findings {
             for a in &f.subjects.addrs {
@@ -775,8 +805,8 @@ impl Analysis {
                     .iter()
                     .map(|(_, u)| self.names.user_of(*u).to_owned())
                     .collect(),
-                first: Some(Time(t.first)),
-                last: Some(Time(t.last)),
+                first: Time(t.first).dated(),
+                last: Time(t.last).dated(),
                 findings: slugs,
                 hostile,
             });
@@ -798,8 +828,8 @@ impl Analysis {
                 failures: t.failures,
                 accepted: t.accepted,
                 addr_count: t.addrs,
-                first: Some(Time(t.first)),
-                last: Some(Time(t.last)),
+                first: Time(t.first).dated(),
+                last: Time(t.last).dated(),
             })
             .collect();
         users.sort_by(|a, b| {
