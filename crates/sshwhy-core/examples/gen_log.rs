@@ -4,7 +4,7 @@
 //! cargo run --release -p sshwhy-core --example gen_log -- sample > examples/break-in.log
 //! cargo run --release -p sshwhy-core --example gen_log -- bytes 1000000000 > big.log
 //! cargo run --release -p sshwhy-core --example gen_log -- lines 10000000 addresses 100000 > many.log
-//! cargo run --release -p sshwhy-core --example gen_log -- lines 25000000 addresses 10000000 in-turn > each-once.log
+//! cargo run --release -p sshwhy-core --example gen_log -- lines 41600000 addresses 10000000 in-turn > each-once.log
 //! ```
 //!
 //! The same arguments give the same bytes. Addresses are of the ranges set aside for documentation and benchmarks. The lines are

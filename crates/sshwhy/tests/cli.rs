@@ -732,6 +732,46 @@ fn the_sample_tells_its_story() {
 }
 
 #[test]
+fn what_looks_closer_reads_the_same_logs_again() {
+    let dir = Dir::new("closer");
+    let text = GOOD.repeat(12);
+    let command = |logs: &[&str], input: Option<&[u8]>| {
+        let args = [&["report", "--format", "json", "--year", "2026"], logs].concat();
+        let out = sshwhy(&args, input);
+        let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        json["findings"][0]["remedy"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|s| s["command"].as_str())
+            .find(|c| c.contains("sshwhy report"))
+            .unwrap()
+            .to_owned()
+    };
+    let plain = dir.file("auth.log", text.as_bytes());
+    let spaced = dir.file("my log", text.as_bytes());
+    let odd = dir.file("it's $(x)", text.as_bytes());
+    let ends = |command: String, with: &str| assert!(command.ends_with(with), "{command}");
+    ends(
+        command(&[&plain], None),
+        &format!("sshwhy report {plain} --addr 192.0.2.7"),
+    );
+    ends(
+        command(&[&spaced], None),
+        &format!("sshwhy report '{spaced}' --addr 192.0.2.7"),
+    );
+    // What a shell would take apart is not put into a command at all.
+    ends(
+        command(&[&plain, &odd], None),
+        "sshwhy report LOG --addr 192.0.2.7",
+    );
+    ends(
+        command(&["-"], Some(text.as_bytes())),
+        "sshwhy report LOG --addr 192.0.2.7",
+    );
+}
+
+#[test]
 fn what_is_piped_in_is_read_and_nothing_is_nobodys_log() {
     let read = |input: Option<&[u8]>| {
         let out = sshwhy(&["report", "--format", "json"], input);
