@@ -40,6 +40,8 @@ struct Habit {
     day: i64,
     /// UTC: what counts is the distance between hours, which no zone changes.
     hours: [u32; 24],
+    /// On how many days.
+    hour_days: [u32; 24],
     hour_quotes: [QuoteId; 24],
     hour_last: [Time; 24],
     /// Networks logged in from (IPv4 /24, IPv6 /48), the first 32.
@@ -149,6 +151,7 @@ impl Logins {
             days: 0,
             day: i64::MIN,
             hours: [0; 24],
+            hour_days: [0; 24],
             hour_quotes: [NONE; 24],
             hour_last: [time; 24],
             nets: Vec::new(),
@@ -191,13 +194,17 @@ impl Logins {
             h.days += 1;
         }
         let hour = (time.0.div_euclid(HOUR)).rem_euclid(24) as usize;
-        if let (Some(n), Some(q), Some(t)) = (
+        if let (Some(n), Some(days), Some(q), Some(t)) = (
             h.hours.get_mut(hour),
+            h.hour_days.get_mut(hour),
             h.hour_quotes.get_mut(hour),
             h.hour_last.get_mut(hour),
         ) {
             if *n == 0 {
                 *q = keep(quotes);
+            }
+            if *n == 0 || t.0.div_euclid(DAY) != day {
+                *days += 1;
             }
             *n += 1;
             *t = time;
@@ -308,9 +315,12 @@ fn odd_hours(case: &Case<'_>, out: &mut Vec<Finding>) {
         if h.count <= s.hour_logins || h.days <= s.hour_days {
             continue;
         }
-        // An hour is usual from two logins and one in fifty on.
+        // An hour is usual from two logins and one in fifty on; three days make a habit, whatever a burst weighs.
         let usual = (h.count / 50).max(1);
-        let is_usual = |hour: usize| h.hours.get(hour % 24).is_some_and(|n| *n > usual);
+        let is_usual = |hour: usize| {
+            h.hours.get(hour % 24).is_some_and(|n| *n > usual)
+                || h.hour_days.get(hour % 24).is_some_and(|n| *n >= 3)
+        };
         let odd: Vec<usize> = (0..24)
             .filter(|hour| h.hours.get(*hour).is_some_and(|n| *n > 0) && !is_usual(*hour))
             .filter(|hour| {

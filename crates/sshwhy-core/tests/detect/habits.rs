@@ -419,6 +419,26 @@ fn three_in_the_morning_is_odd_for_office_hours_and_overtime_is_not() {
 }
 
 #[test]
+fn a_burst_in_one_night_does_not_make_office_hours_odd() {
+    let mut log = Log::new();
+    log.habit("192.0.2.9", "alice", 10);
+    for i in 0..400 {
+        log.login(
+            4.0 * DAY + f64::from(i) * 4.0,
+            "192.0.2.9",
+            "alice",
+            "publickey",
+            2.0,
+        );
+    }
+    assert!(
+        !has(&log.findings(), "odd-hour-login"),
+        "{:?}",
+        summary(&log.findings())
+    );
+}
+
+#[test]
 fn root_logins_are_one_finding_and_by_password_from_outside_they_weigh_more() {
     let run = |method: &str| {
         let mut log = Log::new();
