@@ -4,6 +4,7 @@
 //! cargo run --release -p sshwhy-core --example gen_log -- sample > examples/break-in.log
 //! cargo run --release -p sshwhy-core --example gen_log -- bytes 1000000000 > big.log
 //! cargo run --release -p sshwhy-core --example gen_log -- lines 10000000 addresses 100000 > many.log
+//! cargo run --release -p sshwhy-core --example gen_log -- lines 41600000 addresses 10000000 in-turn > each-once.log
 //! ```
 //!
 //! The same arguments give the same bytes. Addresses are of the ranges set aside for documentation and benchmarks. The lines are
@@ -66,6 +67,8 @@ enum Actor {
     Botnet {
         addresses: u64,
         gap: u64,
+        /// The address of the next try, where each has its turn; by chance otherwise.
+        turn: Option<u64>,
     },
     Person {
         addr: String,
@@ -263,8 +266,20 @@ impl World {
                 };
                 Some(at + 4 + self.dice.roll(gap) as i64)
             }
-            Actor::Botnet { addresses, gap } => {
-                let addr = benchmark_address(self.dice.roll(addresses));
+            Actor::Botnet {
+                addresses,
+                gap,
+                turn,
+            } => {
+                let at_turn = turn.unwrap_or_else(|| self.dice.roll(addresses));
+                let addr = benchmark_address(at_turn);
+                if turn.is_some() {
+                    self.actors[index] = Actor::Botnet {
+                        addresses,
+                        gap,
+                        turn: Some((at_turn + 1) % addresses),
+                    };
+                }
                 self.failure(at, &addr, "root", true);
                 Some(at + self.dice.roll(gap) as i64)
             }
@@ -436,7 +451,7 @@ fn main() -> io::Result<()> {
     }
     let (bytes, lines) = (number("bytes"), number("lines"));
     if bytes.is_none() && lines.is_none() {
-        eprintln!("usage: gen_log sample | bytes N | lines N [addresses N] [seed N]");
+        eprintln!("usage: gen_log sample | bytes N | lines N [addresses N [in-turn]] [seed N]");
         std::process::exit(2);
     }
     let mut w = World::new(number("seed").unwrap_or(7) | 1);
@@ -470,6 +485,7 @@ fn main() -> io::Result<()> {
         Actor::Botnet {
             addresses: number("addresses").unwrap_or(20_000),
             gap: 3,
+            turn: args.iter().any(|a| a == "in-turn").then_some(0),
         },
     );
     for i in 0..30u64 {

@@ -147,7 +147,9 @@ pub struct UserRow {
 /// One accepted login.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Login {
-    pub at: Time,
+    /// Absent where the log writes no times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
     pub host: String,
     pub user: String,
     pub addr: String,

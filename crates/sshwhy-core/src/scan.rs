@@ -96,6 +96,9 @@ pub struct Scanned {
     /// Lines of other programs, lines that are no log lines.
     pub other: u64,
     pub unknown: u64,
+    /// Of `other`, lines in sshd's words whose envelope could not be read, and the first of them.
+    pub unread: u64,
+    pub first_unread: Option<(u32, Span)>,
 }
 
 impl Scanned {
@@ -124,6 +127,8 @@ impl Scanned {
         self.lines = 0;
         self.other = 0;
         self.unknown = 0;
+        self.unread = 0;
+        self.first_unread = None;
     }
 }
 
@@ -527,13 +532,29 @@ impl Reducer<'_> {
         });
     }
 
+    /// A line that looks like one of sshd's, in a form that is not known here.
+    #[cold]
+    fn unread(&mut self, seen: &Seen<'_, '_>) {
+        let out = &mut *self.out;
+        out.unread += 1;
+        if out.first_unread.is_none() {
+            let start = (self.block.len() + out.extra.len()) as u32;
+            out.extra.extend_from_slice(cut(seen.line.message));
+            let end = (self.block.len() + out.extra.len()) as u32;
+            out.first_unread = Some((seen.number, Span { start, end }));
+        }
+    }
+
     /// Any other line.
     fn line(&mut self, seen: &Seen<'_, '_>) {
+        let line = seen.line;
         if !seen.is_ours() {
             self.out.other += 1;
+            if line.program == Program::Bare && speaks_of_logins(line.message) {
+                self.unread(seen);
+            }
             return;
         }
-        let line = seen.line;
         let block_len = self.block.len() as u32;
         // Where the line's slices are: in the block, or moved to `extra` first.
         let moved = if line.rewritten {
@@ -646,6 +667,18 @@ impl Reducer<'_> {
         }
         self.out.records.push(record);
     }
+}
+
+/// Whether a text without a known program holds words that sshd writes, and hardly anything else does.
+fn speaks_of_logins(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 5] = [
+        b"Failed password for ",
+        b"Accepted password for ",
+        b"Accepted publickey for ",
+        b"Invalid user ",
+        b" [preauth]",
+    ];
+    WORDS.iter().any(|w| memmem::find(text, w).is_some())
 }
 
 /// An audit record's `acct`: quoted, or hexadecimal when it holds odd characters.

@@ -69,7 +69,26 @@ pub fn civil_from_days(days: i64) -> (i32, u8, u8) {
     (year as i32, month, day)
 }
 
+/// Before it nothing is a date: see [`Time::undated`].
+const DATED_FROM: i64 = -(1 << 59);
+
 impl Time {
+    /// Stands for a line of a log that writes no times: one second after the line before it, and far before any date. It orders
+    /// what happened and measures nothing, so [`Time::is_dated`] has to be asked before a span or an hour means anything.
+    pub const fn undated(line: u64) -> Time {
+        let base = Time(2 * DATED_FROM);
+        Time(base.0.saturating_add((line & 0xFFFF_FFFF) as i64 * SECOND))
+    }
+
+    pub const fn is_dated(self) -> bool {
+        self.0 >= DATED_FROM
+    }
+
+    /// This instant, unless it only stands for a place in an undated log.
+    pub fn dated(self) -> Option<Time> {
+        self.is_dated().then_some(self)
+    }
+
     pub const fn from_secs(secs: i64) -> Time {
         Time(secs.saturating_mul(SECOND))
     }
@@ -360,6 +379,17 @@ pub fn human_span(micros: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_in_an_undated_log_are_in_order_and_no_dates() {
+        let (a, b) = (Time::undated(1), Time::undated(2));
+        assert!(a < b && b.0 - a.0 == SECOND);
+        assert_eq!(Time::undated(u64::from(u32::MAX)).dated(), None);
+        for real in [Time(0), Time::from_secs(-1), Time::from_secs(1_774_713_615)] {
+            assert_eq!(real.dated(), Some(real));
+            assert!(b < real);
+        }
+    }
 
     #[test]
     fn what_is_shown_is_read_back() {

@@ -203,12 +203,10 @@ fn fits(toks: &[Tok], s: &str) -> bool {
 /// Whether some wording of the row fits the body, tried the slow way.
 fn slow_fits(m: &Message, body: &str) -> bool {
     let pam = |t: &str| {
-        t.starts_with("pam_")
-            .then(|| {
-                t.find("): ")
-                    .map(|at| (t[..t.find('(').unwrap()].to_owned(), t[at + 3..].to_owned()))
-            })
-            .flatten()
+        let (module, rest) = t.split_once('(').filter(|_| t.starts_with("pam_"))?;
+        let (_, message) = rest.split_once("): ")?;
+        let word = |m: &str| m.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        word(module).then(|| (module.to_owned(), message.to_owned()))
     };
     m.texts
         .iter()

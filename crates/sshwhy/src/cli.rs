@@ -417,7 +417,7 @@ pub struct BansRestore {
 /// What to read, shared by the verbs that read logs.
 #[derive(Args, Debug)]
 pub struct Reading {
-    /// Files, folders, globs, or - for standard input. Without any: this machine's own logs.
+    /// Files, folders, globs, or - for standard input. Without any: what is piped in, otherwise this machine's own logs.
     pub logs: Vec<OsString>,
     /// Zone of times that say none, and of the times shown: +08:00, Europe/Berlin, UTC, local
     #[arg(long, value_name = "ZONE", default_value = "local")]

@@ -47,6 +47,13 @@ impl Analysis {
                 self.suppressed
             ));
         }
+        if self.undated > 0 {
+            notes.push(format!(
+                "{} lines about logins have no time: nothing is said about pace, hours and how long sessions lasted (`docker logs -t`, \
+                 `kubectl logs --timestamps` and `journalctl` without `-o cat` write it)",
+                self.undated
+            ));
+        }
         let mut by_addr: HashMap<&str, (Vec<&'static str>, bool)> = HashMap::new();
         for f in &findings {
             for a in &f.subjects.addrs {
@@ -83,8 +90,8 @@ impl Analysis {
                     .iter()
                     .map(|(_, u)| self.names.user_of(*u).to_owned())
                     .collect(),
-                first: Some(Time(t.first)),
-                last: Some(Time(t.last)),
+                first: Time(t.first).dated(),
+                last: Time(t.last).dated(),
                 findings: slugs,
                 hostile,
             });
@@ -106,8 +113,8 @@ impl Analysis {
                 failures: t.failures,
                 accepted: t.accepted,
                 addr_count: t.addrs,
-                first: Some(Time(t.first)),
-                last: Some(Time(t.last)),
+                first: Time(t.first).dated(),
+                last: Time(t.last).dated(),
             })
             .collect();
         users.sort_by(|a, b| {

@@ -113,6 +113,10 @@ pub struct Analysis {
     ssh_lines: u64,
     unknown: u64,
     last_time: i64,
+    /// Lines so far that have no time, in an input where none before them has one.
+    undated: u64,
+    /// The input of the block before.
+    reading: u32,
     /// The hour that is being read a second time.
     second_hour: Option<i64>,
     read: Read,
@@ -167,6 +171,8 @@ impl Analysis {
             ssh_lines: 0,
             unknown: 0,
             last_time: NO_TIME,
+            undated: 0,
+            reading: u32::MAX,
             second_hour: None,
             read: Read::default(),
             done: Vec::new(),
@@ -258,6 +264,10 @@ impl Analysis {
         first_line: u64,
         mut resolved: Option<&mut Vec<Resolved>>,
     ) {
+        // What one log says of the time says nothing about the lines of another.
+        if std::mem::replace(&mut self.reading, file) != file {
+            self.last_time = NO_TIME;
+        }
         self.lines += scanned.lines;
         self.bytes += block.len() as u64;
         if let Some(input) = self.inputs.get_mut(file as usize) {
@@ -333,6 +343,14 @@ impl Analysis {
                 }
             }
             records = later;
+        }
+        if let Some((line, text)) = scanned.first_unread {
+            let at = LineRef {
+                file,
+                line: first_line + u64::from(line),
+            };
+            self.detectors
+                .unread(scanned.unread, at, scanned.text(block, text));
         }
         self.ssh_lines += self.read.lines;
         if let Some(input) = self.inputs.get_mut(file as usize) {
@@ -422,12 +440,15 @@ impl Analysis {
         if let Some(t) = time {
             self.last_time = t.0;
         }
-        // A line without a time happened when its neighbours did.
-        let now = time.unwrap_or(Time(if self.last_time == NO_TIME {
-            0
-        } else {
-            self.last_time
-        }));
+        // A line without a time happened when its neighbours did, and after them where none of them has one.
+        let now = time.unwrap_or_else(|| {
+            if self.last_time == NO_TIME {
+                self.undated += 1;
+                Time::undated(self.undated)
+            } else {
+                Time(self.last_time)
+            }
+        });
         let mut out = Resolved {
             row: record.row,
             addr,
@@ -541,7 +562,7 @@ impl Analysis {
     }
 
     fn hour_of(&mut self, time: Time) -> &mut HourTally {
-        let hour = time.0.div_euclid(HOUR);
+        let hour = time.dated().map_or(i64::MIN, |t| t.0.div_euclid(HOUR));
         if self.hour.0 != hour {
             self.flush_hour();
             self.hour.0 = hour;
@@ -592,7 +613,7 @@ impl Analysis {
             s.login = self.logins.len() as u32;
         }
         self.logins.push(Login {
-            at: fact.time,
+            at: fact.time.dated(),
             host: self.names.host_of(fact.host).to_owned(),
             user: self.names.user_of(fact.user).to_owned(),
             addr: self.names.addr_text(fact.addr),
@@ -640,6 +661,7 @@ impl Analysis {
         }
         if let Some(login) = self.logins.get_mut(s.login as usize)
             && let (Some((at, _)), crate::session::End::Closed) = (s.accepted, s.end)
+            && at.is_dated()
         {
             login.seconds = Some(((s.last.0 - at.0).max(0) / SECOND) as u64);
         }

@@ -74,6 +74,7 @@ impl UserTally {
     pub fn ended(&mut self, s: &Session, failed: u64) {
         if self.last == 0 {
             self.first = s.first.0;
+            self.last = s.last.0;
         }
         self.first = self.first.min(s.first.0);
         self.last = self.last.max(s.last.0);

@@ -465,12 +465,18 @@ pub const ROWS: &[Detector] = &[
         ],
         remedy: &[
             step(
-                "Keep its lines out of the log file (rsyslog)",
-                "printf ':msg, contains, \"Connection closed by ADDR port\" stop\\n' > /etc/rsyslog.d/10-quiet-monitor.conf && systemctl \
-                 restart rsyslog",
-                "server",
-                "other closed connections of that address no longer show either",
-                Some("rm /etc/rsyslog.d/10-quiet-monitor.conf && systemctl restart rsyslog"),
+                "Check in a way that leaves no error behind: this speaks SSH far enough to know that the service is well, and says goodbye \
+                 so that neither fail2ban nor sshd's penalties count it",
+                "sshwhy monitor --once SERVER",
+                "monitor",
+                "none",
+                None,
+            ),
+            advice(
+                "Let the load balancer or uptime check do the same: run `sshwhy monitor --nagios SERVER` as its check, or let it read the \
+                 banner, send one and disconnect properly; check less often where a minute's notice will do",
+                "monitor",
+                "none",
             ),
             step(
                 "OpenSSH 9.8 and later: keep sshd from penalising it",
@@ -478,12 +484,6 @@ pub const ROWS: &[Detector] = &[
                 "server",
                 "guesses from that address are no longer slowed down",
                 Some("rm /etc/ssh/sshd_config.d/00-monitor.conf && systemctl reload ssh"),
-            ),
-            advice(
-                "Or let the monitor say goodbye properly (read the banner, send one, disconnect with a text of its own), check less \
-                 often, or watch another sign of life",
-                "monitor",
-                "none",
             ),
         ],
         refs: &[

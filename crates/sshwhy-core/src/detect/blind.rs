@@ -8,13 +8,15 @@ use super::words;
 use crate::finding::{Finding, Severity};
 use crate::names::HostId;
 use crate::scan::{UNKNOWN, flag};
-use crate::session::Role;
+use crate::session::{LineRef, Role};
 use crate::time::{HOUR, Time, human_span};
 
 /// Hosts whose stretches of silence are followed.
 const MAX_HOSTS: usize = 4_096;
 /// A share of unknown lines says nothing of a few.
 const ENOUGH_LINES: u64 = 200;
+/// So many lines that cannot be read may be scraps: the end of a cut line, somebody's remark.
+const A_FEW: u64 = 2;
 
 #[derive(Clone, Copy, Debug)]
 struct Pulse {
@@ -39,12 +41,22 @@ pub struct Sight {
     suppressed: u64,
     suppressed_quotes: Vec<QuoteId>,
     unknown_quotes: Vec<QuoteId>,
+    unread: u64,
+    unread_quotes: Vec<QuoteId>,
 }
 
 impl Sight {
+    pub fn unread(&mut self, lines: u64, at: LineRef, text: &[u8], quotes: &mut Quotes) {
+        self.unread += lines;
+        if self.unread_quotes.len() < 3 {
+            self.unread_quotes
+                .push(quotes.keep_always(Time::undated(0), at, text));
+        }
+    }
+
     pub fn line(&mut self, fact: &Fact<'_>, kind: Kind, quotes: &mut Quotes) {
         let i = fact.host as usize;
-        if i < MAX_HOSTS {
+        if i < MAX_HOSTS && fact.time.is_dated() {
             if i >= self.pulses.len() {
                 self.pulses.resize(i + 1, None);
             }
@@ -63,6 +75,10 @@ impl Sight {
                     ));
                 }
             }
+            return;
+        }
+        // At DEBUG2 and 3 sshd writes many times as much, and nothing in it that does not stand elsewhere too.
+        if fact.row == UNKNOWN && fact.message.starts_with(b"debug") {
             return;
         }
         self.lines += 1;
@@ -163,6 +179,24 @@ pub fn findings(case: &Case<'_>, sight: &Sight, out: &mut Vec<Finding>) {
         f.remedy.clear();
         f.notes.push("a patched sshd, another language or a rewriting log shipper: attacks among these lines are not seen".to_owned());
         f.evidence = case.evidence(&sight.unknown_quotes);
+        out.push(f);
+    }
+    if sight.unread > A_FEW {
+        let mut f = words::finding("blind", case.subjects(&[], &[]));
+        f.headline = format!(
+            "{} of logins in a form that cannot be read here, and are not counted",
+            words::count(sight.unread, "line speaks", "lines speak")
+        );
+        // The words are sshd's; a text about sshd, a patch or a mail, could hold them too.
+        f.confidence = 0.85;
+        f.count = sight.unread;
+        f.remedy.clear();
+        f.notes.push(
+            "something stands around the lines that is not known; what they say of attacks and logins is missing above. Give the log as its \
+             server wrote it, or cut what stands in front of the time and the program"
+                .to_owned(),
+        );
+        f.evidence = case.evidence(&sight.unread_quotes);
         out.push(f);
     }
     for (host, pulse) in sight.pulses.iter().enumerate() {

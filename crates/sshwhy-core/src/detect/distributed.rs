@@ -1,13 +1,14 @@
 //! `distributed-brute-force`: many addresses, each too quiet by itself, for one user or one list of users.
 
-use super::case::{Case, MAX_LISTED, Standing};
+use super::case::{Case, MAX_EACH, MAX_LISTED, Standing};
 use super::guessing;
 use super::ledger::Source;
+use super::logins::Arrival;
 use super::words;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::names::{AddrId, UserId};
 use crate::scan::NONE;
-use crate::time::{HOUR, Time};
+use crate::time::{DAY, HOUR, Time};
 use hashbrown::{HashMap, HashSet};
 
 /// One address's try at one name.
@@ -184,7 +185,13 @@ fn addrs_of(tries: &[Try]) -> Vec<AddrId> {
     addrs
 }
 
-pub fn findings(case: &Case<'_>, campaigns: &[Campaign], out: &mut Vec<Finding>) {
+/// Returns the logins that were told about: those that a campaign may have won.
+pub fn findings(
+    case: &Case<'_>,
+    campaigns: &[Campaign],
+    out: &mut Vec<Finding>,
+) -> Vec<(UserId, AddrId)> {
+    let mut told = Vec::new();
     for c in campaigns {
         let sources: Vec<&Source> = c.addrs.iter().filter_map(|a| case.source(*a)).collect();
         let fails: u64 = sources.iter().map(|s| u64::from(s.guess.fails)).sum();
@@ -226,12 +233,19 @@ pub fn findings(case: &Case<'_>, campaigns: &[Campaign], out: &mut Vec<Finding>)
                 c.addrs.len() - MAX_LISTED
             ));
         }
-        let newcomers = case.logins.newcomers(&c.users, first, last);
-        if newcomers > 0 {
+        let arrivals = arrivals(case, c, first, last);
+        if !arrivals.is_empty() {
             f.notes.push(format!(
-                "during it {} of these users came from an address not seen before for them: make sure they were theirs",
-                words::count(newcomers, "login", "logins")
+                "meanwhile {} with a password from an address not seen before: see what is said of new sources",
+                words::count(arrivals.len() as u64, "of its users came in", "of its users came in")
             ));
+        }
+        for a in arrivals {
+            if told.len() >= MAX_EACH || told.contains(&(a.user, a.addr)) {
+                continue;
+            }
+            told.push((a.user, a.addr));
+            out.push(arrival(case, c, &a));
         }
         let mut order: Vec<&&Source> = sources.iter().collect();
         order.sort_by_key(|s| s.guess.first);
@@ -243,4 +257,46 @@ pub fn findings(case: &Case<'_>, campaigns: &[Campaign], out: &mut Vec<Finding>)
         f.evidence = case.evidence(&quotes);
         out.push(f);
     }
+    told
+}
+
+/// Logins of a user under attack, while it lasted or on the day after, from an address that user had never come from.
+fn arrivals(
+    case: &Case<'_>,
+    c: &Campaign,
+    first: Option<Time>,
+    last: Option<Time>,
+) -> Vec<Arrival> {
+    let Some((first, last)) = first.zip(last).filter(|(f, _)| f.is_dated()) else {
+        return Vec::new();
+    };
+    let until = Time(last.0.saturating_add(DAY));
+    let mut all = case
+        .logins
+        .arrivals(&c.users, first, until, case.context.names);
+    all.retain(|a| !case.is_hostile(a.addr));
+    all
+}
+
+/// A password that many strangers were guessing was used from a new place: the owner's journey, or the guess that was right.
+fn arrival(case: &Case<'_>, c: &Campaign, a: &Arrival) -> Finding {
+    let mut f = words::finding("new-source-login", case.subjects(&[a.addr], &[a.user]));
+    let name = words::name(case.context.names.user_of(a.user));
+    f.headline = format!(
+        "{name} logged in with a password from {}, never seen before, while {} guessed {name}'s password",
+        case.addr(a.addr),
+        words::count(c.addrs.len() as u64, "stranger", "strangers"),
+    );
+    f.first = Some(a.time);
+    f.last = Some(a.time);
+    f.count = 1;
+    f.severity = Severity::High;
+    // Campaigns go on for weeks and people travel; that both fall together is no proof of either.
+    f.confidence = 0.6;
+    f.notes.push(
+        "ask the owner whether this was theirs; until then take the password for known to others"
+            .to_owned(),
+    );
+    f.evidence = case.evidence(&[a.quote]);
+    f
 }

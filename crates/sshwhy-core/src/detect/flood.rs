@@ -136,6 +136,7 @@ fn flooders(case: &Case<'_>) -> Vec<Flooder> {
             .filter(|h| source.hosts & (1 << h) != 0)
             .any(|h| case.beats.regular(addr, h, s.monitor_checks));
         if source.timeouts / hours >= 2
+            && source.last.is_dated()
             && !regular
             && (case.accepts(source) == 0 || case.is_hostile(addr))
             && source.guess.connections < source.timeouts

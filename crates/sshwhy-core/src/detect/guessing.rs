@@ -172,14 +172,14 @@ pub fn findings(case: &Case<'_>, nets: &HashMap<u32, Vec<AddrId>>, out: &mut Vec
 /// Which findings a shape makes: the rate by itself, and the list that was tried.
 fn slugs(shape: Shape) -> Vec<&'static str> {
     let mut all = Vec::new();
-    if shape.fast {
+    if shape.fast || (shape.untimed && !shape.spray && !shape.scan) {
         all.push("brute-force");
     }
     if shape.scan {
         all.push("invalid-user-scan");
     } else if shape.spray {
         all.push("password-spray");
-    } else if shape.slow && !shape.fast {
+    } else if shape.slow && !shape.fast && !shape.untimed {
         all.push("slow-brute-force");
     }
     all
@@ -256,7 +256,12 @@ fn one(case: &Case<'_>, actor: &Actor<'_>, shape: Shape, slug: &str) -> Finding 
     f.last = Some(g.last);
     f.count = u64::from(g.fails);
     f.confidence = confidence(case, actor, shape, slug, total, unreal);
-    if slug == "brute-force" {
+    if slug == "brute-force" && !shape.fast {
+        f.notes.push(format!(
+            "the log has no times: more than {} in all count, and how fast they came cannot be said",
+            words::count(u64::from(case.settings.slow_failures), "failure", "failures"),
+        ));
+    } else if slug == "brute-force" {
         f.notes.push(format!(
             "up to {} in one minute; the limit is {} in {}",
             words::count(u64::from(g.peak.max(1)), "failure", "failures"),
@@ -327,7 +332,8 @@ fn confidence(
     let lists = total >= 3 || unreal >= 2;
     let only_root = total == 1 && case.failing(g).0.iter().all(|t| case.is_root(t.user));
     let base = match slug {
-        // The rate alone: a person cannot; a job can.
+        // The rate alone: a person cannot; a job can. Without a rate it may also be years of typing errors.
+        "brute-force" if !shape.fast => 0.65,
         "brute-force" if g.fails > 30 => 0.93,
         "brute-force" => 0.78,
         // Slow and for one name is what a broken job does too.

@@ -63,6 +63,8 @@ pub struct Event {
     pub refused: bool,
     /// The end was seen.
     pub closed: bool,
+    /// The fault came after the login was accepted.
+    pub let_in: bool,
     /// What the probe was: no SSH at all, or these kinds of algorithms without a common one.
     pub not_ssh: bool,
     pub mismatch: u8,
@@ -97,6 +99,8 @@ pub mod fired {
     pub const FAST: u8 = 1;
     pub const DAY: u8 = 2;
     pub const WEEK: u8 = 4;
+    /// More than a day's worth, in a log without times.
+    pub const UNTIMED: u8 = 8;
     pub const ALL: u8 = FAST | DAY | WEEK;
 }
 
@@ -276,6 +280,8 @@ struct Rings {
     lens: Vec<u16>,
     /// (bit, more than so many, within so many eighths)
     rules: [(u8, usize, u32); 3],
+    /// More failures than that are too many where the log writes no times.
+    untimed: u32,
 }
 
 fn eighths(t: Time) -> u32 {
@@ -300,6 +306,7 @@ impl Rings {
             times: Vec::new(),
             lens: Vec::new(),
             rules,
+            untimed: s.slow_failures,
         }
     }
 
@@ -669,7 +676,7 @@ impl History {
             bursts: Vec::new(),
             bursts_cut: 0,
         };
-        if guess.fails > 0 {
+        if guess.fails > 0 && guess.last.is_dated() {
             h.bursts.push(Burst {
                 start: guess.first,
                 end: guess.last,
@@ -681,6 +688,9 @@ impl History {
     }
 
     fn active(&mut self, first: Time, last: Time, fails: u32, accepts: u32) {
+        if !last.is_dated() {
+            return;
+        }
         if let Some(b) = self.bursts.last_mut()
             && first.0 - b.end.0 <= BURST_GAP
             && b.start.0 - last.0 <= BURST_GAP
@@ -707,6 +717,31 @@ fn count(guess: &mut Guess, more: &mut Vec<More>, rings: &mut Rings, e: &Event) 
     guess.first = guess.first.min(e.first);
     guess.last = guess.last.max(e.time);
     guess.connections += 1;
+    if e.time.is_dated() {
+        pace(guess, rings, e);
+    } else {
+        guess.fails = guess.fails.saturating_add(e.n);
+        if guess.fails > rings.untimed {
+            guess.fired |= fired::UNTIMED;
+        }
+    }
+    if e.said {
+        guess.said = guess.said.saturating_add(e.n);
+    }
+    if e.invalid {
+        guess.invalid = guess.invalid.saturating_add(e.n);
+    }
+    match tries(guess, more, e.user) {
+        Some(t) => {
+            t.fails = t.fails.saturating_add(e.n.min(u32::from(u16::MAX)) as u16);
+            t.accepts
+        }
+        None => 0,
+    }
+}
+
+/// Counts failures, and sees which rates they exceed.
+fn pace(guess: &mut Guess, rings: &mut Rings, e: &Event) {
     // A line may say that it happened thousands of times: beyond what a ring holds they are spread alike anyway.
     let spread = (e.n as usize).min(rings.stride.max(8)) as i64;
     let step = (e.time.0 - e.first.0).max(0) / (spread - 1).max(1);
@@ -727,19 +762,6 @@ fn count(guess: &mut Guess, more: &mut Vec<More>, rings: &mut Rings, e: &Event) 
         guess.peak = guess.peak.max(guess.in_minute);
     }
     guess.fails = guess.fails.saturating_add(e.n - spread as u32);
-    if e.said {
-        guess.said = guess.said.saturating_add(e.n);
-    }
-    if e.invalid {
-        guess.invalid = guess.invalid.saturating_add(e.n);
-    }
-    match tries(guess, more, e.user) {
-        Some(t) => {
-            t.fails = t.fails.saturating_add(e.n.min(u32::from(u16::MAX)) as u16);
-            t.accepts
-        }
-        None => 0,
-    }
 }
 
 /// The entry of a user, made if there is room; a name beyond is only estimated.

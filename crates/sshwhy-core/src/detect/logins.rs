@@ -40,6 +40,8 @@ struct Habit {
     day: i64,
     /// UTC: what counts is the distance between hours, which no zone changes.
     hours: [u32; 24],
+    /// On how many days.
+    hour_days: [u32; 24],
     hour_quotes: [QuoteId; 24],
     hour_last: [Time; 24],
     /// Networks logged in from (IPv4 /24, IPv6 /48), the first 32.
@@ -60,6 +62,15 @@ struct Newcomer {
     /// The user had always used keys.
     keys_before: bool,
     quote: QuoteId,
+}
+
+/// The first login of a user from an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    pub user: UserId,
+    pub addr: AddrId,
+    pub time: Time,
+    pub quote: QuoteId,
 }
 
 #[derive(Debug, Default)]
@@ -132,6 +143,7 @@ impl Logins {
         if self.habits.len() >= MAX_HABITS && !self.habits.contains_key(&s.user) {
             return kept;
         }
+        let dated = time.is_dated();
         let h = self.habits.entry(s.user).or_insert(Habit {
             count: 0,
             first: time,
@@ -139,6 +151,7 @@ impl Logins {
             days: 0,
             day: i64::MIN,
             hours: [0; 24],
+            hour_days: [0; 24],
             hour_quotes: [NONE; 24],
             hour_last: [time; 24],
             nets: Vec::new(),
@@ -147,6 +160,7 @@ impl Logins {
         if place_is_new && let Some(net) = network_of(names.addr_of(s.addr)) {
             let known = h.nets.contains(&net);
             if !known
+                && dated
                 && h.count > settings.source_logins
                 && (time.0 - h.first.0) > i64::from(settings.source_days) * DAY
                 && h.nets.len() as u32 <= settings.source_networks
@@ -171,19 +185,26 @@ impl Logins {
         h.keys_only &= !password;
         h.first = h.first.min(time);
         h.last = h.last.max(time);
+        if !dated {
+            return kept;
+        }
         let day = time.0.div_euclid(DAY);
         if day != h.day {
             h.day = day;
             h.days += 1;
         }
         let hour = (time.0.div_euclid(HOUR)).rem_euclid(24) as usize;
-        if let (Some(n), Some(q), Some(t)) = (
+        if let (Some(n), Some(days), Some(q), Some(t)) = (
             h.hours.get_mut(hour),
+            h.hour_days.get_mut(hour),
             h.hour_quotes.get_mut(hour),
             h.hour_last.get_mut(hour),
         ) {
             if *n == 0 {
                 *q = keep(quotes);
+            }
+            if *n == 0 || t.0.div_euclid(DAY) != day {
+                *days += 1;
             }
             *n += 1;
             *t = time;
@@ -212,16 +233,30 @@ impl Logins {
             .map(|p| p.quote)
     }
 
-    /// Logins of these users from new places in that time.
-    pub fn newcomers(&self, users: &[UserId], first: Option<Time>, last: Option<Time>) -> u64 {
-        let (Some(first), Some(last)) = (first, last) else {
-            return 0;
-        };
-        self.places
+    /// First logins with a password in that time: of one of these users, from an outside address, where others of that user's
+    /// come from elsewhere.
+    pub fn arrivals(
+        &self,
+        users: &[UserId],
+        first: Time,
+        last: Time,
+        names: &Names,
+    ) -> Vec<Arrival> {
+        let mut all: Vec<Arrival> = self
+            .places
             .values()
-            .filter(|p| users.contains(&p.user) && p.first >= first && p.first <= last)
-            .filter(|p| self.habits.get(&p.user).is_some_and(|h| h.count > p.count))
-            .count() as u64
+            .filter(|p| p.passwords > 0 && (first..=last).contains(&p.first))
+            .filter(|p| users.contains(&p.user) && self.known_from_elsewhere(p.user, p.addr))
+            .filter(|p| matches!(names.addr_of(p.addr), Some(Addr::Ip(ip)) if !is_private(*ip)))
+            .map(|p| Arrival {
+                user: p.user,
+                addr: p.addr,
+                time: p.first,
+                quote: p.quote,
+            })
+            .collect();
+        all.sort_by_key(|a| (a.time, a.user, a.addr));
+        all
     }
 
     pub fn users(&self) -> impl Iterator<Item = UserId> + '_ {
@@ -229,16 +264,17 @@ impl Logins {
     }
 }
 
-pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
-    new_sources(case, out);
+/// `told`: logins that have a finding already.
+pub fn findings(case: &Case<'_>, told: &[(UserId, AddrId)], out: &mut Vec<Finding>) {
+    new_sources(case, told, out);
     odd_hours(case, out);
     root(case, out);
 }
 
-fn new_sources(case: &Case<'_>, out: &mut Vec<Finding>) {
+fn new_sources(case: &Case<'_>, told: &[(UserId, AddrId)], out: &mut Vec<Finding>) {
     for n in &case.logins.newcomers {
-        if case.is_hostile(n.addr) {
-            // A break-in has a finding of its own.
+        // A break-in has a finding of its own.
+        if case.is_hostile(n.addr) || told.contains(&(n.user, n.addr)) {
             continue;
         }
         let mut f = words::finding("new-source-login", case.subjects(&[n.addr], &[n.user]));
@@ -279,9 +315,12 @@ fn odd_hours(case: &Case<'_>, out: &mut Vec<Finding>) {
         if h.count <= s.hour_logins || h.days <= s.hour_days {
             continue;
         }
-        // An hour is usual from two logins and one in fifty on.
+        // An hour is usual from two logins and one in fifty on; three days make a habit, whatever a burst weighs.
         let usual = (h.count / 50).max(1);
-        let is_usual = |hour: usize| h.hours.get(hour % 24).is_some_and(|n| *n > usual);
+        let is_usual = |hour: usize| {
+            h.hours.get(hour % 24).is_some_and(|n| *n > usual)
+                || h.hour_days.get(hour % 24).is_some_and(|n| *n >= 3)
+        };
         let odd: Vec<usize> = (0..24)
             .filter(|hour| h.hours.get(*hour).is_some_and(|n| *n > 0) && !is_usual(*hour))
             .filter(|hour| {

@@ -205,6 +205,11 @@ impl Detectors {
         {
             self.troubles.hold(fact);
         }
+        if kind == Kind::Fault
+            && let Some((addr, user)) = self.troubles.thrown_out(fact)
+        {
+            self.thrown_out(fact, addr, user, names);
+        }
         if kind == Kind::NotSsh && fact.addr != NONE {
             self.forgers.text(fact, &mut self.quotes);
         }
@@ -241,6 +246,42 @@ impl Detectors {
         }
     }
 
+    /// A session ends for a fault right after its login was accepted.
+    fn thrown_out(&mut self, fact: &Fact<'_>, addr: AddrId, user: UserId, names: &Names) {
+        let quote = if self.troubles.wants_quote(addr, user) {
+            self.quotes.keep(fact.time, fact.at, fact.message)
+        } else {
+            NONE
+        };
+        let e = Event {
+            what: What::Faulty,
+            first: fact.time,
+            time: fact.time,
+            addr,
+            user,
+            host: fact.host,
+            n: 0,
+            invalid: false,
+            said: false,
+            timed_out: false,
+            refused: false,
+            closed: false,
+            let_in: true,
+            not_ssh: false,
+            mismatch: 0,
+            row: fact.row,
+            quote,
+        };
+        self.push(e, names);
+    }
+
+    /// Lines in sshd's words whose form is not known, and the first of them.
+    pub fn unread(&mut self, lines: u64, at: LineRef, text: &[u8]) {
+        if self.on {
+            self.sight.unread(lines, at, text, &mut self.quotes);
+        }
+    }
+
     /// Addresses that are about to be counted.
     pub fn warm(&self, addrs: impl Iterator<Item = AddrId> + Clone) -> u64 {
         if self.on { self.ledger.warm(addrs) } else { 0 }
@@ -263,6 +304,7 @@ impl Detectors {
             return;
         }
         self.successes.let_in(s, time, &self.ledger);
+        self.troubles.let_in(s, time);
         if s.failures > 0 {
             let failed = Event {
                 n: s.failures,
@@ -433,17 +475,19 @@ impl Detectors {
         let mut out = Vec::new();
         success::findings(&case, &mut out);
         guessing::findings(&case, &nets, &mut out);
-        distributed::findings(&case, &campaigns, &mut out);
+        let told = distributed::findings(&case, &campaigns, &mut out);
         probing::findings(&case, &mut out);
         forgery::findings(&case, &mut out);
         flood::findings(&case, &mut out);
         monitor::findings(&case, &mut out);
         schedule::findings(&case, &mut out);
         trouble::findings(&case, &mut out);
-        logins::findings(&case, &mut out);
+        logins::findings(&case, &told, &mut out);
         blind::findings(&case, &self.sight, &mut out);
         for f in &mut out {
             f.confidence = (f.confidence * 100.0).round() / 100.0;
+            f.first = f.first.and_then(Time::dated);
+            f.last = f.last.and_then(Time::dated);
         }
         out
     }
@@ -464,6 +508,7 @@ fn event(s: &Session, what: What, time: Time) -> Event {
         timed_out: false,
         refused: false,
         closed: false,
+        let_in: false,
         not_ssh: false,
         mismatch: 0,
         row: UNKNOWN,

@@ -15,6 +15,7 @@ fn scans(case: &Case<'_>, source: &Source) -> bool {
     }
     let burst = source.probes >= 6
         && !source.private()
+        && source.last.is_dated()
         && source.last.0 - source.first.0 <= i64::from(source.probes) * 10 * SECOND;
     source.not_ssh > 0 || source.mismatch.count_ones() >= 2 || burst
 }

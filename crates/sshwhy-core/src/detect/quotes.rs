@@ -71,7 +71,7 @@ impl Quotes {
             .into_iter()
             .map(|q| Evidence {
                 source: context.source(q.at),
-                at: Some(q.time),
+                at: q.time.dated(),
                 text: String::from_utf8_lossy(
                     self.text
                         .get(q.start as usize..q.start as usize + usize::from(q.len))

@@ -15,6 +15,8 @@ pub struct Shape {
     pub fast: bool,
     /// Too many in a day or a week.
     pub slow: bool,
+    /// Too many, and the log does not say how fast.
+    pub untimed: bool,
     /// Many users, few tries each.
     pub spray: bool,
     /// Many names that do not exist, few tries each.
@@ -23,7 +25,7 @@ pub struct Shape {
 
 impl Shape {
     pub fn any(self) -> bool {
-        self.fast || self.slow || self.spray || self.scan
+        self.fast || self.slow || self.untimed || self.spray || self.scan
     }
 }
 
@@ -47,6 +49,7 @@ pub fn shape(case: &Case<'_>, guess: &Guess) -> Shape {
     Shape {
         fast: guess.fired & fired::FAST != 0,
         slow: guess.fired & (fired::DAY | fired::WEEK) != 0,
+        untimed: guess.fired & fired::UNTIMED != 0,
         spray: few_each && !scan && total > u64::from(s.spray_users),
         scan,
     }

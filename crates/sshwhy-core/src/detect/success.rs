@@ -240,7 +240,8 @@ fn one(
     );
     let names = words::users(&users, case.context);
     let stay = |b: &Breach| match b.ended {
-        Some(end) => format!("stayed {}", human_span((end.0 - b.time.0).max(0))),
+        Some(end) if end.is_dated() => format!("stayed {}", human_span((end.0 - b.time.0).max(0))),
+        Some(_) => "when and for how long the log does not say".to_owned(),
         None => "its end is not in the log".to_owned(),
     };
     let after = if lead.of_net {
@@ -278,9 +279,12 @@ fn one(
         );
     }
     for b in group.iter().take(6) {
+        let when = match b.time.dated() {
+            Some(time) => format!("{}: ", words::moment(time, case.context)),
+            None => String::new(),
+        };
         f.notes.push(format!(
-            "{}: in as {} after {} failures; {}{}",
-            words::moment(b.time, case.context),
+            "{when}in as {} after {} failures; {}{}",
             words::name(case.context.names.user_of(b.user)),
             b.streak,
             stay(b),
@@ -311,7 +315,7 @@ fn one(
             .push("root: nothing on this machine can be trusted any more".to_owned());
     }
     let span = source.guess.first.0;
-    if span < lead.time.0 && lead.streak > 0 && !lead.of_net {
+    if source.guess.first.is_dated() && span < lead.time.0 && lead.streak > 0 && !lead.of_net {
         f.notes.push(format!(
             "the guessing began {}, {} before it got in",
             words::moment(source.guess.first, case.context),

@@ -13,14 +13,21 @@ use crate::event::{Row, catalog};
 use crate::finding::{Finding, Severity, Step};
 use crate::names::{AddrId, HostId, UserId};
 use crate::scan::NONE;
-use crate::session::LineRef;
-use crate::time::Time;
+use crate::session::{LineRef, Session};
+use crate::time::{SECOND, Time};
 use hashbrown::{HashMap, HashSet};
+use std::collections::VecDeque;
 
 /// Pairs of address and user with a reason.
 const MAX_TROUBLES: usize = 50_000;
 /// Lines held until their connection is known; a newer one takes the place of an older one.
 const HELD: usize = 1024;
+/// Logins whose own process may yet say why it ends; it does so at once, and its number is one of the next.
+const LET_IN: usize = 64;
+const AT_ONCE: i64 = 5 * SECOND;
+const NEXT_PIDS: u32 = 64;
+/// Of one run of refusals, days are counted up to that.
+const MOST_DAYS: usize = 4_000;
 
 #[derive(Clone, Debug)]
 struct Trouble {
@@ -34,7 +41,19 @@ struct Trouble {
     days: u32,
     day: i64,
     login: Option<Time>,
+    /// Of the connections, those that were let in first.
+    thrown_out: u32,
     quotes: [QuoteId; 3],
+}
+
+/// A login that was let in a moment ago.
+#[derive(Clone, Copy, Debug)]
+struct LetIn {
+    host: HostId,
+    pid: u32,
+    time: Time,
+    addr: AddrId,
+    user: UserId,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,6 +69,7 @@ pub struct Troubles {
     all: HashMap<(AddrId, UserId), Trouble>,
     by_addr: HashMap<AddrId, u32>,
     held: Vec<Held>,
+    let_in: VecDeque<LetIn>,
 }
 
 fn place(host: HostId, pid: u32) -> usize {
@@ -89,6 +109,34 @@ impl Troubles {
         }
     }
 
+    /// Remembers a login, in case that its session ends at once.
+    pub fn let_in(&mut self, s: &Session, time: Time) {
+        if self.let_in.len() >= LET_IN {
+            self.let_in.pop_front();
+        }
+        self.let_in.push_back(LetIn {
+            host: s.host,
+            pid: s.pid,
+            time,
+            addr: s.addr,
+            user: s.user,
+        });
+    }
+
+    /// Whose login a process was that says why it must end: (address, user). It writes under a number of its own, which is among
+    /// the next after that of the process that let it in.
+    pub fn thrown_out(&self, fact: &Fact<'_>) -> Option<(AddrId, UserId)> {
+        if fact.pid == 0 || !fact.message.starts_with(b"fatal: ") {
+            return None;
+        }
+        self.let_in
+            .iter()
+            .filter(|l| l.host == fact.host && (0..AT_ONCE).contains(&(fact.time.0 - l.time.0)))
+            .filter(|l| l.pid != 0 && (l.pid..l.pid.saturating_add(NEXT_PIDS)).contains(&fact.pid))
+            .min_by_key(|l| fact.pid - l.pid)
+            .map(|l| (l.addr, l.user))
+    }
+
     /// Whether another line about them is worth keeping.
     pub fn wants_quote(&self, addr: AddrId, user: UserId) -> bool {
         self.all
@@ -112,8 +160,10 @@ impl Troubles {
             days: 0,
             day: i64::MIN,
             login: None,
+            thrown_out: 0,
             quotes: [NONE; 3],
         });
+        t.thrown_out += u32::from(e.let_in);
         // A fault says more than the rule that a guesser meets too.
         if kind == Kind::Fault && t.kind != Kind::Fault {
             t.row = e.row;
@@ -124,7 +174,7 @@ impl Troubles {
         t.first = t.first.min(e.time);
         t.last = t.last.max(e.time);
         let day = e.time.secs().div_euclid(86_400);
-        if day != t.day {
+        if day != t.day && e.time.is_dated() {
             t.day = day;
             t.days += 1;
         }
@@ -227,7 +277,7 @@ fn explained(case: &Case<'_>, group: &Group<'_>) -> Finding {
     };
     let mut f = words::finding("broken-login", case.subjects(&addrs, &users));
     let connections: u64 = group.of.iter().map(|(_, t)| u64::from(t.connections)).sum();
-    let days = group.of.iter().map(|(_, t)| t.days).max().unwrap_or(1);
+    let days = group.of.iter().map(|(_, t)| t.days).max().unwrap_or(0);
     let lead = group.of.iter().max_by_key(|(_, t)| t.connections);
     let row = lead.map(|(_, t)| catalog().row(t.row));
     let cause = causes::by_slug(group.cause);
@@ -245,17 +295,22 @@ fn explained(case: &Case<'_>, group: &Group<'_>) -> Finding {
         },
         |c| c.title.to_owned(),
     );
-    f.headline = format!(
-        "{who} cannot log in from {}: refused {} on {}: {}",
-        words::list(&texts, addrs.len() as u64),
-        words::count(connections, "time", "times"),
-        words::count(u64::from(days), "day", "days"),
-        lower(&reason),
-    );
+    let thrown_out = group
+        .of
+        .iter()
+        .any(|(_, t)| t.thrown_out * 2 > t.connections);
+    let from = words::list(&texts, addrs.len() as u64);
+    let times = words::count(connections, "time", "times");
+    let (days, why) = (on_days(u64::from(days)), lower(&reason));
+    f.headline = if thrown_out {
+        format!("{who} is let in from {from} and thrown out at once, {times}{days}: {why}")
+    } else {
+        format!("{who} cannot log in from {from}: refused {times}{days}: {why}")
+    };
     f.first = group.of.iter().map(|(_, t)| t.first).min();
     f.last = group.of.iter().map(|(_, t)| t.last).max();
     f.count = connections;
-    let solved = group.of.iter().all(|(_, t)| t.since_login == 0);
+    let solved = group.of.iter().all(|(_, t)| t.since_login == 0) && !thrown_out;
     // sshd or PAM names the reason; what is left to doubt is only whether it is the whole reason.
     f.confidence = match lead.map(|(_, t)| t.kind) {
         Some(Kind::Fault) => 0.93,
@@ -270,7 +325,11 @@ fn explained(case: &Case<'_>, group: &Group<'_>) -> Finding {
     if let Some(cause) = cause {
         name_cause(&mut f, cause);
     }
-    if let Some(login) = group.of.iter().filter_map(|(_, t)| t.login).max() {
+    if thrown_out {
+        f.notes.push(
+            "the line that says why has no name in it: it is the login's own by its time and the number of its process".to_owned(),
+        );
+    } else if let Some(login) = group.of.iter().filter_map(|(_, t)| t.login).max() {
         f.notes.push(if solved {
             format!(
                 "solved, it seems: in again {}",
@@ -291,6 +350,14 @@ fn explained(case: &Case<'_>, group: &Group<'_>) -> Finding {
         f.evidence = case.evidence(&source.quotes);
     }
     f
+}
+
+/// ` on 3 days`; nothing where the log does not say when.
+fn on_days(days: u64) -> String {
+    if days == 0 {
+        return String::new();
+    }
+    format!(" on {}", words::count(days, "day", "days"))
 }
 
 /// Puts a cause's way out in front of the general advice.
@@ -347,14 +414,17 @@ fn unexplained(case: &Case<'_>, addr: AddrId, source: &super::ledger::Source) ->
         }
         _ => (guess.connections, guess.first),
     };
+    let day = |t: Time| words::local_day(t, case.context);
+    // What pauses for less than a few hours is one run, which may last for days.
     let mut days: Vec<i64> = match history {
         Some(h) => h
             .bursts
             .iter()
             .filter(|b| b.fails > 0 && b.end >= first)
-            .map(|b| words::local_day(b.start, case.context))
+            .flat_map(|b| (day(b.start.max(first))..=day(b.end)).take(MOST_DAYS))
             .collect(),
-        None => vec![words::local_day(first, case.context)],
+        None if first.is_dated() => (day(first)..=day(guess.last)).take(MOST_DAYS).collect(),
+        None => Vec::new(),
     };
     days.sort_unstable();
     days.dedup();
@@ -380,10 +450,10 @@ fn unexplained(case: &Case<'_>, addr: AddrId, source: &super::ledger::Source) ->
         _ => "never got in and".to_owned(),
     };
     f.headline = format!(
-        "{name} from {} {since} was refused {} on {}",
+        "{name} from {} {since} was refused {}{}",
         case.addr(addr),
         words::count(u64::from(connections), "time", "times"),
-        words::count(days.len().max(1) as u64, "day", "days"),
+        on_days(days.len() as u64),
     );
     f.first = Some(first);
     f.last = Some(guess.last);

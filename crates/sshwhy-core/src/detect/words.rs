@@ -22,8 +22,11 @@ pub fn count(n: u64, one: &str, many: &str) -> String {
     out
 }
 
-/// `in 41 min`, `in an instant`
+/// `in 41 min`, `within a second`, `at unknown times`
 pub fn within(first: Time, last: Time) -> String {
+    if !first.is_dated() || !last.is_dated() {
+        return "at unknown times".to_owned();
+    }
     let span = last.0.saturating_sub(first.0);
     if span < 1_000_000 {
         "within a second".to_owned()
@@ -63,8 +66,11 @@ pub fn clock(t: Time, context: &Context<'_>) -> String {
     format!("{:02}:{:02}", c.hour, c.minute)
 }
 
-/// `2026-03-28 03:12`
+/// `2026-03-28 03:12`, `at an unknown time`
 pub fn moment(t: Time, context: &Context<'_>) -> String {
+    if !t.is_dated() {
+        return "at an unknown time".to_owned();
+    }
     let c = context.zone.civil(t);
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}",

@@ -2,13 +2,17 @@
 //!
 //! See the tests for the list.
 
+use super::around::after_container;
 use super::cursor::{Cursor, fraction, long_number, number};
 use super::json::json_line;
 use super::stamp::iso;
 use super::wrapping::{dropbear_prefix, strip_colour, strip_decoration, unwrap_message};
 use super::{Line, LineParser, Program, Years};
+use crate::catalog::messages;
 use crate::time::{SECOND, Time};
 use memchr::{memchr, memmem};
+use std::collections::HashSet;
+use std::sync::OnceLock;
 
 /// Finds `ident[pid]: ` or `ident: ` behind at most three words (host, `facility.level`, `<auth.info>`).
 pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> bool {
@@ -25,10 +29,14 @@ pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> boo
                 ident,
                 b"error" | b"fatal" | b"debug1" | b"debug2" | b"debug3" | b"PAM"
             );
+            let said = || {
+                let from_start = text.len() - rest.len() + word_end;
+                begins_a_message(text.get(..from_start).unwrap_or_default())
+            };
             if !level
                 && (pid.is_some()
                     || program != Program::Other
-                    || (stamped && position > 0 && !host.is_empty()))
+                    || (stamped && position > 0 && !host.is_empty() && !said()))
             {
                 line.host = host;
                 line.ident = ident;
@@ -55,7 +63,8 @@ pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> boo
         }
         let is_level = word.starts_with(b"<") && word.ends_with(b">")
             || memchr(b'.', word)
-                .is_some_and(|dot| is_facility(word.get(..dot).unwrap_or_default()));
+                .is_some_and(|dot| is_facility(word.get(..dot).unwrap_or_default()))
+                && priority_of(word).is_some();
         if is_level {
             line.priority = line.priority.or_else(|| priority_of(word));
         } else if host.is_empty() {
@@ -69,6 +78,21 @@ pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> boo
         rest = rest.get(word_end + 1..).unwrap_or_default();
     }
     false
+}
+
+/// Whether this is how a message of ours begins, up to its first colon: behind a container's time `banner exchange: …` names
+/// neither a host nor a program.
+pub(super) fn begins_a_message(text: &[u8]) -> bool {
+    static BEGINNINGS: OnceLock<HashSet<&'static [u8]>> = OnceLock::new();
+    BEGINNINGS
+        .get_or_init(|| {
+            let texts = messages::all().flat_map(|m| m.texts);
+            texts
+                .filter_map(|t| Some(t.text.get(..t.text.find(": ")? + 1)?.as_bytes()))
+                .filter(|t| memchr(b'{', t).is_none() && memchr(b' ', t).is_some())
+                .collect()
+        })
+        .contains(text)
 }
 
 /// `sshd[812]:` → (`sshd`, Some(Some(812))), `sshd:` → (`sshd`, None).
@@ -194,7 +218,8 @@ impl LineParser<'_> {
             let coloured = std::mem::take(scratch);
             let again = self.rewrite_from(&coloured, scratch);
             if !again {
-                *scratch = coloured;
+                scratch.clear();
+                scratch.extend_from_slice(after_container(&coloured).unwrap_or(&coloured));
             }
             let mut line = self.envelope(scratch);
             line.rewritten = true;
@@ -205,15 +230,14 @@ impl LineParser<'_> {
             line.rewritten = true;
             return line;
         }
-        // `sshd-1  | 2026-…`: compose and kubectl put their own name in front.
-        if let Some(bar) = memmem::find(text.get(..64.min(text.len())).unwrap_or_default(), b" | ")
+        text = after_container(text).unwrap_or(text);
+        let line = self.envelope(text);
+        if line.program == Program::Bare
+            && let Some(inside) = self.inside(text, &line, scratch)
         {
-            let inner = text.get(bar + 3..).unwrap_or_default();
-            if Cursor::new(inner).any_stamp() {
-                text = inner;
-            }
+            return inside;
         }
-        self.envelope(text)
+        line
     }
 
     /// JSON of the journal, of Docker or of a cloud agent, written anew as an RFC 5424 line (or as the text it carries).

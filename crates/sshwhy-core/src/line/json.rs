@@ -11,7 +11,14 @@ pub(super) fn json_line(
     out: &mut Vec<u8>,
 ) -> bool {
     use serde_json::Value;
-    let text = |key: &str| map.get(key).and_then(json_text);
+    // `host.name` is one key to some shippers and a name within an object to others.
+    let text = |key: &str| {
+        let nested = || {
+            let (outer, inner) = key.split_once('.')?;
+            map.get(outer)?.get(inner).and_then(json_text)
+        };
+        map.get(key).and_then(json_text).or_else(nested)
+    };
     // journalctl -o json
     if map.contains_key("MESSAGE") {
         let mut record = Record::default();
@@ -56,9 +63,16 @@ pub(super) fn json_line(
         let time = ["timestamp", "@timestamp", "time", "receiveTimestamp", "ts"]
             .iter()
             .find_map(|k| text(k));
-        let host = ["hostname", "host", "_HOSTNAME", "computer"]
-            .iter()
-            .find_map(|k| text(k));
+        let host = [
+            "hostname",
+            "host",
+            "_HOSTNAME",
+            "computer",
+            "host.hostname",
+            "host.name",
+        ]
+        .iter()
+        .find_map(|k| text(k));
         let ident = [
             "program",
             "appname",
@@ -67,10 +81,13 @@ pub(super) fn json_line(
             "syslog_identifier",
             "process",
             "tag",
+            "process.name",
         ]
         .iter()
         .find_map(|k| text(k));
-        let pid = ["pid", "procid", "syslog_pid"].iter().find_map(|k| text(k));
+        let pid = ["pid", "procid", "syslog_pid", "process.pid"]
+            .iter()
+            .find_map(|k| text(k));
         match ident {
             Some(ident) if !ident.is_empty() => {
                 let time = time.and_then(|t| json_time(&t));
@@ -96,8 +113,19 @@ pub(super) fn json_line(
         }
         return true;
     }
-    false
+    // Stores put the record that they were given inside one of their own.
+    WRAPPERS
+        .iter()
+        .filter_map(|k| map.get(*k)?.as_object())
+        .any(|inner| {
+            // One within another is nobody's, and could go on.
+            let again = WRAPPERS.iter().any(|k| inner.contains_key(*k));
+            !again && json_line(inner, out)
+        })
 }
+
+/// Records that hold another record.
+const WRAPPERS: [&str; 3] = ["_source", "jsonPayload", "result"];
 
 pub(super) fn json_time(text: &[u8]) -> Option<Time> {
     let mut cur = Cursor::new(text);

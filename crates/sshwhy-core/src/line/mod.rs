@@ -7,6 +7,7 @@
 //! Local times become UTC with the zone given. Years that the log does not write are counted on from the year given, one
 //! more each time the month jumps back by more than half a year.
 
+mod around;
 mod cursor;
 mod envelope;
 mod escapes;

@@ -3,6 +3,7 @@
 //! Remembers the last time stamp and the last few beginnings `host ident[`; what needs a second look goes the long way.
 
 use super::cursor::{Cursor, fraction, number, two};
+use super::envelope::begins_a_message;
 use super::stamp::{Stamp, iso, numeric_zone, rfc3164};
 use super::wrapping::{needs_no_unwrapping, unwrap_message};
 use super::{Line, LineParser, Program};
@@ -197,6 +198,13 @@ impl LineParser<'_> {
             return None;
         }
         let program = Program::of(ident);
+        // Two words and a colon may also be how a message begins.
+        if pid.is_none()
+            && program == Program::Other
+            && begins_a_message(rest.get(..space + 1 + stop + 1)?)
+        {
+            return None;
+        }
         if pid.is_some()
             && let Some(text) = rest.get(..space + 1 + stop + 1)
             && self.tags.iter().all(|tag| !same(&tag.text, text))

@@ -1,5 +1,6 @@
 //! Which year a stamp means that says only its month.
 
+use super::around::insides;
 use super::cursor::Cursor;
 use super::stamp::rfc3164;
 use crate::time::{Time, Zone};
@@ -46,8 +47,10 @@ pub fn yearless(raw: &[u8]) -> Option<(u8, u8, u32)> {
         Some(rest) => rest.get(memchr(b'>', rest.get(..5.min(rest.len()))?)? + 1..)?,
         None => raw,
     };
-    let mut cur = Cursor::new(raw);
-    let (civil, has_year) = rfc3164(&mut cur)?;
+    let (civil, has_year) = rfc3164(&mut Cursor::new(raw)).or_else(|| {
+        // Behind the name of a file that grep put there, and the like.
+        insides(raw).find_map(|inner| rfc3164(&mut Cursor::new(inner)))
+    })?;
     (!has_year).then(|| {
         (
             civil.month,

@@ -299,7 +299,7 @@ mod tests {
     fn logins_in_a_finding_come_before_the_latest() {
         let all: Vec<Login> = (0..10)
             .map(|n| Login {
-                at: Time(n),
+                at: Some(Time(n)),
                 findings: if n == 2 || n == 3 {
                     vec!["root-login"]
                 } else {
@@ -308,7 +308,12 @@ mod tests {
                 ..Login::default()
             })
             .collect();
-        let at = |limit| -> Vec<i64> { logins(&all, limit).iter().map(|l| l.at.0).collect() };
+        let at = |limit| -> Vec<i64> {
+            logins(&all, limit)
+                .iter()
+                .filter_map(|l| Some(l.at?.0))
+                .collect()
+        };
         assert!(at(0).is_empty());
         assert_eq!(at(1), [2]);
         assert_eq!(at(4), [2, 3, 8, 9]);

@@ -736,7 +736,7 @@ impl Page<'_> {
             .iter()
             .map(|l| {
                 vec![
-                    Cell::Moment(l.at),
+                    l.at.map_or(Cell::Blank, Cell::Moment),
                     if many_hosts {
                         Cell::Name(l.host.clone())
                     } else {

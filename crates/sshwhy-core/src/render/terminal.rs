@@ -610,7 +610,7 @@ impl<'a> Page<'a> {
             .iter()
             .map(|l| {
                 vec![
-                    words::moment(l.at, zone),
+                    l.at.map_or(String::new(), |t| words::moment(t, zone)),
                     if many_hosts {
                         words::name(&l.host, esc)
                     } else {

@@ -268,10 +268,11 @@ pub fn version(v: &HostVersion) -> Option<String> {
         (None, Some(b)) => format!("{b} or earlier"),
         (None, None) => return None,
     };
-    Some(format!(
-        "{} runs {} {range}, by its wording",
-        v.host, v.daemon
-    ))
+    let daemon = v.daemon;
+    Some(match v.host.as_str() {
+        "" => format!("written by {daemon} {range}, by the wording"),
+        host => format!("{host} runs {daemon} {range}, by its wording"),
+    })
 }
 
 /// How many lines about SSH logins nobody could judge.

@@ -208,6 +208,9 @@ impl Session {
 const PREAUTH_QUIET: i64 = 20 * MINUTE;
 /// How long after its end a session waits for lines that come late.
 const LINGER: i64 = 15 * SECOND;
+/// Lines so far back, so many in a row, are no disorder but another log (of another host, read after this one).
+const ANOTHER_LOG: i64 = 60 * MINUTE;
+const LINES_OF_ANOTHER: u8 = 32;
 
 /// Open sessions. At most `limit`; beyond it the one that began first is handed out as [`End::Quiet`].
 #[derive(Debug)]
@@ -224,6 +227,9 @@ pub struct Sessions {
     generation: u32,
     /// The last one used: lines come in bursts.
     last: (HostId, u32, u32),
+    /// The latest moment of this log, and how many lines in a row lay far before it.
+    newest: i64,
+    behind: u8,
     /// How many were cut off because too many were open.
     pub overflowed: u64,
 }
@@ -246,6 +252,8 @@ impl Sessions {
             limit: limit.max(1),
             generation: 0,
             last: (NONE, NONE, NONE),
+            newest: i64::MIN,
+            behind: 0,
             overflowed: 0,
         }
     }
@@ -272,6 +280,17 @@ impl Sessions {
         at: LineRef,
         done: &mut Vec<Session>,
     ) -> Option<u32> {
+        if time.0 >= self.newest {
+            self.newest = time.0;
+            self.behind = 0;
+        } else if self.newest.saturating_sub(ANOTHER_LOG) > time.0 {
+            self.behind += 1;
+            if self.behind > LINES_OF_ANOTHER {
+                self.another_log(time, done);
+            }
+        } else {
+            self.behind = 0;
+        }
         self.let_go(time, done);
         let pid = record.pid;
         // The listener's lines are about connections that it never handed on.
@@ -410,6 +429,41 @@ impl Sessions {
             }
         }
         Some(slot)
+    }
+
+    /// Another log begins, further back in time: what was open in the one before is not waited for any longer, or nothing of
+    /// this one would be handed out before its time comes.
+    #[cold]
+    fn another_log(&mut self, now: Time, done: &mut Vec<Session>) {
+        self.newest = now.0;
+        self.behind = 0;
+        let stuck = now.0.saturating_add(ANOTHER_LOG);
+        for (at, slot, generation) in std::mem::take(&mut self.closing) {
+            let Some(s) = self.slab.get(slot as usize) else {
+                continue;
+            };
+            if at <= stuck {
+                self.closing.push_back((at, slot, generation));
+            } else if s.generation == generation && s.closing {
+                self.finish(slot, End::Closed, done);
+            }
+        }
+        for (began, slot, generation) in std::mem::take(&mut self.opened) {
+            let Some(s) = self.slab.get(slot as usize) else {
+                continue;
+            };
+            if s.generation != generation {
+                continue;
+            }
+            if began <= stuck {
+                self.opened.push_back((began, slot, generation));
+            } else if s.accepted.is_some() {
+                // Its end may still come, where the logs are of one machine.
+                self.opened.push_back((now.0, slot, generation));
+            } else {
+                self.finish(slot, End::Quiet, done);
+            }
+        }
     }
 
     fn open(

@@ -1,6 +1,7 @@
 //! Guessing in all its paces, forging, and getting in.
 
 use crate::log::*;
+use sshwhy_core::finding::Severity;
 
 const BAD: &str = "198.51.100.7";
 
@@ -203,6 +204,44 @@ fn many_quiet_addresses_are_one_campaign() {
         );
     }
     assert_eq!(summary(&log.findings()), Vec::<String>::new());
+}
+
+#[test]
+fn a_login_from_a_new_place_weighs_more_while_strangers_guess_that_password() {
+    let run = |method: &str, at: f64| {
+        let mut log = Log::new();
+        log.habit("192.0.2.9", "alice", 3);
+        for i in 0..30 {
+            log.fails(
+                2.0 * DAY + f64::from(i) * 300.0,
+                &format!("203.0.113.{i}"),
+                "alice",
+                2,
+            );
+        }
+        log.login(at, "198.51.100.77", "alice", method, 60.0);
+        log.findings()
+    };
+    let all = run("password", 2.0 * DAY + 2.0 * HOUR);
+    let f = the(&all, "new-source-login");
+    assert!(
+        f.headline.contains("while 30 strangers guessed"),
+        "{}",
+        f.headline
+    );
+    assert_eq!(f.subjects.addrs, ["198.51.100.77"]);
+    assert!(!f.hostile && f.severity == Severity::High);
+    // A key cannot be guessed, and a week later it is another story.
+    assert!(!has(
+        &run("publickey", 2.0 * DAY + 2.0 * HOUR),
+        "new-source-login"
+    ));
+    let later = run("password", 9.0 * DAY);
+    assert!(
+        !the(&later, "new-source-login")
+            .headline
+            .contains("strangers")
+    );
 }
 
 #[test]

@@ -276,6 +276,64 @@ fn what_worked_until_some_day_is_said_so() {
 }
 
 #[test]
+fn a_job_that_broke_is_counted_by_days_although_it_never_pauses() {
+    let mut log = Log::new();
+    for hour in 0..96 {
+        log.login(
+            f64::from(hour) * HOUR,
+            "192.0.2.9",
+            "backup",
+            "publickey",
+            60.0,
+        );
+    }
+    for hour in 96..192 {
+        log.refused(f64::from(hour) * HOUR, "192.0.2.9", "backup");
+    }
+    let all = log.findings();
+    let f = the(&all, "broken-login");
+    assert!(
+        f.headline.contains("worked until 2026-03-05 23:00") && f.headline.ends_with("on 4 days"),
+        "{}",
+        f.headline
+    );
+    assert_eq!(hostile(&all), Vec::<String>::new());
+}
+
+#[test]
+fn who_is_let_in_and_thrown_out_at_once_is_told_why() {
+    let fatal = "fatal: bad ownership or modes for chroot directory \"/srv/sftp/partner\"";
+    let run = |own_process: u32, after: f64| {
+        let mut log = Log::new();
+        for i in 0..4 {
+            let at = f64::from(i) * HOUR;
+            let pid = 1003 + 3 * i;
+            log.login(at, "192.0.2.9", "partner", "publickey", 1.0 + after);
+            log.say(at + after, pid + own_process, fatal);
+        }
+        log.findings()
+    };
+    // sshd says it under the number of the login, or of the process that it made for the session.
+    for own_process in [0, 2] {
+        let all = run(own_process, 0.3);
+        let f = the(&all, "broken-login");
+        assert!(
+            f.headline
+                .contains("partner is let in from 192.0.2.9 and thrown out at once, 4 times"),
+            "{}",
+            f.headline
+        );
+        assert!(
+            f.notes
+                .iter()
+                .any(|n| n.contains("cause: chroot-ownership"))
+        );
+    }
+    // What is said much later, or by a process that began before, is somebody else's.
+    assert!(!has(&run(2, 60.0), "broken-login"));
+}
+
+#[test]
 fn a_new_network_is_news_only_where_there_is_a_habit() {
     let mut log = Log::new();
     log.habit("192.0.2.9", "alice", 6);
@@ -358,6 +416,26 @@ fn three_in_the_morning_is_odd_for_office_hours_and_overtime_is_not() {
         60.0,
     );
     assert_eq!(summary(&log.findings()), Vec::<String>::new());
+}
+
+#[test]
+fn a_burst_in_one_night_does_not_make_office_hours_odd() {
+    let mut log = Log::new();
+    log.habit("192.0.2.9", "alice", 10);
+    for i in 0..400 {
+        log.login(
+            4.0 * DAY + f64::from(i) * 4.0,
+            "192.0.2.9",
+            "alice",
+            "publickey",
+            2.0,
+        );
+    }
+    assert!(
+        !has(&log.findings(), "odd-hour-login"),
+        "{:?}",
+        summary(&log.findings())
+    );
 }
 
 #[test]

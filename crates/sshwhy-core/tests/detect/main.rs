@@ -7,3 +7,4 @@ mod habits;
 mod log;
 mod noise;
 mod robust;
+mod undated;

@@ -226,9 +226,46 @@ fn a_monitor_is_named_with_its_interval() {
         let all = log.findings();
         let f = the(&all, "port-monitor");
         assert!(f.headline.contains(words), "{}", f.headline);
-        assert!(!f.hostile && f.remedy[0].command.as_deref().unwrap().contains(INSIDE));
+        assert!(!f.hostile);
+        let commands: Vec<&str> = f
+            .remedy
+            .iter()
+            .filter_map(|r| r.command.as_deref())
+            .collect();
+        assert!(commands[0].contains("sshwhy monitor"), "{commands:?}");
+        assert!(commands.iter().any(|c| c.contains(INSIDE)), "{commands:?}");
+        // Lines that are not written show no attack either.
+        assert!(
+            commands.iter().all(|c| !c.contains("rsyslog")),
+            "{commands:?}"
+        );
         assert_eq!(all.len(), 1);
     }
+}
+
+#[test]
+fn who_works_here_and_loses_a_connection_now_and_then_is_no_monitor() {
+    let mut dice = Dice(5);
+    let mut log = Log::new();
+    for i in 0..3000 {
+        let at = f64::from(i) * 30.0 + dice.roll() * 10.0;
+        log.login(at, INSIDE, "git", "publickey", 1.0);
+        if dice.roll() < 0.1 {
+            log.check(at + 3.0 + dice.roll() * 9.0, INSIDE);
+        }
+    }
+    assert_eq!(summary(&log.findings()), Vec::<String>::new());
+    // One that logs in and checks besides is told as what it is.
+    let mut log = Log::new();
+    for i in 0..300 {
+        log.check(f64::from(i) * 299.7, INSIDE);
+        if i % 12 == 0 {
+            log.login(f64::from(i) * 299.7 + 50.0, INSIDE, "git", "publickey", 1.0);
+        }
+    }
+    let all = log.findings();
+    let f = the(&all, "port-monitor");
+    assert!(f.headline.contains("besides its logins"), "{}", f.headline);
 }
 
 #[test]

@@ -180,6 +180,41 @@ fn lines_out_of_order_by_seconds_change_nothing_that_matters() {
 }
 
 #[test]
+fn logs_of_several_hosts_read_one_after_the_other_say_what_each_says() {
+    let host = |name: &'static str, addr: &str| {
+        let mut log = Log::new();
+        log.host = name;
+        log.habit("192.0.2.9", "alice", 5);
+        for i in 0..60 {
+            log.fails(DAY + f64::from(i) * 7.0, addr, "root", 1);
+        }
+        log.login(DAY + 500.0, addr, "root", "password", 300.0);
+        log
+    };
+    let (a, b, c) = (
+        host("a", "203.0.113.5"),
+        host("b", "203.0.113.6"),
+        host("c", "203.0.113.7"),
+    );
+    let text = a.text() + &b.text() + &c.text();
+    let all = read(&text, Settings::default(), Limits::default()).findings;
+    let mut broken_in: Vec<&str> = all
+        .iter()
+        .filter(|f| f.slug == "success-after-failures")
+        .map(|f| {
+            assert!(
+                f.headline.contains("after 60 failures, stayed 5 min"),
+                "{}",
+                f.headline
+            );
+            f.subjects.addrs[0].as_str()
+        })
+        .collect();
+    broken_in.sort_unstable();
+    assert_eq!(broken_in, ["203.0.113.5", "203.0.113.6", "203.0.113.7"]);
+}
+
+#[test]
 fn a_log_read_twice_in_pieces_says_the_same() {
     // Two hosts one after the other, as files are read: time steps back between them.
     let mut log = week();
@@ -293,6 +328,54 @@ fn a_log_without_sshds_own_lines_is_called_blind() {
         );
     }
     assert_eq!(summary(&log.findings()), Vec::<String>::new());
+}
+
+#[test]
+fn lines_that_cannot_be_read_are_a_blind_spot_and_scraps_are_none() {
+    let run = |lines: u32| {
+        let mut log = Log::new();
+        log.login(10.0, "192.0.2.9", "alice", "publickey", 5.0);
+        let mut text = log.text();
+        for i in 0..lines {
+            text.push_str(&format!(
+                "<<web1>> Failed password for root from 192.0.2.7 port {} ssh2\n",
+                40_000 + i
+            ));
+        }
+        read(&text, Settings::default(), Limits::default())
+    };
+    let report = run(3);
+    let f = the(&report.findings, "blind");
+    assert!(
+        f.headline.contains("3 lines speak of logins"),
+        "{}",
+        f.headline
+    );
+    assert_eq!(f.count, 3);
+    assert!(f.evidence[0].text.starts_with("<<web1>> Failed"));
+    assert!(
+        report.verdict.contains("1 blind spot"),
+        "{}",
+        report.verdict
+    );
+    assert_eq!(summary(&run(2).findings), Vec::<String>::new());
+}
+
+#[test]
+fn what_sshd_says_at_debug_level_is_no_blind_spot() {
+    let mut log = Log::new();
+    for i in 0..300 {
+        log.say(
+            f64::from(i),
+            1000 + i,
+            "debug3: mm_request_send: entering, type 13",
+        );
+    }
+    assert!(!has(&log.findings(), "blind"));
+    for i in 0..300 {
+        log.say(f64::from(i), 1000 + i, "nobody has ever said that");
+    }
+    assert!(has(&log.findings(), "blind"));
 }
 
 #[test]

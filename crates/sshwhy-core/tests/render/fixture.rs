@@ -317,7 +317,7 @@ fn login(
     findings: Vec<&'static str>,
 ) -> Login {
     Login {
-        at,
+        at: Some(at),
         host: "bastion".to_owned(),
         user: user.to_owned(),
         addr: addr.to_owned(),
@@ -627,7 +627,7 @@ pub fn hostile() -> Report {
     r.logins = all()
         .into_iter()
         .map(|t| Login {
-            at: Time(i64::MAX),
+            at: Some(Time(i64::MAX)),
             host: t.clone(),
             user: t.clone(),
             addr: t.clone(),

@@ -2,7 +2,8 @@
 
 use crate::cli::Reading;
 use crate::feed::Feed;
-use crate::source::{expand, own};
+use crate::source::stdin::{self, Standing};
+use crate::source::{Expanded, expand, own};
 use crate::zone;
 use sshwhy_core::addr::Cidr;
 use sshwhy_core::analysis::Filter;
@@ -49,12 +50,7 @@ pub fn ready(args: &Reading) -> Result<Ready, String> {
         .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
         .unwrap_or(1);
     let mut logs = if args.logs.is_empty() {
-        let mut own = own(Path::new("/"));
-        if input_waits() {
-            own.notes
-                .push("standard input was not read: `-` in place of a file reads it".to_owned());
-        }
-        own
+        unnamed()?
     } else {
         expand(&args.logs)
     };
@@ -67,15 +63,26 @@ pub fn ready(args: &Reading) -> Result<Ready, String> {
     })
 }
 
-/// Whether a pipe or a file stands on standard input: somebody may have meant that one.
-fn input_waits() -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        std::fs::metadata("/dev/stdin").is_ok_and(|m| m.file_type().is_fifo() || m.is_file())
+/// The log where none is named: what somebody put on standard input, otherwise this machine's own.
+fn unnamed() -> Result<Expanded, String> {
+    let standing = stdin::standing();
+    match standing {
+        Standing::Given => {
+            let mut piped = expand(&["-".into()]);
+            piped.notes.push(
+                "read from standard input; `sshwhy report < /dev/null` reads this machine's own logs".to_owned(),
+            );
+            return Ok(piped);
+        }
+        Standing::Silent => {
+            return Err("standard input is a pipe, and nothing came on it for a minute; where a log is still to come, say `-`; for this machine's own logs add `< /dev/null`".to_owned());
+        }
+        Standing::Nothing | Standing::Empty => {}
     }
-    #[cfg(not(unix))]
-    {
-        false
+    let mut logs = own(Path::new("/"));
+    if standing == Standing::Empty {
+        logs.notes
+            .push("standard input was an empty pipe: these are this machine's own logs".to_owned());
     }
+    Ok(logs)
 }

@@ -11,6 +11,7 @@ use sshwhy_core::names::Limits;
 use sshwhy_core::render::terminal::TextOptions;
 use sshwhy_core::render::{escape, html, json, terminal};
 use sshwhy_core::report::Report;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +51,8 @@ pub fn run(args: Args) -> Result<Exit, String> {
     } = feed;
     notes.extend(year_note);
     let partial = !skipped.is_empty();
-    let report = analysis.finish(skipped, notes);
+    let mut report = analysis.finish(skipped, notes);
+    name_logs(&mut report, &args.reading.logs);
     if report.input.lines == 0 && partial {
         return Err(nothing_read(&report));
     }
@@ -111,6 +113,37 @@ fn settings(args: &Args) -> Result<Settings, String> {
         settings.set_text(text).map_err(|e| e.to_string())?;
     }
     Ok(settings)
+}
+
+/// A command that looks closer has to read these logs again, and not those of the machine on which it is typed.
+fn name_logs(report: &mut Report, logs: &[OsString]) {
+    const MOST: usize = 3;
+    if logs.is_empty() {
+        return;
+    }
+    let named: Option<Vec<String>> = logs
+        .iter()
+        .map(|log| log.to_str().filter(|l| *l != "-").and_then(quoted))
+        .collect();
+    let named = match named {
+        Some(all) if all.len() <= MOST => all.join(" "),
+        // Too many to type, or a pipe: whoever types it knows where they are.
+        _ => "LOG".to_owned(),
+    };
+    let steps = report.findings.iter_mut().flat_map(|f| &mut f.remedy);
+    for command in steps.filter_map(|s| s.command.as_mut()) {
+        *command = command.replace("sshwhy report --", &format!("sshwhy report {named} --"));
+    }
+}
+
+/// A word as a shell takes it; `None` for what nobody should paste.
+fn quoted(word: &str) -> Option<String> {
+    let plain = |c: char| c.is_alphanumeric() || "._/+:,@%-".contains(c);
+    if word.chars().all(plain) && !word.starts_with('-') {
+        return Some(word.to_owned());
+    }
+    let odd = word.chars().any(|c| c.is_control() || c == '\'') || word.starts_with('-');
+    (!odd).then(|| format!("'{word}'"))
 }
 
 fn nothing_read(report: &Report) -> String {

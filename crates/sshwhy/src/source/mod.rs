@@ -11,6 +11,7 @@ mod machine;
 mod open;
 mod read;
 mod rotation;
+pub mod stdin;
 #[cfg(test)]
 mod testing;
 mod unpack;

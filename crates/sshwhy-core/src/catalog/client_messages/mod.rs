@@ -35,6 +35,8 @@ pub enum Program {
     Mina,
     LibSsh,
     LibSsh2,
+    /// ssh2 for Node.js and what is built on it.
+    NodeSsh2,
     /// systemctl and its like, on the server's console.
     Systemctl,
     /// A program on the server, on the client's terminal: PAM, a login shell, a hosting service.
@@ -59,6 +61,7 @@ impl Program {
             Program::Mina => "Apache MINA SSHD",
             Program::LibSsh => "libssh",
             Program::LibSsh2 => "libssh2",
+            Program::NodeSsh2 => "ssh2 for Node.js",
             Program::Systemctl => "systemctl",
             Program::Remote => "the server's programs",
         }

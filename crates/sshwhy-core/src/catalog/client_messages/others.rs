@@ -1796,4 +1796,45 @@ pub(super) const ROWS: &[ClientMessage] = &[
         example: "Channel open failure (administratively prohibited)",
         near_miss: "Channel open",
     },
+    ClientMessage {
+        id: "SW7585",
+        slug: "node-auth-failed",
+        program: Program::NodeSsh2,
+        texts: &[
+            "All configured authentication methods failed",
+            "Error: All configured authentication methods failed",
+        ],
+        meaning: "The server took none of what the program offered: password, key or agent.",
+        passed: Some(Gate::HostKey),
+        failed_at: Some(Gate::Account),
+        causes: &[
+            ("auth-rejected-publickey", 0.45),
+            ("pubkey-not-authorized", 0.25),
+            ("wrong-password", 0.25),
+            ("auth-method-mismatch", 0.15),
+            ("pubkey-algorithm-rejected", 0.12),
+            ("user-not-found", 0.1),
+        ],
+        tells_apart: "The same user and key with ssh -v: where that works, the program offers another key, or an RSA key with SHA-1 \
+            (versions of ssh2 before 1.0).",
+        example: "Error: All configured authentication methods failed",
+        near_miss: "All configured authentication methods succeeded",
+    },
+    ClientMessage {
+        id: "SW7586",
+        slug: "node-key-unreadable",
+        program: Program::NodeSsh2,
+        texts: &[
+            "Cannot parse privateKey: {text}",
+            "Error: Cannot parse privateKey: {text}",
+        ],
+        meaning: "The private key that the program was given is in a form that it does not read, or needs a passphrase.",
+        passed: None,
+        failed_at: None,
+        causes: &[("private-key-invalid", 0.7), ("key-passphrase", 0.25)],
+        tells_apart: "\"Encrypted private OpenSSH key detected\" wants the passphrase. \"Unsupported key format\": often the public key, a \
+            .ppk of PuTTY, or a variable in which the line ends were lost.",
+        example: "Error: Cannot parse privateKey: Unsupported key format",
+        near_miss: "Error: Cannot find privateKey",
+    },
 ];

@@ -33,6 +33,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
             "You are required to change your password immediately.",
             "You are required to change your password immediately ({text})",
             "Your password has expired. Choose a new password.",
+            "Your password has expired.",
             "Your password has expired and must be changed.",
         ],
         meaning: "The login was accepted, and the password must be changed before anything else.",
@@ -50,6 +51,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         texts: &[
             "\"System is booting up. Unprivileged users are not permitted to log in yet. Please come back later. For technical details, see pam_nologin(8).\"",
             "System is booting up. Unprivileged users are not permitted to log in yet. Please come back later. For technical details, see pam_nologin(8).",
+            "System is booting up. Unprivileged users are not permitted to log in yet. Please come back later.",
             "System is booting up. See pam_nologin(8)",
             "\"System is going down. Unprivileged users are not permitted to log in anymore. For technical details, see pam_nologin(8).\"",
             "System is going down. Unprivileged users are not permitted to log in anymore. For technical details, see pam_nologin(8).",
@@ -235,5 +237,47 @@ pub(super) const ROWS: &[ClientMessage] = &[
         tells_apart: "Nothing is wrong with the login. Use git with a repository's address.",
         example: "Hi build! You've successfully authenticated, but GitHub does not provide shell access.",
         near_miss: "Hi build! You've failed.",
+    },
+    ClientMessage {
+        id: "SW7214",
+        slug: "remote-no-terminal",
+        program: Program::Remote,
+        texts: &[
+            "stdin: is not a tty",
+            "mesg: ttyname failed: {reason}",
+            "tput: No value for $TERM and no -T specified",
+            "sudo: a terminal is required to read the password{text?}",
+            "sudo: no tty present and no askpass program specified",
+            "sudo: sorry, you must have a tty to run sudo",
+        ],
+        meaning: "A program on the server wanted a terminal, and a command given to ssh has none; the login worked.",
+        passed: Some(Gate::Account),
+        failed_at: None,
+        causes: &[("shell-rc-output", 0.3)],
+        tells_apart: "ssh -t HOST COMMAND gives it a terminal. Where it comes from a start-up file (mesg, stty, tput in .bashrc), ask \
+            there first whether the shell is interactive: what it prints breaks scp and sftp.",
+        example: "stdin: is not a tty",
+        near_miss: "stdin: is a tty",
+    },
+    ClientMessage {
+        id: "SW7215",
+        slug: "remote-shell-not-found",
+        program: Program::Remote,
+        texts: &[
+            "/bin/{=bash|sh|zsh|ksh|fish}: No such file or directory",
+            "/usr/bin/{=bash|sh|zsh|ksh|fish}: No such file or directory",
+        ],
+        meaning: "The login was accepted and its shell is not there: it was removed, or it is missing inside a chroot.",
+        passed: Some(Gate::Account),
+        failed_at: None,
+        causes: &[
+            ("shell-missing", 0.6),
+            ("chroot-ownership", 0.1),
+            ("forced-command", 0.08),
+        ],
+        tells_apart: "getent passwd USER names the shell. Where ChrootDirectory is set, the shell and its libraries have to lie inside \
+            it, or ForceCommand internal-sftp makes them unnecessary.",
+        example: "/bin/bash: No such file or directory",
+        near_miss: "/bin/bash: line 1: foo: command not found",
     },
 ];

@@ -1985,9 +1985,11 @@ pub const ROWS: &[Message] = &[
         hostile: Hostile::No,
         cause: "",
         meaning: "The Kerberos principal may log in as this user.",
-        texts: &[Text::any(
-            "Authorized to {name}, krb5 principal {error} (krb5_kuserok)",
-        )],
+        texts: &[
+            Text::any("Authorized to {name}, krb5 principal {error} (krb5_kuserok)"),
+            // Red Hat's patch, where .k5users lists commands.
+            Text::any("Authorized to {name}, krb5 principal {error} (ssh_gssapi_krb5_cmdok)"),
+        ],
         example: "Authorized to sftp, krb5 principal Permission denied (krb5_kuserok) [preauth]",
         near_miss: "Authorized to sftp, krb5 principal Permission denied [preauth]",
     },
