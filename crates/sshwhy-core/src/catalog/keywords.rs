@@ -712,7 +712,7 @@ pub const ROWS: &[Keyword] = &[
         name: "StreamLocalBindMask",
         aliases: &[],
         kind: Kind::Octal,
-        repeat: Repeat::Last,
+        repeat: Repeat::First,
         in_match: true,
         defaults: &[Default {
             since: OLDEST,
@@ -2294,6 +2294,7 @@ pub const CHANGES: &[Change] = &[
         What::Alias("SkeyAuthentication"),
     ),
     change("Subsystem", (9, 5), What::InMatch),
+    change("StreamLocalBindMask", (10, 1), What::Repeats(Repeat::Last)),
     change("IPQoS", (10, 1), What::Repeats(Repeat::Last)),
     change("PerSourceMaxStartups", (9, 3), What::Repeats(Repeat::Last)),
     change("DebianBanner", (9, 3), What::Printed),

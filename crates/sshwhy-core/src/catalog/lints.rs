@@ -267,6 +267,14 @@ pub const ROWS: &[Lint] = &[
         "sshd_config(5)",
     ),
     lint(
+        "SW8530",
+        "subsystem-crash",
+        High,
+        "sshd of 9.5 to 10.0 crashes where a block defines a subsystem and none stands outside of blocks",
+        "Define one outside of blocks too: Subsystem sftp internal-sftp",
+        "sshd_config(5) Subsystem",
+    ),
+    lint(
         "SW8551",
         "image-without-sshd",
         High,

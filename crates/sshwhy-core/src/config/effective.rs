@@ -60,6 +60,8 @@ pub struct Setting {
     pub from: Vec<Pos>,
     /// The Match line of the block that won.
     pub block: Option<Pos>,
+    /// A block set it, be it one that holds for everybody.
+    pub matched: bool,
     pub lost: Vec<Lost>,
 }
 
@@ -102,7 +104,7 @@ impl Effective {
         // 10.1 forgets a list of files that is none, but for one of a block.
         let forgotten = |s: &Setting| {
             let files = matches!(s.keyword.name, "RevokedKeys" | "AuthorizedKeysFile");
-            newer && files && s.values == ["none"] && s.block.is_none()
+            newer && files && s.values == ["none"] && !s.matched
         };
         let printed = |s: &&Setting| s.keyword.printed_in(release) && !forgotten(s);
         for s in self.settings.iter().filter(printed) {
@@ -361,6 +363,7 @@ fn setting(
         values: Vec::new(),
         from: Vec::new(),
         block: None,
+        matched: matched.is_some(),
         lost: mine(global)
             .into_iter()
             .filter(|l| !connected || !matches!(l.why, Why::NotMatched(_)))
@@ -377,7 +380,7 @@ fn setting(
         let default = keyword.default(config.release).unwrap_or_default();
         let (value, from) = parts::assemble(keyword.kind, default, &inner, &outer, config.release);
         let why = match keyword.kind {
-            Kind::MaxStartups => Why::Later,
+            Kind::MaxStartups if config.release < (10, 1) => Why::Later,
             _ => Why::Earlier,
         };
         let idle = inner.iter().chain(&outer);

@@ -479,6 +479,30 @@ fn surprises(lints: &mut Lints<'_>, e: &Effective, known: &Known) {
     }
     names(lints, e);
     blocks(lints, known);
+    crash(lints);
+}
+
+/// servconf.c of 9.5 to 10.0 copies the subsystems of a block over those for everybody, and falls over where there are none.
+fn crash(lints: &mut Lints<'_>) {
+    if !((9, 5)..=(10, 0)).contains(&lints.config.release) {
+        return;
+    }
+    let lines = lints.config.directives().into_iter();
+    let all: Vec<(Pos, Option<Pos>)> = lines
+        .filter(|d| d.keyword.name == "Subsystem")
+        .map(|d| (d.pos, d.block))
+        .collect();
+    if all.is_empty() || all.iter().any(|(_, block)| block.is_none()) {
+        return;
+    }
+    for (pos, block) in all {
+        let within = block.map_or(String::new(), |b| lints.config.place(b));
+        let headline = format!(
+            "Subsystem at {} stands in the block of {within} and none outside: sshd crashes when the block holds",
+            lints.config.place(pos)
+        );
+        lints.add("subsystem-crash", &[pos], headline, Vec::new());
+    }
 }
 
 /// Names of hosts, where sshd looks up none.
@@ -664,6 +688,29 @@ fn everybody(lints: &mut Lints<'_>, known: &Known) {
     if known.accounts.is_empty() || lints.out.iter().any(|f| said.contains(&f.slug)) {
         return;
     }
+    // Accounts of a directory service are not all known: one that is named may well exist.
+    let named = |keyword: &str, known: &dyn Fn(&str) -> bool| {
+        let lines = lints.config.directives().into_iter();
+        lines.filter(|d| d.keyword.name == keyword).any(|d| {
+            let names = d
+                .values
+                .iter()
+                .map(|v| v.split('@').next().unwrap_or_default());
+            names
+                .into_iter()
+                .any(|n| !n.contains(['*', '?', '!']) && !known(n))
+        })
+    };
+    let user = |n: &str| known.accounts.iter().any(|a| a.account.name == n);
+    let group = |n: &str| {
+        known
+            .accounts
+            .iter()
+            .any(|a| a.account.groups.iter().any(|g| g == n))
+    };
+    if named("AllowUsers", &user) || named("AllowGroups", &group) {
+        return;
+    }
     if !known.accounts.iter().any(|a| gets_in(lints.config, a)) {
         let names: Vec<&str> = known
             .accounts
@@ -816,6 +863,20 @@ mod tests {
                 slugs(good, &any)
             );
         }
+    }
+
+    #[test]
+    fn a_subsystem_in_a_block_and_none_outside_crashes_some_releases() {
+        let of = |text: &str, release| -> Vec<&'static str> {
+            let files = Memory::default().with("/c", text);
+            let found = lint(&parse(&files, "/c", release, "/"), &Known::default());
+            let slugs = found.iter().map(|f| f.slug);
+            slugs.filter(|s| *s == "subsystem-crash").collect()
+        };
+        let alone = "Match User b\nSubsystem sftp /c\n";
+        let both = "Subsystem a /b\nMatch User b\nSubsystem sftp /c\nSubsystem d /e\n";
+        assert_eq!(of(alone, (10, 0)), ["subsystem-crash"]);
+        assert!(of(both, (10, 0)).is_empty() && of(alone, (10, 6)).is_empty());
     }
 
     #[test]

@@ -347,8 +347,18 @@ impl Reader<'_> {
                 continue;
             }
             if argv && cut.rest.is_empty() {
-                let message = format!("{} says nothing: no value follows", cut.keyword.text);
-                self.say(Level::Error, word, message, None);
+                let known = keywords::by_name_in(&name, self.release).is_some()
+                    || keywords::gone(&name).is_some()
+                    || matches!(name.as_str(), "match" | "include");
+                // A word that is no keyword is more often the mistake than the value that is missing.
+                match known {
+                    true => {
+                        let message =
+                            format!("{} says nothing: no value follows", cut.keyword.text);
+                        self.say(Level::Error, word, message, None);
+                    }
+                    false => self.unknown(&cut.keyword.text, word, block),
+                }
                 continue;
             }
             if name == "match" {
@@ -466,16 +476,41 @@ impl Reader<'_> {
                 Level::Error,
                 word,
                 format!("{} is not allowed within a Match block", keyword.name),
-                Some(self.way_out(block)),
+                Some(self.way_out(block, word)),
             );
+        }
+        // Since 9.5 sshd looks at what a block defines only when the block holds.
+        if keyword.name == "Subsystem"
+            && block.is_some()
+            && self.release >= (9, 5)
+            && args.len() == 1
+        {
+            let message =
+                "Subsystem: no command: sshd ends every connection for which this block holds"
+                    .to_owned();
+            self.say(Level::Warning, word, message, None);
+            return None;
         }
         let values = match value::values(keyword, args, &cut.rest, self.release, self.cwd) {
             Ok(values) => values,
             Err(refusal) => {
-                let pos = args.get(refusal.word).map_or(word, |w| Pos {
-                    column: w.column,
-                    width: w.width,
-                    ..word
+                let pos = args.get(refusal.word).map_or(word, |w| {
+                    // Where the word stands as it is, the part of it can be shown.
+                    let part = refusal.part.as_deref().unwrap_or_default();
+                    let chars = |text: &str| text.chars().count() as u32;
+                    let inner = w
+                        .text
+                        .split_once(part)
+                        .filter(|_| chars(&w.text) == w.width);
+                    let (before, width) = match inner {
+                        Some((before, _)) if !part.is_empty() => (chars(before), chars(part)),
+                        _ => (0, w.width),
+                    };
+                    Pos {
+                        column: w.column + before,
+                        width,
+                        ..word
+                    }
                 });
                 let message = format!("{}: {}", keyword.name, refusal.message);
                 self.say(Level::Error, pos, message, refusal.hint);
@@ -581,10 +616,13 @@ impl Reader<'_> {
     }
 
     /// How a line gets out of the block in which it stands.
-    fn way_out(&self, block: Option<Pos>) -> String {
+    fn way_out(&self, block: Option<Pos>, at: Pos) -> String {
         let begins = block.map_or_else(String::new, |b| {
-            let file = self.sources.get(b.file).map_or("", |s| &s.name);
-            format!(" (it begins at {file}:{})", b.line)
+            let name = |file: usize| self.sources.get(file).map_or("", |s| s.name.as_str());
+            match b.file == at.file {
+                true => format!(" (this one begins at line {})", b.line),
+                false => format!(" (this one begins at {}:{})", name(b.file), b.line),
+            }
         });
         format!(
             "a block reaches to the next Match or to the end of the file{begins}: put the line above the first Match, or below \"Match all\""
@@ -655,7 +693,12 @@ impl Reader<'_> {
             else {
                 let (a, b) = self.release;
                 let later = TESTS.iter().find(|(n, ..)| n.eq_ignore_ascii_case(name));
+                let names = line.criteria.last().map(|c| (c.test, c.argument.as_str()));
                 let hint = match later {
+                    None if matches!(names, Some((Test::User | Test::Group, _))) && inline.is_none() => {
+                        let list = names.map_or("", |(_, list)| list);
+                        Some(format!("several names are one word, with commas: {list},{name}"))
+                    }
                     Some((_, _, since)) => Some(format!("OpenSSH {}.{} knows it, this is {a}.{b}", since.0, since.1)),
                     None if is_client_test(name) => Some("only ssh_config, the client's side, can test it".to_owned()),
                     None => nearest(name, TESTS.iter().map(|(n, ..)| *n))

@@ -19,6 +19,14 @@ pub(super) fn assemble(
     release: Release,
 ) -> (String, Vec<Pos>) {
     match kind {
+        // Since 10.1 it is like any other: the first line wins.
+        Kind::MaxStartups if release >= (10, 1) => {
+            let first = outer.first();
+            let value = first
+                .and_then(|d| d.values.first())
+                .map_or(default, String::as_str);
+            (value.to_owned(), from(&[first]))
+        }
         Kind::MaxStartups => max_startups(default, outer),
         Kind::RekeyLimit => rekey_limit(inner, outer),
         Kind::TimeOrNone => time_or_none(default, if inner.is_empty() { outer } else { inner }),
@@ -153,6 +161,14 @@ mod tests {
         assert_eq!(
             startups("MaxStartups 5\nMaxStartups 3:50:20\n"),
             ("3:50:20".into(), vec![2])
+        );
+        assert_eq!(
+            value(
+                "MaxStartups 5\nMaxStartups 3:50:20\n",
+                (10, 6),
+                "MaxStartups"
+            ),
+            ("5:30:5".into(), vec![1])
         );
         assert_eq!(
             value(

@@ -13,6 +13,8 @@ pub struct Refusal {
     pub word: usize,
     pub message: String,
     pub hint: Option<String>,
+    /// The part of the word that is at fault, where it is not all of it.
+    pub part: Option<String>,
 }
 
 fn refuse<T>(word: usize, message: impl Into<String>) -> Result<T, Refusal> {
@@ -20,6 +22,7 @@ fn refuse<T>(word: usize, message: impl Into<String>) -> Result<T, Refusal> {
         word,
         message: message.into(),
         hint: None,
+        part: None,
     })
 }
 
@@ -28,6 +31,7 @@ fn hinted<T>(word: usize, message: String, hint: String) -> Result<T, Refusal> {
         word,
         message,
         hint: Some(hint),
+        part: None,
     })
 }
 
@@ -276,16 +280,20 @@ fn algorithms(
         _ => all,
     };
     if !text.starts_with('-') {
-        if names.is_empty() || names.starts_with(',') {
+        if names.is_empty() {
             return refuse(0, format!("{text:?} names no algorithm"));
         }
         // sshd looks no further than the first empty name.
         for name in names.split(',').take_while(|n| !n.is_empty()) {
-            let known = allowed.split(',').any(|a| a == name)
-                || (wild
-                    && keywords::algorithms(Algorithms::Key, release)
-                        .split(',')
-                        .any(|a| pattern::list(a, name, false) != pattern::Verdict::No));
+            let is_name = keywords::algorithms(Algorithms::Key, release)
+                .split(',')
+                .any(|a| a == name);
+            let known = match wild && !is_name {
+                false => allowed.split(',').any(|a| a == name),
+                true => keywords::algorithms(Algorithms::Key, release)
+                    .split(',')
+                    .any(|a| pattern::list(a, name, false) != pattern::Verdict::No),
+            };
             if !known {
                 let what = match family {
                     Algorithms::Cipher => "cipher",
@@ -299,7 +307,8 @@ fn algorithms(
                         "{name:?} is no {what} that OpenSSH {}.{} knows",
                         release.0, release.1
                     ),
-                    hint: Some(elsewhere(name, family, release)),
+                    hint: Some(elsewhere(name, family, keyword, release)),
+                    part: Some(name.to_owned()),
                 });
             }
         }
@@ -312,7 +321,7 @@ fn algorithms(
 }
 
 /// What a name that sshd does not know may have been meant for.
-fn elsewhere(name: &str, family: Algorithms, release: Release) -> String {
+fn elsewhere(name: &str, family: Algorithms, keyword: &Keyword, release: Release) -> String {
     let has = |release| {
         keywords::algorithms(family, release)
             .split(',')
@@ -343,10 +352,10 @@ fn elsewhere(name: &str, family: Algorithms, release: Release) -> String {
     }
     match nearest(name, keywords::algorithms(family, release).split(',')) {
         Some(n) => format!("did you mean {n}?"),
-        None => format!(
-            "it takes {}",
-            keywords::algorithms(family, release).replace(',', ", ")
-        ),
+        None => {
+            let offered = keyword.default(release).unwrap_or_default();
+            format!("by default it offers {}", offered.replace(',', ", "))
+        }
     }
 }
 
@@ -477,7 +486,8 @@ pub fn values(
         | Kind::SetEnv
         | Kind::ChannelTimeout
         | Kind::PubkeyOptions
-            if args.is_empty() && (release < (9, 9) || keyword.kind == Kind::PubkeyOptions) =>
+            if args.is_empty() && (release < (9, 9) || keyword.kind == Kind::PubkeyOptions)
+                || missing && release < (8, 7) =>
         {
             return Ok(match keyword.kind {
                 Kind::PubkeyOptions => vec![pubkey_options(args, release)?],
@@ -848,7 +858,14 @@ pub fn values(
         Kind::PubkeyOptions => Ok(vec![pubkey_options(args, release)?]),
         Kind::Algorithms(family) => {
             let value = algorithms(first, family, keyword, release)?;
-            one(value)
+            match args.len() {
+                1 => Ok(vec![value]),
+                _ => hinted(
+                    1,
+                    format!("extra words after {first:?}"),
+                    "names are parted by commas, without blanks".to_owned(),
+                ),
+            }
         }
     }
 }
