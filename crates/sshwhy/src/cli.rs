@@ -225,9 +225,12 @@ pub struct ConfigFile {
 
 #[derive(Args, Debug)]
 pub struct ConfigWho {
-    /// From this address
+    /// From this address [default: from every place that the configuration tells apart]
     #[arg(long, value_name = "ADDR")]
     pub addr: Option<String>,
+    /// Accounts without a login shell too, one by one
+    #[arg(long)]
+    pub all: bool,
     #[arg(default_value = "/etc/ssh/sshd_config")]
     pub file: String,
 }
@@ -242,32 +245,93 @@ pub struct ConfigDiff {
 
 #[derive(Args, Debug)]
 pub struct ConfigSimulate {
-    /// New connections a second
-    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    /// Logins a second, of people who are meant to get in
+    #[arg(long, value_name = "N", default_value_t = 1.0, conflicts_with = "log")]
     pub rate: f64,
-    /// Seconds until a connection has logged in or gone, on average
+    /// Seconds that a login takes, on average
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     pub hold: f64,
-    /// Connections that hold a slot all the time
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// From how many addresses they come
+    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "log")]
+    pub sources: u32,
+    /// Connections a second of others, who never get in
+    #[arg(long, value_name = "N", default_value_t = 0.0, conflicts_with = "log")]
+    pub attack_rate: f64,
+    /// What those others do: try passwords, leave at once, or say nothing until they are thrown out
+    #[arg(long, value_enum, default_value = "fail", conflicts_with = "log")]
+    pub attack: Attack,
+    /// From how many addresses those others come
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "log")]
+    pub attack_sources: u32,
+    /// Half-open connections that are there all the time
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "log")]
     pub held: u32,
+    /// How long to simulate: 1h, 30m
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = wait, conflicts_with = "log")]
+    pub duration: u64,
+    /// Connections as a log has them, instead of rates: files, folders, or - for standard input; may be given again
+    #[arg(long, value_name = "LOG", num_args = 1..)]
+    pub log: Vec<OsString>,
+    /// The log's connections come so many times as fast
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "log")]
+    pub speed: f64,
+    /// Zone of times that say none
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    /// Year of the first line, where the log writes no years
+    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i32).range(1970..2200))]
+    pub year: Option<i32>,
+    /// Seconds until somebody who was turned away tries again
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub retry: f64,
+    /// How often somebody tries
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub tries: u32,
+    /// Keys that a client offers before it asks for a password
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub keys: u32,
+    /// Wrong passwords after which PAM takes no more [default: deny= of pam_faillock, where sshd's stack has it]
+    #[arg(long, value_name = "N")]
+    pub pam_tries: Option<u32>,
     /// start:rate:full instead of the file's
     #[arg(long, value_name = "START:RATE:FULL")]
     pub max_startups: Option<String>,
-    /// Also find the setting that refuses at most this share of connections
+    /// Also find settings that turn away at most this share of logins at the first try
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     pub target: f64,
+    /// Another number gives other chances
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Also draw it
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     #[arg(default_value = "/etc/ssh/sshd_config")]
     pub file: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Attack {
+    Fail,
+    Leave,
+    Hang,
 }
 
 #[derive(Args, Debug)]
 pub struct ConfigHarden {
     #[arg(long, value_enum, default_value = "modern")]
     pub policy: HardenPolicy,
-    /// Who must still get in; may be given again [default: who is logged in now]
+    /// Who must still get in, besides who is logged in now; may be given again
     #[arg(long, value_name = "NAME")]
     pub keep: Vec<String>,
+    /// Whoever logs in there must still get in, in the way they did; may be given again
+    #[arg(long, value_name = "LOG", num_args = 1..)]
+    pub log: Vec<OsString>,
+    /// Zone of times that say none
+    #[arg(long, value_name = "ZONE", default_value = "local")]
+    pub tz: String,
+    /// Year of the first line, where the log writes no years
+    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i32).range(1970..2200))]
+    pub year: Option<i32>,
     #[arg(default_value = "/etc/ssh/sshd_config")]
     pub file: String,
 }

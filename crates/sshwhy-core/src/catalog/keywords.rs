@@ -1,7 +1,11 @@
 //! The words of sshd_config: one row a keyword, with its kind of value, its defaults by release, and where it may stand.
 //!
-//! Defaults are those of Debian's builds where the build decides (paths). The order is that of `sshd -T` (servconf.c
-//! dump_config()). Lists of algorithms are what each release offers by default (myproposal.h).
+//! Defaults are those of Debian's builds where the build decides (paths, IPQoS, one key exchange of 9.2). The order is that of
+//! `sshd -T` (servconf.c dump_config()). Lists of algorithms are what each release offers by default (myproposal.h). What a
+//! keyword did otherwise in an earlier release stands in [`CHANGES`].
+//!
+//! Held against 8.4, 8.9, 9.2, 9.6, 9.9, 10.0 and 10.6. Where a change came between two of these and the release notes do not
+//! name it, it counts from the earlier of the releases that may have it, so that a newer file is not called wrong.
 
 use crate::version::Release;
 
@@ -25,6 +29,8 @@ pub enum Algorithms {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Choice(Words),
+    /// The same, in this case of letters only.
+    Exact(Words),
     /// Not negative.
     Number,
     NumberOrNone,
@@ -45,6 +51,7 @@ pub enum Kind {
     /// The rest of the line: an absolute path with arguments, or `none`.
     Command,
     UserPatterns,
+    GroupPatterns,
     EnvNames,
     SetEnv,
     Methods,
@@ -59,6 +66,12 @@ pub enum Kind {
     PermitListen,
     UserEnvironment,
     PubkeyOptions,
+    KeepAlive,
+    AgentSocket,
+    /// A comma list of addresses and prefixes.
+    Addresses,
+    /// `gss-…-`, comma-separated.
+    GssKex,
     Algorithms(Algorithms),
 }
 
@@ -106,6 +119,28 @@ pub struct Keyword {
     pub printed: bool,
 }
 
+/// What a keyword does since a release, and did not do before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// It has its present name; before, only this one was known.
+    Called(&'static str),
+    /// This alias is known.
+    Alias(&'static str),
+    /// A second line does what the row says; before, it did this.
+    Repeats(Repeat),
+    /// It may stand in a Match block.
+    InMatch,
+    /// `sshd -T` prints it.
+    Printed,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    pub keyword: &'static str,
+    pub since: Release,
+    pub what: What,
+}
+
 /// Why a word does nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Why {
@@ -119,6 +154,8 @@ pub struct Gone {
     pub id: &'static str,
     pub name: &'static str,
     pub how: Why,
+    /// sshd does not start when it stands in a Match block, although it would do nothing there.
+    pub in_match: bool,
 }
 
 impl Keyword {
@@ -139,11 +176,75 @@ impl Keyword {
     pub fn known_in(&self, release: Release) -> bool {
         self.since <= release && self.until.is_none_or(|u| release <= u)
     }
+
+    /// What that release did not do yet.
+    fn missing(&self, release: Release) -> impl Iterator<Item = What> {
+        CHANGES
+            .iter()
+            .filter(move |c| c.keyword == self.name && release < c.since)
+            .map(|c| c.what)
+    }
+
+    /// Its name in that release.
+    pub fn name_in(&self, release: Release) -> &'static str {
+        self.missing(release)
+            .find_map(|w| match w {
+                What::Called(before) => Some(before),
+                _ => None,
+            })
+            .unwrap_or(self.name)
+    }
+
+    /// Whether that release takes the word for this keyword.
+    pub fn is_named_in(&self, word: &str, release: Release) -> bool {
+        let alias = |a: &&&'static str| {
+            a.eq_ignore_ascii_case(word) && !self.missing(release).any(|w| w == What::Alias(a))
+        };
+        self.known_in(release)
+            && (self.name_in(release).eq_ignore_ascii_case(word)
+                || self.aliases.iter().any(|a| alias(&a)))
+    }
+
+    pub fn repeat_in(&self, release: Release) -> Repeat {
+        self.missing(release)
+            .find_map(|w| match w {
+                What::Repeats(before) => Some(before),
+                _ => None,
+            })
+            .unwrap_or(self.repeat)
+    }
+
+    pub fn in_match_in(&self, release: Release) -> bool {
+        self.in_match && !self.missing(release).any(|w| w == What::InMatch)
+    }
+
+    pub fn printed_in(&self, release: Release) -> bool {
+        self.printed && !self.missing(release).any(|w| w == What::Printed)
+    }
 }
 
-/// The keyword of that name, in any case of letters.
+/// The keyword of that name, in any case of letters, whatever the release.
 pub fn by_name(word: &str) -> Option<&'static Keyword> {
-    ROWS.iter().find(|k| k.is_named(word))
+    let exact = ROWS.iter().find(|k| k.name.eq_ignore_ascii_case(word));
+    exact.or_else(|| ROWS.iter().find(|k| k.is_named(word)))
+}
+
+/// The keyword that this release takes the word for.
+pub fn by_name_in(word: &str, release: Release) -> Option<&'static Keyword> {
+    ROWS.iter().find(|k| k.is_named_in(word, release))
+}
+
+/// The names that an algorithm of that family may have (`ssh -Q`).
+pub fn algorithms(family: Algorithms, release: Release) -> &'static str {
+    let lists = match family {
+        Algorithms::Cipher => ALL_CIPHERS,
+        Algorithms::Mac => ALL_MACS,
+        Algorithms::Kex => ALL_KEX,
+        Algorithms::Key => ALL_KEY_ALGORITHMS,
+        Algorithms::Signature => ALL_SIGNATURES,
+    };
+    let newest = lists.iter().rev().find(|d| d.since <= release);
+    newest.map_or("", |d| d.value)
 }
 
 pub fn gone(word: &str) -> Option<&'static Gone> {
@@ -173,7 +274,20 @@ const FORWARDING: Words = &[
     ("remote", "remote"),
     ("local", "local"),
 ];
-const FINGERPRINT_HASH: Words = &[("md5", "MD5"), ("sha256", "SHA256")];
+const FINGERPRINT_HASH: Words = &[
+    ("md5", "MD5"),
+    ("sha1", "SHA1"),
+    ("sha256", "SHA256"),
+    ("sha384", "SHA384"),
+    ("sha512", "SHA512"),
+];
+const WEAK_CRYPTO: Words = &[
+    ("yes", "true"),
+    ("true", "true"),
+    ("no", "false"),
+    ("false", "false"),
+    ("no-pq-kex", "false"),
+];
 const TUNNEL: Words = &[
     ("yes", "yes"),
     ("no", "no"),
@@ -213,25 +327,52 @@ const CIPHERS_10_0: &str = "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com
 const MACS: &str = "umac-64-etm@openssh.com,umac-128-etm@openssh.com,hmac-sha2-256-etm@openssh.com,\
     hmac-sha2-512-etm@openssh.com,hmac-sha1-etm@openssh.com,umac-64@openssh.com,\
     umac-128@openssh.com,hmac-sha2-256,hmac-sha2-512,hmac-sha1";
-const KEX: &str = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
+const KEX_OLD: &str = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
+    ecdh-sha2-nistp521,diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
+    diffie-hellman-group18-sha512,diffie-hellman-group14-sha256,diffie-hellman-group14-sha1";
+const KEX_8_2: &str = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
     ecdh-sha2-nistp521,diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
     diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
-const KEX_8_5: &str = "sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,\
+const KEX_8_9: &str = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
+    ecdh-sha2-nistp521,sntrup761x25519-sha512@openssh.com,diffie-hellman-group-exchange-sha256,\
+    diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
+const KEX_9_0: &str = "sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org,\
+    ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,\
+    diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
+    diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
+const KEX_9_2: &str = "sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,\
     curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,\
     diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
+    diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
+const KEX_9_9: &str = "sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,mlkem768x25519-sha256,\
+    curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
+    ecdh-sha2-nistp521,diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
     diffie-hellman-group18-sha512,diffie-hellman-group14-sha256";
 const KEX_10_0: &str = "mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,\
     curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
     ecdh-sha2-nistp521";
-const CA_SIGNATURES: &str = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+const CA_SIGNATURES_OLD: &str = "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,ssh-ed25519,rsa-sha2-512,\
+    rsa-sha2-256,ssh-rsa";
+const CA_SIGNATURES_8_2: &str = "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+    sk-ecdsa-sha2-nistp256@openssh.com,ssh-ed25519,sk-ssh-ed25519@openssh.com,rsa-sha2-512,\
+    rsa-sha2-256";
+const CA_SIGNATURES_8_5: &str = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
     sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256";
-const KEY_ALGORITHMS: &str = "ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384-cert-v01@openssh.com,\
+const CA_SIGNATURES_10_1: &str = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+    sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,\
+    webauthn-sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256";
+const KEY_ALGORITHMS_OLD: &str = "ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384-cert-v01@openssh.com,\
+    ecdsa-sha2-nistp521-cert-v01@openssh.com,ssh-ed25519-cert-v01@openssh.com,\
+    rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,\
+    ssh-rsa-cert-v01@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+    ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ssh-rsa";
+const KEY_ALGORITHMS_8_2: &str = "ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384-cert-v01@openssh.com,\
     ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,\
     ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519-cert-v01@openssh.com,\
     rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,\
-    ssh-rsa-cert-v01@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,\
-    ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,ssh-ed25519,\
-    sk-ssh-ed25519@openssh.com,rsa-sha2-512,rsa-sha2-256,ssh-rsa";
+    ssh-rsa-cert-v01@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+    sk-ecdsa-sha2-nistp256@openssh.com,ssh-ed25519,sk-ssh-ed25519@openssh.com,rsa-sha2-512,\
+    rsa-sha2-256,ssh-rsa";
 const KEY_ALGORITHMS_8_8: &str = "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,\
     ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,\
     sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,\
@@ -245,31 +386,162 @@ const KEY_ALGORITHMS_8_5: &str = "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-ni
     ssh-rsa-cert-v01@openssh.com,ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,\
     ecdsa-sha2-nistp521,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,\
     rsa-sha2-512,rsa-sha2-256,ssh-rsa";
-/// Every cipher that a release has ever taken and 9.2 still has (`ssh -Q cipher`).
-pub const ALL_CIPHERS: &str = "3des-cbc,aes128-cbc,aes192-cbc,aes256-cbc,aes128-ctr,aes192-ctr,aes256-ctr,\
-    aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com";
+const KEY_ALGORITHMS_10_1: &str = "ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+    ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,\
+    sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,\
+    webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,rsa-sha2-512-cert-v01@openssh.com,\
+    rsa-sha2-256-cert-v01@openssh.com,ssh-mldsa44-ed25519-cert,ssh-ed25519,ecdsa-sha2-nistp256,\
+    ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,sk-ssh-ed25519@openssh.com,\
+    sk-ecdsa-sha2-nistp256@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,\
+    rsa-sha2-256,ssh-mldsa44-ed25519";
+/// `ssh -Q cipher`.
+const ALL_CIPHERS: &[Default] = &[
+    Default {
+        since: OLDEST,
+        value: "3des-cbc,aes128-cbc,aes192-cbc,aes256-cbc,rijndael-cbc@lysator.liu.se,aes128-ctr,aes192-ctr,\
+    aes256-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com",
+    },
+    Default {
+        since: (8, 5),
+        value: "3des-cbc,aes128-cbc,aes192-cbc,aes256-cbc,aes128-ctr,aes192-ctr,aes256-ctr,\
+    aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com",
+    },
+];
 /// `ssh -Q mac`.
-pub const ALL_MACS: &str = "hmac-sha1,hmac-sha1-96,hmac-sha2-256,hmac-sha2-512,hmac-md5,hmac-md5-96,\
-    umac-64@openssh.com,umac-128@openssh.com,hmac-sha1-etm@openssh.com,\
-    hmac-sha1-96-etm@openssh.com,hmac-sha2-256-etm@openssh.com,\
-    hmac-sha2-512-etm@openssh.com,hmac-md5-etm@openssh.com,hmac-md5-96-etm@openssh.com,\
-    umac-64-etm@openssh.com,umac-128-etm@openssh.com";
+const ALL_MACS: &[Default] = &[Default {
+    since: OLDEST,
+    value: "hmac-sha1,hmac-sha1-96,hmac-sha2-256,hmac-sha2-512,hmac-md5,hmac-md5-96,umac-64@openssh.com,\
+    umac-128@openssh.com,hmac-sha1-etm@openssh.com,hmac-sha1-96-etm@openssh.com,\
+    hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-md5-etm@openssh.com,\
+    hmac-md5-96-etm@openssh.com,umac-64-etm@openssh.com,umac-128-etm@openssh.com",
+}];
 /// `ssh -Q kex`.
-pub const ALL_KEX: &str = "mlkem768x25519-sha256,diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,\
-    diffie-hellman-group14-sha256,diffie-hellman-group16-sha512,\
-    diffie-hellman-group18-sha512,diffie-hellman-group-exchange-sha1,\
-    diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp256,ecdh-sha2-nistp384,\
-    ecdh-sha2-nistp521,curve25519-sha256,curve25519-sha256@libssh.org,\
-    sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com";
+const ALL_KEX: &[Default] = &[
+    Default {
+        since: OLDEST,
+        value: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256,\
+    diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
+    diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp256,\
+    ecdh-sha2-nistp384,ecdh-sha2-nistp521,curve25519-sha256,curve25519-sha256@libssh.org,\
+    sntrup4591761x25519-sha512@tinyssh.org",
+    },
+    Default {
+        since: (8, 5),
+        value: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256,\
+    diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
+    diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp256,\
+    ecdh-sha2-nistp384,ecdh-sha2-nistp521,curve25519-sha256,curve25519-sha256@libssh.org,\
+    sntrup761x25519-sha512@openssh.com",
+    },
+    Default {
+        since: (9, 2),
+        value: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256,\
+    diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
+    diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp256,\
+    ecdh-sha2-nistp384,ecdh-sha2-nistp521,curve25519-sha256,curve25519-sha256@libssh.org,\
+    sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com",
+    },
+    Default {
+        since: (9, 3),
+        value: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256,\
+    diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
+    diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp256,\
+    ecdh-sha2-nistp384,ecdh-sha2-nistp521,curve25519-sha256,curve25519-sha256@libssh.org,\
+    sntrup761x25519-sha512@openssh.com",
+    },
+    Default {
+        since: (9, 9),
+        value: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256,\
+    diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
+    diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp256,\
+    ecdh-sha2-nistp384,ecdh-sha2-nistp521,curve25519-sha256,curve25519-sha256@libssh.org,\
+    sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,mlkem768x25519-sha256",
+    },
+    Default {
+        since: (10, 1),
+        value: "diffie-hellman-group1-sha1,diffie-hellman-group14-sha1,diffie-hellman-group14-sha256,\
+    diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
+    diffie-hellman-group-exchange-sha1,diffie-hellman-group-exchange-sha256,ecdh-sha2-nistp256,\
+    ecdh-sha2-nistp384,ecdh-sha2-nistp521,mlkem768nistp256-sha256,curve25519-sha256,\
+    curve25519-sha256@libssh.org,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,\
+    mlkem768x25519-sha256",
+    },
+];
 /// `ssh -Q key-sig`.
-pub const ALL_KEY_ALGORITHMS: &str = "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com,\
+const ALL_KEY_ALGORITHMS: &[Default] = &[
+    Default {
+        since: OLDEST,
+        value: "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com,\
+    sk-ssh-ed25519-cert-v01@openssh.com,ssh-rsa,rsa-sha2-256,rsa-sha2-512,ssh-dss,\
+    ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+    sk-ecdsa-sha2-nistp256@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com,\
+    ssh-rsa-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,\
+    rsa-sha2-512-cert-v01@openssh.com,ssh-dss-cert-v01@openssh.com,\
+    ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384-cert-v01@openssh.com,\
+    ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    },
+    Default {
+        since: (9, 2),
+        value: "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com,\
     sk-ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256,\
     ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384,\
     ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521,\
     ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,\
     sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com,\
     ssh-dss,ssh-dss-cert-v01@openssh.com,ssh-rsa,ssh-rsa-cert-v01@openssh.com,rsa-sha2-256,\
-    rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com";
+    rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com",
+    },
+    Default {
+        since: (9, 9),
+        value: "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com,\
+    sk-ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256,\
+    ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384,\
+    ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521,\
+    ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,\
+    sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com,\
+    ssh-rsa,ssh-rsa-cert-v01@openssh.com,rsa-sha2-256,rsa-sha2-256-cert-v01@openssh.com,\
+    rsa-sha2-512,rsa-sha2-512-cert-v01@openssh.com",
+    },
+    Default {
+        since: (10, 1),
+        value: "ssh-ed25519,ssh-ed25519-cert-v01@openssh.com,sk-ssh-ed25519@openssh.com,\
+    sk-ssh-ed25519-cert-v01@openssh.com,ssh-mldsa44-ed25519,ssh-mldsa44-ed25519-cert,\
+    ecdsa-sha2-nistp256,ecdsa-sha2-nistp256-cert-v01@openssh.com,ecdsa-sha2-nistp384,\
+    ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521,\
+    ecdsa-sha2-nistp521-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,\
+    sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com,\
+    webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,ssh-rsa,ssh-rsa-cert-v01@openssh.com,\
+    rsa-sha2-256,rsa-sha2-256-cert-v01@openssh.com,rsa-sha2-512,\
+    rsa-sha2-512-cert-v01@openssh.com",
+    },
+];
+/// Those of them that are no certificates: what CASignatureAlgorithms chooses from.
+const ALL_SIGNATURES: &[Default] = &[
+    Default {
+        since: OLDEST,
+        value: "ssh-ed25519,sk-ssh-ed25519@openssh.com,ssh-rsa,rsa-sha2-256,rsa-sha2-512,ssh-dss,\
+    ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,\
+    sk-ecdsa-sha2-nistp256@openssh.com,webauthn-sk-ecdsa-sha2-nistp256@openssh.com",
+    },
+    Default {
+        since: (9, 2),
+        value: "ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,\
+    ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,\
+    webauthn-sk-ecdsa-sha2-nistp256@openssh.com,ssh-dss,ssh-rsa,rsa-sha2-256,rsa-sha2-512",
+    },
+    Default {
+        since: (9, 9),
+        value: "ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,\
+    ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,\
+    webauthn-sk-ecdsa-sha2-nistp256@openssh.com,ssh-rsa,rsa-sha2-256,rsa-sha2-512",
+    },
+    Default {
+        since: (10, 1),
+        value: "ssh-ed25519,sk-ssh-ed25519@openssh.com,ssh-mldsa44-ed25519,ecdsa-sha2-nistp256,\
+    ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,\
+    webauthn-sk-ecdsa-sha2-nistp256@openssh.com,ssh-rsa,rsa-sha2-256,rsa-sha2-512",
+    },
+];
 
 /// In the order in which `sshd -T` prints them.
 pub const ROWS: &[Keyword] = &[
@@ -440,7 +712,7 @@ pub const ROWS: &[Keyword] = &[
         name: "StreamLocalBindMask",
         aliases: &[],
         kind: Kind::Octal,
-        repeat: Repeat::Last,
+        repeat: Repeat::First,
         in_match: true,
         defaults: &[Default {
             since: OLDEST,
@@ -624,7 +896,7 @@ pub const ROWS: &[Keyword] = &[
     Keyword {
         id: "SW8024",
         name: "GSSAPICleanupCredentials",
-        aliases: &[],
+        aliases: &["GSSAPICleanupCreds"],
         kind: Kind::Choice(YES_NO),
         repeat: Repeat::First,
         in_match: false,
@@ -685,7 +957,7 @@ pub const ROWS: &[Keyword] = &[
         id: "SW8028",
         name: "GSSAPIKexAlgorithms",
         aliases: &[],
-        kind: Kind::Text,
+        kind: Kind::GssKex,
         repeat: Repeat::First,
         in_match: false,
         defaults: &[Default {
@@ -718,10 +990,16 @@ pub const ROWS: &[Keyword] = &[
         kind: Kind::Choice(YES_NO),
         repeat: Repeat::First,
         in_match: true,
-        defaults: &[Default {
-            since: OLDEST,
-            value: "yes",
-        }],
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: "no",
+            },
+            Default {
+                since: (8, 7),
+                value: "yes",
+            },
+        ],
         since: OLDEST,
         until: None,
         printed: true,
@@ -835,7 +1113,7 @@ pub const ROWS: &[Keyword] = &[
         id: "SW8038",
         name: "TCPKeepAlive",
         aliases: &["KeepAlive"],
-        kind: Kind::Choice(YES_NO),
+        kind: Kind::KeepAlive,
         repeat: Repeat::First,
         in_match: false,
         defaults: &[Default {
@@ -1268,7 +1546,7 @@ pub const ROWS: &[Keyword] = &[
         name: "AuthorizedPrincipalsCommand",
         aliases: &[],
         kind: Kind::Command,
-        repeat: Repeat::Last,
+        repeat: Repeat::First,
         in_match: true,
         defaults: &[Default {
             since: OLDEST,
@@ -1318,11 +1596,31 @@ pub const ROWS: &[Keyword] = &[
         defaults: &[
             Default {
                 since: OLDEST,
-                value: KEX,
+                value: KEX_OLD,
             },
             Default {
-                since: (8, 5),
-                value: KEX_8_5,
+                since: (8, 2),
+                value: KEX_8_2,
+            },
+            Default {
+                since: (8, 9),
+                value: KEX_8_9,
+            },
+            Default {
+                since: (9, 0),
+                value: KEX_9_0,
+            },
+            Default {
+                since: (9, 2),
+                value: KEX_9_2,
+            },
+            Default {
+                since: (9, 3),
+                value: KEX_9_0,
+            },
+            Default {
+                since: (9, 9),
+                value: KEX_9_9,
             },
             Default {
                 since: (10, 0),
@@ -1340,10 +1638,24 @@ pub const ROWS: &[Keyword] = &[
         kind: Kind::Algorithms(Algorithms::Signature),
         repeat: Repeat::First,
         in_match: true,
-        defaults: &[Default {
-            since: OLDEST,
-            value: CA_SIGNATURES,
-        }],
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: CA_SIGNATURES_OLD,
+            },
+            Default {
+                since: (8, 2),
+                value: CA_SIGNATURES_8_2,
+            },
+            Default {
+                since: (8, 5),
+                value: CA_SIGNATURES_8_5,
+            },
+            Default {
+                since: (10, 1),
+                value: CA_SIGNATURES_10_1,
+            },
+        ],
         since: (7, 9),
         until: None,
         printed: true,
@@ -1358,7 +1670,11 @@ pub const ROWS: &[Keyword] = &[
         defaults: &[
             Default {
                 since: OLDEST,
-                value: KEY_ALGORITHMS,
+                value: KEY_ALGORITHMS_OLD,
+            },
+            Default {
+                since: (8, 2),
+                value: KEY_ALGORITHMS_8_2,
             },
             Default {
                 since: (8, 5),
@@ -1367,6 +1683,10 @@ pub const ROWS: &[Keyword] = &[
             Default {
                 since: (8, 8),
                 value: KEY_ALGORITHMS_8_8,
+            },
+            Default {
+                since: (10, 1),
+                value: KEY_ALGORITHMS_10_1,
             },
         ],
         since: OLDEST,
@@ -1383,7 +1703,11 @@ pub const ROWS: &[Keyword] = &[
         defaults: &[
             Default {
                 since: OLDEST,
-                value: KEY_ALGORITHMS,
+                value: KEY_ALGORITHMS_OLD,
+            },
+            Default {
+                since: (8, 2),
+                value: KEY_ALGORITHMS_8_2,
             },
             Default {
                 since: (8, 5),
@@ -1392,6 +1716,10 @@ pub const ROWS: &[Keyword] = &[
             Default {
                 since: (8, 8),
                 value: KEY_ALGORITHMS_8_8,
+            },
+            Default {
+                since: (10, 1),
+                value: KEY_ALGORITHMS_10_1,
             },
         ],
         since: OLDEST,
@@ -1408,7 +1736,11 @@ pub const ROWS: &[Keyword] = &[
         defaults: &[
             Default {
                 since: OLDEST,
-                value: KEY_ALGORITHMS,
+                value: KEY_ALGORITHMS_OLD,
+            },
+            Default {
+                since: (8, 2),
+                value: KEY_ALGORITHMS_8_2,
             },
             Default {
                 since: (8, 5),
@@ -1417,6 +1749,10 @@ pub const ROWS: &[Keyword] = &[
             Default {
                 since: (8, 8),
                 value: KEY_ALGORITHMS_8_8,
+            },
+            Default {
+                since: (10, 1),
+                value: KEY_ALGORITHMS_10_1,
             },
         ],
         since: OLDEST,
@@ -1471,7 +1807,7 @@ pub const ROWS: &[Keyword] = &[
     Keyword {
         id: "SW8077",
         name: "HostKey",
-        aliases: &[],
+        aliases: &["HostDSAKey"],
         kind: Kind::File,
         repeat: Repeat::Each,
         in_match: false,
@@ -1520,7 +1856,7 @@ pub const ROWS: &[Keyword] = &[
         id: "SW8081",
         name: "AllowGroups",
         aliases: &[],
-        kind: Kind::UserPatterns,
+        kind: Kind::GroupPatterns,
         repeat: Repeat::Each,
         in_match: true,
         defaults: &[],
@@ -1532,7 +1868,7 @@ pub const ROWS: &[Keyword] = &[
         id: "SW8082",
         name: "DenyGroups",
         aliases: &[],
-        kind: Kind::UserPatterns,
+        kind: Kind::GroupPatterns,
         repeat: Repeat::Each,
         in_match: true,
         defaults: &[],
@@ -1612,7 +1948,7 @@ pub const ROWS: &[Keyword] = &[
         aliases: &[],
         kind: Kind::Subsystem,
         repeat: Repeat::Each,
-        in_match: false,
+        in_match: true,
         defaults: &[],
         since: OLDEST,
         until: None,
@@ -1638,7 +1974,7 @@ pub const ROWS: &[Keyword] = &[
         name: "PerSourceMaxStartups",
         aliases: &[],
         kind: Kind::NumberOrNone,
-        repeat: Repeat::Last,
+        repeat: Repeat::First,
         in_match: false,
         defaults: &[Default {
             since: OLDEST,
@@ -1670,10 +2006,16 @@ pub const ROWS: &[Keyword] = &[
         kind: Kind::Penalties,
         repeat: Repeat::Parts,
         in_match: false,
-        defaults: &[Default {
-            since: OLDEST,
-            value: "crash:90 authfail:5 noauth:1 grace-exceeded:10 refuseconnection:10 max:600 min:15 max-sources4:65536 max-sources6:65536 overflow:permissive overflow6:permissive",
-        }],
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: "crash:90 authfail:5 noauth:1 grace-exceeded:10 refuseconnection:10 max:600 min:15 max-sources4:65536 max-sources6:65536 overflow:permissive overflow6:permissive",
+            },
+            Default {
+                since: (10, 1),
+                value: "crash:90 authfail:5 noauth:1 invaliduser:5 grace-exceeded:10 refuseconnection:10 max:600 min:15 max-sources4:65536 max-sources6:65536 overflow:permissive overflow6:permissive",
+            },
+        ],
         since: (9, 8),
         until: None,
         printed: true,
@@ -1682,7 +2024,7 @@ pub const ROWS: &[Keyword] = &[
         id: "SW8093",
         name: "PerSourcePenaltyExemptList",
         aliases: &[],
-        kind: Kind::Text,
+        kind: Kind::Addresses,
         repeat: Repeat::First,
         in_match: false,
         defaults: &[Default {
@@ -1697,7 +2039,7 @@ pub const ROWS: &[Keyword] = &[
         id: "SW8094",
         name: "PermitTunnel",
         aliases: &[],
-        kind: Kind::Choice(TUNNEL),
+        kind: Kind::Exact(TUNNEL),
         repeat: Repeat::First,
         in_match: true,
         defaults: &[Default {
@@ -1713,12 +2055,18 @@ pub const ROWS: &[Keyword] = &[
         name: "IPQoS",
         aliases: &[],
         kind: Kind::IpQos,
-        repeat: Repeat::Last,
+        repeat: Repeat::First,
         in_match: true,
-        defaults: &[Default {
-            since: OLDEST,
-            value: "lowdelay throughput",
-        }],
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: "lowdelay throughput",
+            },
+            Default {
+                since: (10, 1),
+                value: "ef cs0",
+            },
+        ],
         since: OLDEST,
         until: None,
         printed: true,
@@ -1790,10 +2138,16 @@ pub const ROWS: &[Keyword] = &[
         kind: Kind::PubkeyOptions,
         repeat: Repeat::First,
         in_match: true,
-        defaults: &[Default {
-            since: OLDEST,
-            value: "none",
-        }],
+        defaults: &[
+            Default {
+                since: OLDEST,
+                value: "none",
+            },
+            Default {
+                since: (10, 1),
+                value: "none max-pk-ok:6",
+            },
+        ],
         since: (8, 2),
         until: None,
         printed: true,
@@ -1868,9 +2222,91 @@ pub const ROWS: &[Keyword] = &[
         }],
         since: OLDEST,
         until: None,
-        printed: false,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8106",
+        name: "ChallengeResponseAuthentication",
+        aliases: &[],
+        kind: Kind::Choice(YES_NO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "yes",
+        }],
+        since: OLDEST,
+        until: Some((8, 6)),
+        printed: true,
+    },
+    Keyword {
+        id: "SW8107",
+        name: "WarnWeakCrypto",
+        aliases: &[],
+        kind: Kind::Choice(WEAK_CRYPTO),
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "true",
+        }],
+        since: (10, 1),
+        until: None,
+        printed: true,
+    },
+    Keyword {
+        id: "SW8108",
+        name: "AgentSocketPath",
+        aliases: &[],
+        kind: Kind::AgentSocket,
+        repeat: Repeat::First,
+        in_match: false,
+        defaults: &[Default {
+            since: OLDEST,
+            value: "user:.ssh/agent",
+        }],
+        since: (10, 1),
+        until: None,
+        printed: true,
     },
 ];
+
+/// What keywords did otherwise in earlier releases.
+pub const CHANGES: &[Change] = &[
+    change(
+        "PubkeyAcceptedAlgorithms",
+        (8, 5),
+        What::Called("PubkeyAcceptedKeyTypes"),
+    ),
+    change(
+        "HostbasedAcceptedAlgorithms",
+        (8, 5),
+        What::Called("HostbasedAcceptedKeyTypes"),
+    ),
+    change(
+        "KbdInteractiveAuthentication",
+        (8, 7),
+        What::Alias("ChallengeResponseAuthentication"),
+    ),
+    change(
+        "KbdInteractiveAuthentication",
+        (8, 7),
+        What::Alias("SkeyAuthentication"),
+    ),
+    change("Subsystem", (9, 5), What::InMatch),
+    change("StreamLocalBindMask", (10, 1), What::Repeats(Repeat::Last)),
+    change("IPQoS", (10, 1), What::Repeats(Repeat::Last)),
+    change("PerSourceMaxStartups", (9, 3), What::Repeats(Repeat::Last)),
+    change("DebianBanner", (9, 3), What::Printed),
+];
+
+const fn change(keyword: &'static str, since: Release, what: What) -> Change {
+    Change {
+        keyword,
+        since,
+        what,
+    }
+}
 
 /// Words that sshd still reads and does nothing with, or never could on this platform.
 pub const GONE: &[Gone] = &[
@@ -1878,86 +2314,127 @@ pub const GONE: &[Gone] = &[
         id: "SW8201",
         name: "ServerKeyBits",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8202",
         name: "KeyRegenerationInterval",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8203",
         name: "RhostsAuthentication",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8204",
         name: "RhostsRSAAuthentication",
         how: Why::Deprecated,
+        in_match: true,
     },
     Gone {
         id: "SW8205",
         name: "RSAAuthentication",
         how: Why::Deprecated,
+        in_match: true,
     },
     Gone {
         id: "SW8206",
         name: "Protocol",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8207",
         name: "UseLogin",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8208",
         name: "UsePrivilegeSeparation",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8209",
         name: "CheckMail",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8210",
         name: "VerifyReverseMapping",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8211",
         name: "ReverseMappingCheck",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8212",
         name: "PAMAuthenticationViaKbdInt",
         how: Why::Deprecated,
+        in_match: false,
     },
     Gone {
         id: "SW8213",
         name: "AuthorizedKeysFile2",
         how: Why::Deprecated,
-    },
-    Gone {
-        id: "SW8214",
-        name: "HostDSAKey",
-        how: Why::Deprecated,
+        in_match: true,
     },
     Gone {
         id: "SW8215",
         name: "KerberosGetAFSToken",
         how: Why::Unsupported,
+        in_match: false,
     },
     Gone {
         id: "SW8216",
         name: "AFSTokenPassing",
         how: Why::Unsupported,
+        in_match: false,
     },
     Gone {
         id: "SW8217",
         name: "KerberosTgtPassing",
         how: Why::Unsupported,
+        in_match: false,
+    },
+    Gone {
+        id: "SW8218",
+        name: "SkeyAuthentication",
+        how: Why::Deprecated,
+        in_match: false,
+    },
+    Gone {
+        id: "SW8219",
+        name: "GSSUseSessionCCache",
+        how: Why::Unsupported,
+        in_match: false,
+    },
+    Gone {
+        id: "SW8220",
+        name: "GSSAPIUseSessionCredCache",
+        how: Why::Unsupported,
+        in_match: false,
+    },
+    Gone {
+        id: "SW8221",
+        name: "PermitBlacklistedKeys",
+        how: Why::Deprecated,
+        in_match: false,
+    },
+    Gone {
+        id: "SW8222",
+        name: "GSSAPIDelegateCredentials",
+        how: Why::Unsupported,
+        in_match: false,
     },
 ];
 
@@ -1974,15 +2451,38 @@ mod tests {
                 .chain(k.aliases.iter().copied())
                 .chain(std::iter::once(k.id))
         });
+        // An alias that came later was something else before.
+        let later = |n: &str| {
+            CHANGES
+                .iter()
+                .any(|c| matches!(c.what, What::Alias(a) if a == n))
+        };
         for name in names.chain(GONE.iter().flat_map(|g| [g.name, g.id])) {
-            assert!(seen.insert(name.to_ascii_lowercase()), "{name} twice");
+            assert!(
+                seen.insert(name.to_ascii_lowercase()) || later(name),
+                "{name} twice"
+            );
         }
+        for release in [(7, 4), (8, 4), (8, 7), (9, 2), (10, 0), (10, 6)] {
+            for k in ROWS.iter().filter(|k| k.known_in(release)) {
+                let found = by_name_in(k.name_in(release), release);
+                assert!(found.is_some_and(|f| f.name == k.name), "{}", k.name);
+            }
+        }
+        assert!(
+            CHANGES
+                .iter()
+                .all(|c| ROWS.iter().any(|k| k.name == c.keyword))
+        );
         assert!(by_name("permitrootlogin").is_some());
         assert!(by_name("PermitRootLogn").is_none());
-        assert!(
-            by_name("challengeresponseauthentication")
-                .is_some_and(|k| k.name == "KbdInteractiveAuthentication")
-        );
+        let challenge =
+            |release| by_name_in("challengeresponseauthentication", release).map(|k| k.name);
+        assert_eq!(challenge((8, 4)), Some("ChallengeResponseAuthentication"));
+        assert_eq!(challenge((9, 2)), Some("KbdInteractiveAuthentication"));
+        assert!(by_name_in("PubkeyAcceptedAlgorithms", (8, 4)).is_none());
+        assert!(by_name_in("PubkeyAcceptedKeyTypes", (8, 4)).is_some());
+        assert!(by_name_in("PubkeyAcceptedKeyTypes", (9, 2)).is_some());
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! As servconf.c: a first pass over everything outside Match blocks, then one over the blocks that match; what the second
 //! sets replaces what the first set. Within a pass the first value of a keyword wins, or they add up, as the keyword says.
 
-use super::parse::{Body, Config, Criterion, Directive, MatchLine, Node, Pos, Test};
+use super::parse::{Body, Config, Criterion, Directive, MatchLine, Node, Pos, Test, version};
 use super::parts;
 use super::pattern::{self, Verdict};
 use super::value::listen_parts;
 use crate::addr::parse_ip;
 use crate::catalog::keywords::{self, Keyword, Kind, Repeat};
+use crate::version::Release;
 use std::collections::BTreeMap;
 
 /// What sshd knows of a connection when it evaluates Match. What is `None` does not match anything.
@@ -59,6 +60,8 @@ pub struct Setting {
     pub from: Vec<Pos>,
     /// The Match line of the block that won.
     pub block: Option<Pos>,
+    /// A block set it, be it one that holds for everybody.
+    pub matched: bool,
     pub lost: Vec<Lost>,
 }
 
@@ -66,6 +69,7 @@ pub struct Setting {
 pub struct Effective {
     /// In the order of the catalogue.
     pub settings: Vec<Setting>,
+    pub release: Release,
 }
 
 impl Effective {
@@ -92,20 +96,51 @@ impl Effective {
         self.value(keyword).parse().unwrap_or(0)
     }
 
-    /// The lines of `sshd -T`.
+    /// The lines of `sshd -T`, in the words of that release.
     pub fn dump(&self) -> Vec<String> {
+        let release = self.release;
+        let newer = release >= (10, 1);
         let mut out = Vec::new();
-        for s in self.settings.iter().filter(|s| s.keyword.printed) {
-            let name = s.keyword.name.to_ascii_lowercase();
-            // sshd prints the null pointer that it keeps for this one.
-            let null = |v: &str| s.keyword.name == "HostCertificate" && v == "none";
-            out.extend(s.values.iter().map(|v| match null(v) {
-                true => format!("{name} (null)"),
-                false => format!("{name} {v}"),
-            }));
+        // 10.1 forgets a list of files that is none, but for one of a block.
+        let forgotten = |s: &Setting| {
+            let files = matches!(s.keyword.name, "RevokedKeys" | "AuthorizedKeysFile");
+            newer && files && s.values == ["none"] && !s.matched
+        };
+        let printed = |s: &&Setting| s.keyword.printed_in(release) && !forgotten(s);
+        for s in self.settings.iter().filter(printed) {
+            let name = match newer {
+                true => s.keyword.name.to_owned(),
+                false => s.keyword.name_in(release).to_ascii_lowercase(),
+            };
+            for v in &s.values {
+                let shown = match (s.keyword.name, v.as_str()) {
+                    // sshd prints the null pointer that it keeps for this one.
+                    ("HostCertificate", "none") => "(null)".to_owned(),
+                    ("PermitRootLogin", "without-password") if newer => {
+                        "prohibit-password".to_owned()
+                    }
+                    ("TCPKeepAlive", "yes") if newer => "true".to_owned(),
+                    ("TCPKeepAlive", "no") if newer => "false".to_owned(),
+                    ("PerSourcePenalties", v) if newer && v != "no" => with_fractions(v),
+                    (_, v) => v.to_owned(),
+                };
+                out.push(format!("{name} {shown}"));
+            }
         }
         out
     }
+}
+
+/// Times as 10.1 and later print them: 5 as 5.000000.
+fn with_fractions(value: &str) -> String {
+    let part = |word: &str| match word.split_once(':') {
+        Some((key, time)) if !key.starts_with("max-sources") => match time.parse::<f64>() {
+            Ok(seconds) => format!("{key}:{seconds:.6}"),
+            Err(_) => word.to_owned(),
+        },
+        _ => word.to_owned(),
+    };
+    value.split(' ').map(part).collect::<Vec<_>>().join(" ")
 }
 
 type Sets<'a> = BTreeMap<&'static str, Vec<&'a Directive>>;
@@ -120,7 +155,9 @@ enum Flag {
 }
 
 struct Pass<'a> {
+    /// `None`: the first pass, at the start of sshd.
     connection: Option<&'a Connection>,
+    release: Release,
     sets: Sets<'a>,
     lost: Vec<(&'a Directive, Why)>,
 }
@@ -133,7 +170,10 @@ impl<'a> Pass<'a> {
                 Node::Match(line) => {
                     let fits = match flag {
                         Flag::Never => false,
-                        _ => line.all || self.connection.is_some_and(|c| fits(line, c)),
+                        _ => match self.connection {
+                            Some(c) => fits(line, c, self.release),
+                            None => line.holds_at_start(self.release),
+                        },
                     };
                     active = fits && flag != Flag::Never;
                     block = (!line.all || !active).then_some(line.pos);
@@ -163,18 +203,32 @@ impl<'a> Pass<'a> {
             }
             return;
         }
-        if self.connection.is_some() && !d.keyword.in_match {
+        if self.connection.is_some() && !d.keyword.in_match_in(self.release) {
             return;
         }
-        // servconf.c looks at the wrong pointer here: behind an AuthorizedKeysCommand this one never counts.
+        // Before 8.7 sshd reads SetEnv in a block and forgets to copy it.
+        let forgets = self.connection.is_some() && self.release < (8, 7);
+        if forgets && d.keyword.name == "SetEnv" {
+            return;
+        }
+        let mut repeat = d.keyword.repeat_in(self.release);
+        // servconf.c of 8.7 to 9.3 looks at the wrong pointer here: behind an AuthorizedKeysCommand this one never counts,
+        // and without one the last line does.
         if d.keyword.name == "AuthorizedPrincipalsCommand"
-            && self.sets.contains_key("AuthorizedKeysCommand")
+            && ((8, 7)..(9, 4)).contains(&self.release)
         {
-            self.lost.push((d, Why::Earlier));
+            if self.sets.contains_key("AuthorizedKeysCommand") {
+                self.lost.push((d, Why::Earlier));
+                return;
+            }
+            repeat = Repeat::Last;
+        }
+        // A line that says nothing sets nothing.
+        if d.values.is_empty() {
             return;
         }
         let before = self.sets.entry(d.keyword.name).or_default();
-        match d.keyword.repeat {
+        match repeat {
             Repeat::Each | Repeat::Parts => before.push(d),
             Repeat::Last => {
                 self.lost.extend(before.drain(..).map(|d| (d, Why::Later)));
@@ -187,11 +241,11 @@ impl<'a> Pass<'a> {
 }
 
 /// Whether the line's block holds for the connection.
-pub fn fits(line: &MatchLine, c: &Connection) -> bool {
-    line.all || line.criteria.iter().all(|t| holds(t, c))
+pub fn fits(line: &MatchLine, c: &Connection, release: Release) -> bool {
+    line.all || line.criteria.iter().all(|t| holds(t, c, release))
 }
 
-fn holds(criterion: &Criterion, c: &Connection) -> bool {
+fn holds(criterion: &Criterion, c: &Connection, release: Release) -> bool {
     let arg = criterion.argument.as_str();
     let listed = |text: &Option<String>, ignore_case| {
         text.as_deref()
@@ -217,26 +271,36 @@ fn holds(criterion: &Criterion, c: &Connection) -> bool {
         Test::LocalAddress => addressed(&c.laddr),
         Test::LocalPort => c.lport.is_some_and(|p| super::value::port(arg) == Some(p)),
         Test::RDomain => listed(&c.rdomain, false),
-        Test::Version => listed(&c.version, false),
-        // Known only once a session is asked for: never at the time of authentication.
-        Test::SessionType | Test::Command => false,
+        Test::Version => {
+            let own = c.version.clone().unwrap_or_else(|| version(release));
+            listed(&Some(own), false)
+        }
         Test::InvalidUser => c.invalid_user,
     }
 }
 
-/// The value of every keyword. Without a connection: what `sshd -T` says without `-C`.
+/// The value of every keyword. Without a connection: what `sshd -T` says without `-C`, that is for somebody of whom nothing is
+/// known, whom only `Match all` fits.
 pub fn effective(config: &Config, connection: Option<&Connection>) -> Effective {
-    let mut global = Pass {
-        connection: None,
-        sets: Sets::new(),
-        lost: Vec::new(),
-    };
-    global.walk(&config.body, true, Flag::None, None);
-    let mut blocks = Pass {
+    let nobody = Connection::default();
+    evaluate(config, Some(connection.unwrap_or(&nobody)))
+}
+
+/// What sshd goes by when it starts, before it looks at blocks a second time.
+pub fn at_start(config: &Config) -> Effective {
+    evaluate(config, None)
+}
+
+fn evaluate(config: &Config, connection: Option<&Connection>) -> Effective {
+    let pass = |connection| Pass {
         connection,
+        release: config.release,
         sets: Sets::new(),
         lost: Vec::new(),
     };
+    let mut global = pass(None);
+    global.walk(&config.body, true, Flag::None, None);
+    let mut blocks = pass(connection);
     if connection.is_some() {
         blocks.walk(&config.body, false, Flag::MatchOnly, None);
     }
@@ -246,8 +310,31 @@ pub fn effective(config: &Config, connection: Option<&Connection>) -> Effective 
         .map(|k| setting(config, k, &global, &blocks, connection.is_some()))
         .collect();
     listen(&mut settings);
-    host_keys(&mut settings);
-    Effective { settings }
+    host_keys(&mut settings, config.release);
+    let matched = blocks.sets.contains_key("KbdInteractiveAuthentication");
+    challenge(&mut settings, config.release, matched);
+    Effective {
+        settings,
+        release: config.release,
+    }
+}
+
+/// Before 8.7 ChallengeResponseAuthentication switches keyboard-interactive on, unless a Match block says otherwise.
+fn challenge(settings: &mut [Setting], release: Release, matched: bool) {
+    if release >= (8, 7) || matched {
+        return;
+    }
+    let Some(asks) = find(settings, "ChallengeResponseAuthentication").cloned() else {
+        return;
+    };
+    if let Some(slot) = settings
+        .iter_mut()
+        .find(|s| s.keyword.name == "KbdInteractiveAuthentication")
+        && asks.values == ["yes"]
+    {
+        slot.values = asks.values;
+        slot.from = asks.from;
+    }
 }
 
 fn setting(
@@ -276,6 +363,7 @@ fn setting(
         values: Vec::new(),
         from: Vec::new(),
         block: None,
+        matched: matched.is_some(),
         lost: mine(global)
             .into_iter()
             .filter(|l| !connected || !matches!(l.why, Why::NotMatched(_)))
@@ -290,9 +378,9 @@ fn setting(
         };
         let (inner, outer) = (lines(matched), lines(base));
         let default = keyword.default(config.release).unwrap_or_default();
-        let (value, from) = parts::assemble(keyword.kind, default, &inner, &outer);
+        let (value, from) = parts::assemble(keyword.kind, default, &inner, &outer, config.release);
         let why = match keyword.kind {
-            Kind::MaxStartups => Why::Later,
+            Kind::MaxStartups if config.release < (10, 1) => Why::Later,
             _ => Why::Earlier,
         };
         let idle = inner.iter().chain(&outer);
@@ -308,6 +396,10 @@ fn setting(
         out.from = from;
         out.lost.sort_by_key(|l| l.pos);
         out.lost.dedup();
+        return out;
+    }
+    if keyword.name == "Subsystem" && config.release >= (9, 5) {
+        subsystems(&mut out, matched, base, &lost);
         return out;
     }
     let winners = match (matched, base) {
@@ -327,6 +419,14 @@ fn setting(
                 .iter()
                 .flat_map(|d| d.values.iter().cloned())
                 .collect();
+            // An empty list of algorithms is filled with the default, once sshd has looked at the blocks.
+            if connected && matches!(keyword.kind, Kind::Algorithms(_)) && out.values == [""] {
+                out.values = keyword
+                    .default(config.release)
+                    .map(str::to_owned)
+                    .into_iter()
+                    .collect();
+            }
             // 9.2 empties the list at "none", outside of Match; from 9.3 on "none" is a value.
             let emptied = keyword.kind == Kind::ChannelTimeout && config.release < (9, 3);
             if emptied && matched.is_none() && out.values == ["none"] {
@@ -344,6 +444,46 @@ fn setting(
     out.lost.sort_by_key(|l| l.pos);
     out.lost.dedup();
     out
+}
+
+/// Since 9.5 the first line of a name wins, and the subsystems of blocks that hold replace all others.
+fn subsystems(
+    out: &mut Setting,
+    inner: Option<&Vec<&Directive>>,
+    outer: Option<&Vec<&Directive>>,
+    lost: &impl Fn(&Directive, Why) -> Lost,
+) {
+    let name = |d: &Directive| d.words.first().cloned().unwrap_or_default();
+    let mut chosen: Vec<&Directive> = Vec::new();
+    for d in outer.into_iter().flatten() {
+        match chosen.iter().any(|c| name(c) == name(d)) {
+            true => out.lost.push(lost(d, Why::Earlier)),
+            false => chosen.push(d),
+        }
+    }
+    let mut replaced: Vec<&Directive> = Vec::new();
+    for d in inner.into_iter().flatten() {
+        if replaced.iter().any(|c| name(c) == name(d)) {
+            out.lost.push(lost(d, Why::Earlier));
+            continue;
+        }
+        replaced.push(d);
+        out.block = out.block.or(d.block);
+    }
+    if !replaced.is_empty() {
+        let gone = chosen
+            .iter()
+            .filter(|c| !replaced.iter().any(|d| d.pos == c.pos));
+        out.lost.extend(gone.map(|c| lost(c, Why::Match)));
+        chosen = replaced;
+    }
+    out.from = chosen.iter().map(|d| d.pos).collect();
+    out.values = chosen
+        .iter()
+        .flat_map(|d| d.values.iter().cloned())
+        .collect();
+    out.lost.sort_by_key(|l| l.pos);
+    out.lost.dedup();
 }
 
 fn find<'a>(settings: &'a [Setting], name: &str) -> Option<&'a Setting> {
@@ -381,10 +521,11 @@ fn listen(settings: &mut [Setting]) {
             Some(ip) if ip.is_ipv4() && allowed(false) => out.push(format!("{host}:{port}")),
             Some(ip) if ip.is_ipv6() && allowed(true) => out.push(format!("[{ip}]:{port}")),
             Some(_) => {}
+            // getaddrinfo(3) takes it for the loopback address, not for every one.
             None if host == "*" => {
-                for (v6, any) in [(true, "[::]"), (false, "0.0.0.0")] {
+                for (v6, own) in [(false, "127.0.0.1"), (true, "[::1]")] {
                     if allowed(v6) {
-                        out.push(format!("{any}:{port}"));
+                        out.push(format!("{own}:{port}"));
                     }
                 }
             }
@@ -409,13 +550,16 @@ fn listen(settings: &mut [Setting]) {
     slot.values = out;
 }
 
-fn host_keys(settings: &mut [Setting]) {
+fn host_keys(settings: &mut [Setting], release: Release) {
     if let Some(slot) = settings.iter_mut().find(|s| s.keyword.name == "HostKey")
         && slot.values.is_empty()
     {
+        let newer = (release >= (10, 1)).then_some("mldsa44_ed25519");
         slot.values = ["rsa", "ecdsa", "ed25519"]
+            .into_iter()
+            .chain(newer)
             .map(|t| format!("/etc/ssh/ssh_host_{t}_key"))
-            .to_vec();
+            .collect();
     }
 }
 
@@ -546,6 +690,45 @@ mod tests {
             "Match Group *,!staff\nMaxSessions 1\n",
         )]);
         assert_eq!(effective(&c, Some(&alice())).value("MaxSessions"), "10");
+    }
+
+    #[test]
+    fn match_all_holds_for_somebody_unknown_too() {
+        let c = config(&[(
+            "/etc/ssh/sshd_config",
+            "X11Forwarding yes\nMatch all\nX11Forwarding no\n",
+        )]);
+        assert_eq!(effective(&c, None).value("X11Forwarding"), "no");
+        assert_eq!(at_start(&c).value("X11Forwarding"), "yes");
+    }
+
+    #[test]
+    fn releases_differ_in_what_they_do_with_the_same_lines() {
+        let value = |text: &str, release, keyword: &str| {
+            let files = Memory::default().with("/c", text);
+            effective(&parse(&files, "/c", release, "/"), Some(&alice()))
+                .values(keyword)
+                .join("|")
+        };
+        let subsystems = "Subsystem a b\nMatch User alice\nSubsystem a c\nSubsystem d e\n";
+        assert_eq!(value(subsystems, (9, 6), "Subsystem"), "a c|d e");
+        let twice = "PerSourceMaxStartups 3\nPerSourceMaxStartups 4\n";
+        assert_eq!(value(twice, (9, 2), "PerSourceMaxStartups"), "4");
+        assert_eq!(value(twice, (9, 6), "PerSourceMaxStartups"), "3");
+        assert_eq!(value("", (8, 4), "KbdInteractiveAuthentication"), "yes");
+        let challenge = "ChallengeResponseAuthentication no\n";
+        assert_eq!(
+            value(challenge, (8, 4), "KbdInteractiveAuthentication"),
+            "no"
+        );
+        assert_eq!(
+            value(challenge, (9, 2), "KbdInteractiveAuthentication"),
+            "no"
+        );
+        // 9.9 takes the block for one that holds at its start.
+        let invalid = "Match invalid-user\nX11Forwarding yes\n";
+        assert_eq!(value(invalid, (9, 9), "X11Forwarding"), "yes");
+        assert_eq!(value(invalid, (10, 0), "X11Forwarding"), "no");
     }
 
     #[test]

@@ -112,6 +112,51 @@ pub fn match_words(rest: &str, column: u32) -> Vec<Word> {
     words
 }
 
+/// The words of a directive before OpenSSH 8.7: as of a Match line, with `#` cut off before. Where a quote stays open, what
+/// follows it is lost; its column is given beside the words. `equals`: `=` parts words too.
+pub fn old_arguments(rest: &str, column: u32, equals: bool) -> (Vec<Word>, Option<u32>) {
+    let chars: Vec<char> = rest.chars().collect();
+    let (mut at, mut words) = (0, Vec::new());
+    while at < chars.len() {
+        let Some((mut word, next)) = delimited(&chars, at, equals) else {
+            return (words, Some(column + at as u32));
+        };
+        word.column += column - 1;
+        words.push(word);
+        at = next;
+    }
+    (words, None)
+}
+
+/// What OpenSSH before 8.7 keeps of a line: nothing from the first `#` on, wherever it stands.
+pub fn without_comment(line: &str) -> &str {
+    line.split('#').next().unwrap_or_default()
+}
+
+/// Words joined again so that a shell would part them as they were (misc.c argv_assemble()).
+pub fn assemble<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut out = String::new();
+    for (i, word) in words.enumerate() {
+        if i > 0 {
+            out.push(' ');
+        }
+        let quote = word.contains([' ', '\t']);
+        if quote {
+            out.push('"');
+        }
+        for c in word.chars() {
+            if matches!(c, '\\' | '\'' | '"') {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        if quote {
+            out.push('"');
+        }
+    }
+    out
+}
+
 /// The arguments of a directive: blanks part them, quotes of both kinds hold them together, backslash escapes, `#` at the
 /// start of a word ends the line. An open quote is an error, at the column given back.
 pub fn arguments(rest: &str, column: u32) -> Result<Vec<Word>, u32> {
@@ -193,6 +238,31 @@ mod tests {
         assert_eq!(arguments("a \"b", 10), Err(12));
         let w = arguments("a  bc", 10).unwrap();
         assert_eq!((w[1].column, w[1].width), (13, 2));
+    }
+
+    #[test]
+    fn older_releases_part_words_at_equals_and_know_no_escapes() {
+        let old = |rest: &str, equals| {
+            let (words, open) = old_arguments(rest, 1, equals);
+            (words.into_iter().map(|w| w.text).collect::<Vec<_>>(), open)
+        };
+        assert_eq!(
+            old("a=b \"c d\" 'e", true),
+            (
+                vec!["a".into(), "b".into(), "c d".into(), "'e".into()],
+                None
+            )
+        );
+        assert_eq!(
+            old("A=1 B=\"x y\"", false),
+            (vec!["A=1".into(), "B=x y".into()], None)
+        );
+        assert_eq!(old("a \"b", true), (vec!["a".into()], Some(3)));
+        assert_eq!(without_comment("Banner /a#b"), "Banner /a");
+        assert_eq!(
+            assemble(["a b", "c\"d", "e"].into_iter()),
+            "\"a b\" c\\\"d e"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::access;
 use super::effective::{Effective, Why, effective};
 use super::parse::{Config, Level, Node, Pos, Shown};
+use super::samples;
 use super::{Body, Directive};
 use crate::catalog::lints::{self, Lint};
 use crate::finding::{Evidence, Finding, Kind, Severity, Step, Subjects};
@@ -19,6 +20,8 @@ pub struct KnownAccount {
     pub account: access::Account,
     /// Whether there is a key for it where this configuration looks.
     pub has_key: bool,
+    /// Whether a password can be right.
+    pub has_password: bool,
 }
 
 struct Lints<'a> {
@@ -103,8 +106,7 @@ pub fn lint(config: &Config, known: &Known) -> Vec<Finding> {
             Level::Error => "config-error",
             Level::Warning => "config-ignored",
         };
-        let mut notes = vec![Shown(config, d).to_string()];
-        notes.extend(d.hint.clone());
+        let notes = vec![Shown(config, d).to_string()];
         let place = config.place(d.pos);
         lints.add(slug, &[d.pos], format!("{place}: {}", d.message), notes);
     }
@@ -113,7 +115,9 @@ pub fn lint(config: &Config, known: &Known) -> Vec<Finding> {
     swallowed(&mut lints);
     lists(&mut lints, &global, known);
     values(&mut lints, &global);
+    surprises(&mut lints, &global, known);
     methods(&mut lints, &global, known);
+    everybody(&mut lints, known);
     lints.out.sort_by(|a, b| {
         b.severity
             .cmp(&a.severity)
@@ -184,6 +188,11 @@ fn swallowed(lints: &mut Lints<'_>) {
     walk(lints.config, &lints.config.body, &mut found);
     for (d, at) in found {
         let config = lints.config;
+        // What sshd refuses has been said.
+        let refused = |x: &&super::parse::Diagnostic| x.level == Level::Error && x.pos == d.pos;
+        if config.diagnostics.iter().any(|x| refused(&x)) {
+            continue;
+        }
         let headline = format!(
             "{} at {} holds only for \"{}\" ({})",
             d.keyword.name,
@@ -346,7 +355,8 @@ fn values(lints: &mut Lints<'_>, e: &Effective) {
             Vec::new(),
         );
     }
-    if !e.values("Subsystem").iter().any(|s| s.starts_with("sftp ")) {
+    // A file that sshd does not read to its end may have one further down.
+    if lints.config.is_sound() && !e.values("Subsystem").iter().any(|s| s.starts_with("sftp ")) {
         lints.add(
             "sftp-missing",
             &[],
@@ -367,6 +377,249 @@ fn values(lints: &mut Lints<'_>, e: &Effective) {
             Vec::new(),
         );
     }
+}
+
+/// The tokens that each keyword takes (sshd_config(5) TOKENS).
+const TOKENS: [(&str, &str); 5] = [
+    ("AuthorizedKeysCommand", "CDfhktUu"),
+    ("AuthorizedKeysFile", "hUu"),
+    ("AuthorizedPrincipalsCommand", "CDFfhiKksTtUu"),
+    ("AuthorizedPrincipalsFile", "hUu"),
+    ("ChrootDirectory", "hUu"),
+];
+
+/// What does something else than it seems to.
+fn surprises(lints: &mut Lints<'_>, e: &Effective, known: &Known) {
+    let config = lints.config;
+    for d in config.directives() {
+        let value = d.values.join(" ");
+        if let Some((_, tokens)) = TOKENS.iter().find(|(k, _)| *k == d.keyword.name) {
+            let mut after = value.split('%').skip(1);
+            while let Some(part) = after.next() {
+                match part.chars().next() {
+                    // %% is a percent sign: what follows belongs to it.
+                    None => {
+                        after.next();
+                    }
+                    Some(c) if tokens.contains(c) => {}
+                    Some(c) => {
+                        let headline = format!("%{c} is nothing that {} expands", d.keyword.name);
+                        let list: Vec<String> = tokens.chars().map(|t| format!("%{t}")).collect();
+                        let notes = vec![format!("it takes %% {}", list.join(" "))];
+                        lints.add("token-unknown", &[d.pos], headline, notes);
+                        break;
+                    }
+                }
+            }
+        }
+        let tilde = d.words.iter().find(|w| w.starts_with("~/"));
+        if let ("AuthorizedKeysFile" | "AuthorizedPrincipalsFile", Some(word)) =
+            (d.keyword.name, tilde)
+        {
+            let headline = format!(
+                "{} {word} is {} for every account",
+                d.keyword.name,
+                word.replacen('~', "/root", 1)
+            );
+            lints.add("tilde-is-root", &[d.pos], headline, Vec::new());
+        }
+        if matches!(
+            d.keyword.kind,
+            crate::catalog::keywords::Kind::Algorithms(_)
+        ) && value.is_empty()
+        {
+            let headline = format!("{} {} leaves nothing", d.keyword.name, d.written.trim());
+            lints.add("algorithms-none", &[d.pos], headline, Vec::new());
+        }
+    }
+    let from = |k: &str| e.of(k).map(|s| s.from.clone()).unwrap_or_default();
+    if e.is("PasswordAuthentication", "no")
+        && !from("PasswordAuthentication").is_empty()
+        && e.is("KbdInteractiveAuthentication", "yes")
+        && e.is("UsePAM", "yes")
+    {
+        let mut at = from("PasswordAuthentication");
+        at.extend(from("KbdInteractiveAuthentication"));
+        let headline = "PasswordAuthentication no, and KbdInteractiveAuthentication yes: PAM still asks for the password".to_owned();
+        lints.add("passwords-still-on", &at, headline, Vec::new());
+    }
+    let listens = e.values("ListenAddress");
+    let own = |l: &String| l.starts_with("127.") || l.starts_with("[::1]");
+    if !from("ListenAddress").is_empty() && !listens.is_empty() && listens.iter().all(own) {
+        let star = config.directives().iter().any(|d| {
+            d.keyword.name == "ListenAddress" && d.words.first().is_some_and(|w| w == "*")
+        });
+        let notes = match star {
+            true => vec![
+                "* is no wildcard to getaddrinfo(3), which takes it for the loopback address"
+                    .to_owned(),
+            ],
+            false => Vec::new(),
+        };
+        let headline = format!("sshd listens on {} and nowhere else", listens.join(", "));
+        lints.add(
+            "listens-on-loopback-only",
+            &from("ListenAddress"),
+            headline,
+            notes,
+        );
+    }
+    if e.number("ClientAliveInterval") > 0
+        && e.number("ClientAliveCountMax") == 0
+        && !from("ClientAliveCountMax").is_empty()
+        && config.release >= (8, 2)
+    {
+        let mut at = from("ClientAliveCountMax");
+        at.extend(from("ClientAliveInterval"));
+        let headline = format!(
+            "ClientAliveInterval {} with ClientAliveCountMax 0 asks and never ends a session",
+            e.value("ClientAliveInterval")
+        );
+        lints.add("alive-never-ends", &at, headline, Vec::new());
+    }
+    names(lints, e);
+    blocks(lints, known);
+    crash(lints);
+}
+
+/// servconf.c of 9.5 to 10.0 copies the subsystems of a block over those for everybody, and falls over where there are none.
+fn crash(lints: &mut Lints<'_>) {
+    if !((9, 5)..=(10, 0)).contains(&lints.config.release) {
+        return;
+    }
+    let lines = lints.config.directives().into_iter();
+    let all: Vec<(Pos, Option<Pos>)> = lines
+        .filter(|d| d.keyword.name == "Subsystem")
+        .map(|d| (d.pos, d.block))
+        .collect();
+    if all.is_empty() || all.iter().any(|(_, block)| block.is_none()) {
+        return;
+    }
+    for (pos, block) in all {
+        let within = block.map_or(String::new(), |b| lints.config.place(b));
+        let headline = format!(
+            "Subsystem at {} stands in the block of {within} and none outside: sshd crashes when the block holds",
+            lints.config.place(pos)
+        );
+        lints.add("subsystem-crash", &[pos], headline, Vec::new());
+    }
+}
+
+/// Names of hosts, where sshd looks up none.
+fn names(lints: &mut Lints<'_>, e: &Effective) {
+    if !e.is("UseDNS", "no") {
+        return;
+    }
+    let is_name = |w: &&str| {
+        let w = w.trim_start_matches('!');
+        w.contains(|c: char| c.is_ascii_alphabetic())
+            && !w.contains(':')
+            && crate::addr::parse_ip(w.as_bytes()).is_none()
+    };
+    let mut found: Vec<(Pos, String)> = Vec::new();
+    for m in samples::matches(lints.config) {
+        let hosts = m
+            .criteria
+            .iter()
+            .filter(|c| c.test == super::parse::Test::Host);
+        if let Some(name) = hosts.flat_map(|c| c.argument.split(',')).find(is_name) {
+            found.push((m.pos, format!("Match Host {name}")));
+        }
+    }
+    for d in lints.config.directives() {
+        if !matches!(d.keyword.name, "AllowUsers" | "DenyUsers") {
+            continue;
+        }
+        let hosts = d
+            .values
+            .iter()
+            .filter_map(|v| v.split_once('@'))
+            .flat_map(|(_, h)| h.split(','));
+        if let Some(name) = hosts.into_iter().find(is_name) {
+            found.push((d.pos, format!("{} …@{name}", d.keyword.name)));
+        }
+    }
+    for (pos, what) in found {
+        let place = lints.config.place(pos);
+        lints.add(
+            "name-without-dns",
+            &[pos],
+            format!("{what} at {place} fits nobody while UseDNS is off"),
+            Vec::new(),
+        );
+    }
+}
+
+/// Blocks for users or groups that this machine does not have.
+fn blocks(lints: &mut Lints<'_>, known: &Known) {
+    if known.accounts.is_empty() {
+        return;
+    }
+    use super::parse::Test;
+    let mut found = Vec::new();
+    for m in samples::matches(lints.config) {
+        let about = |t: Test| m.criteria.iter().any(|c| c.test == t);
+        if !(about(Test::User) || about(Test::Group)) || m.all {
+            continue;
+        }
+        // Only who it is counts here, not from where.
+        let who = super::MatchLine {
+            criteria: m
+                .criteria
+                .iter()
+                .filter(|c| matches!(c.test, Test::User | Test::Group))
+                .cloned()
+                .collect(),
+            ..m.clone()
+        };
+        let fits = known.accounts.iter().any(|a| {
+            let c = super::Connection {
+                user: Some(a.account.name.clone()),
+                groups: a.account.groups.clone(),
+                ..super::Connection::default()
+            };
+            super::effective::fits(&who, &c, lints.config.release)
+        });
+        if !fits {
+            found.push((m.pos, m.written.clone()));
+        }
+    }
+    for (pos, written) in found {
+        let place = lints.config.place(pos);
+        lints.add(
+            "match-never",
+            &[pos],
+            format!("Match {written} at {place} fits no account of this machine"),
+            Vec::new(),
+        );
+    }
+}
+
+/// Whether the account gets in from anywhere, by any method that works for it.
+fn gets_in(config: &Config, a: &KnownAccount) -> bool {
+    samples::places(config).into_iter().any(|p| {
+        let c = super::Connection {
+            user: Some(a.account.name.clone()),
+            groups: a.account.groups.clone(),
+            addr: Some(p.addr),
+            host: Some(p.host),
+            ..super::Connection::default()
+        };
+        let e = effective(config, Some(&c));
+        let other_keys =
+            !e.is("AuthorizedKeysCommand", "none") || !e.is("TrustedUserCAKeys", "none");
+        let works = |m: &&str| match *m {
+            "publickey" => a.has_key || other_keys,
+            "password" | "keyboard-interactive" => a.has_password,
+            _ => true,
+        };
+        let methods: Vec<&str> = access::methods(&e, &a.account)
+            .into_iter()
+            .filter(works)
+            .collect();
+        let chain = access::chains(&e, &methods).is_none_or(|c| !c.is_empty());
+        access::refused(&e, &a.account, &c).is_none() && !methods.is_empty() && chain
+    })
 }
 
 fn methods(lints: &mut Lints<'_>, e: &Effective, known: &Known) {
@@ -424,6 +677,57 @@ fn methods(lints: &mut Lints<'_>, e: &Effective, known: &Known) {
     }
 }
 
+/// That nobody gets in at all, where nothing else has said so.
+fn everybody(lints: &mut Lints<'_>, known: &Known) {
+    let said = [
+        "nobody-can-log-in",
+        "methods-unreachable",
+        "no-keys-anywhere",
+        "list-fits-nobody",
+    ];
+    if known.accounts.is_empty() || lints.out.iter().any(|f| said.contains(&f.slug)) {
+        return;
+    }
+    // Accounts of a directory service are not all known: one that is named may well exist.
+    let named = |keyword: &str, known: &dyn Fn(&str) -> bool| {
+        let lines = lints.config.directives().into_iter();
+        lines.filter(|d| d.keyword.name == keyword).any(|d| {
+            let names = d
+                .values
+                .iter()
+                .map(|v| v.split('@').next().unwrap_or_default());
+            names
+                .into_iter()
+                .any(|n| !n.contains(['*', '?', '!']) && !known(n))
+        })
+    };
+    let user = |n: &str| known.accounts.iter().any(|a| a.account.name == n);
+    let group = |n: &str| {
+        known
+            .accounts
+            .iter()
+            .any(|a| a.account.groups.iter().any(|g| g == n))
+    };
+    if named("AllowUsers", &user) || named("AllowGroups", &group) {
+        return;
+    }
+    if !known.accounts.iter().any(|a| gets_in(lints.config, a)) {
+        let names: Vec<&str> = known
+            .accounts
+            .iter()
+            .map(|a| a.account.name.as_str())
+            .take(5)
+            .collect();
+        let headline = format!(
+            "None of the {} accounts with a shell can log in ({} …)",
+            known.accounts.len(),
+            names.join(", ")
+        );
+        let notes = vec!["`sshwhy config who` says for each account why".to_owned()];
+        lints.add("no-account-gets-in", &[], headline, notes);
+    }
+}
+
 /// Whether any finding keeps sshd from starting or everybody out.
 pub fn is_fatal(findings: &[Finding]) -> bool {
     findings.iter().any(|f| f.severity >= Severity::High)
@@ -454,6 +758,7 @@ mod tests {
                     groups: vec!["staff".into()],
                 },
                 has_key,
+                has_password: true,
             }],
         }
     }
@@ -506,6 +811,42 @@ mod tests {
                 "PermitEmptyPasswords no\n",
             ),
             (
+                "UsePAM yes\nPasswordAuthentication no\n",
+                "passwords-still-on",
+                "UsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n",
+            ),
+            (
+                "Match Host *.example.org\nX11Forwarding no\nMatch all\n",
+                "name-without-dns",
+                "UseDNS yes\nMatch Host *.example.org\nX11Forwarding no\nMatch all\n",
+            ),
+            (
+                "AllowUsers alice@gate.example.org\n",
+                "name-without-dns",
+                "AllowUsers alice@192.0.2.* bob@2001:db8::/32\n",
+            ),
+            (
+                "AuthorizedKeysFile /etc/keys/%U/%k\n",
+                "token-unknown",
+                "AuthorizedKeysFile /etc/%%k/%u\n",
+            ),
+            (
+                "AuthorizedKeysFile ~/.ssh/authorized_keys\n",
+                "tilde-is-root",
+                "AuthorizedKeysFile .ssh/authorized_keys\n",
+            ),
+            (
+                "ListenAddress *\n",
+                "listens-on-loopback-only",
+                "ListenAddress 0.0.0.0\nListenAddress 127.0.0.1\n",
+            ),
+            (
+                "ClientAliveInterval 300\nClientAliveCountMax 0\n",
+                "alive-never-ends",
+                "ClientAliveInterval 300\nClientAliveCountMax 1\n",
+            ),
+            ("Ciphers -*\n", "algorithms-none", "Ciphers -*-cbc\n"),
+            (
                 "HostKeyAlgorithms ssh-rsa\n",
                 "one-host-key-rsa-sha1",
                 "HostKeyAlgorithms ssh-rsa,rsa-sha2-512\n",
@@ -522,6 +863,20 @@ mod tests {
                 slugs(good, &any)
             );
         }
+    }
+
+    #[test]
+    fn a_subsystem_in_a_block_and_none_outside_crashes_some_releases() {
+        let of = |text: &str, release| -> Vec<&'static str> {
+            let files = Memory::default().with("/c", text);
+            let found = lint(&parse(&files, "/c", release, "/"), &Known::default());
+            let slugs = found.iter().map(|f| f.slug);
+            slugs.filter(|s| *s == "subsystem-crash").collect()
+        };
+        let alone = "Match User b\nSubsystem sftp /c\n";
+        let both = "Subsystem a /b\nMatch User b\nSubsystem sftp /c\nSubsystem d /e\n";
+        assert_eq!(of(alone, (10, 0)), ["subsystem-crash"]);
+        assert!(of(both, (10, 0)).is_empty() && of(alone, (10, 6)).is_empty());
     }
 
     #[test]
@@ -547,6 +902,23 @@ mod tests {
             ["list-fits-nobody"]
         );
         assert!(slugs("AllowGroups st*\n", &known(true)).is_empty());
+        assert_eq!(
+            slugs(
+                "Match User bob\nX11Forwarding no\nMatch all\n",
+                &known(true)
+            ),
+            ["match-never"]
+        );
+        assert!(
+            slugs(
+                "Match User bob,al*\nX11Forwarding no\nMatch all\n",
+                &known(true)
+            )
+            .is_empty()
+        );
+        assert_eq!(slugs("DenyUsers *\n", &known(true)), ["no-account-gets-in"]);
+        // From one network somebody gets in.
+        assert!(slugs("DenyUsers *@!192.0.2.0/24,*\n", &known(true)).is_empty());
         assert!(slugs("AllowUsers x@192.0.2.7\n", &known(true)).is_empty());
     }
 }

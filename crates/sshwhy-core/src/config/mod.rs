@@ -2,8 +2,8 @@
 //! questionable in it ([`lint`]).
 //!
 //! The core reads nothing: files come through [`Files`]. The tree keeps every line with file, line and column, so that a
-//! value can name the line that won and those that lost. The reference is OpenSSH's servconf.c (9.2), which reads the whole
-//! text twice: once for everybody, once for one connection, of which only Match blocks count.
+//! value can name the line that won and those that lost. The reference is OpenSSH's servconf.c, by release, which reads the
+//! whole text twice: once for everybody, once for one connection, of which only Match blocks count.
 
 pub mod access;
 pub mod authorized_keys;
@@ -14,6 +14,7 @@ pub mod lint;
 pub mod parse;
 mod parts;
 pub mod pattern;
+pub mod samples;
 pub mod simulate;
 mod startup;
 pub mod value;
@@ -27,6 +28,11 @@ pub trait Files {
     fn read(&self, path: &str) -> Result<String, String>;
     /// The files of that pattern as glob(3) gives them: sorted, only those that exist.
     fn glob(&self, pattern: &str) -> Vec<String>;
+    /// Whether that is a folder, of which sshd reads nothing and says nothing.
+    fn is_folder(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
 }
 
 /// Files that lie in memory: for tests, and for text that came from elsewhere.
@@ -52,8 +58,16 @@ impl Files for Memory {
         let depth = pattern.matches('/').count();
         self.0
             .keys()
-            .filter(|p| p.matches('/').count() == depth && pattern::matches(p, pattern))
+            .filter(|p| {
+                let mut parts = p.split('/').zip(pattern.split('/'));
+                p.matches('/').count() == depth && parts.all(|(p, w)| pattern::glob(p, w))
+            })
             .cloned()
             .collect()
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        let within = format!("{}/", path.trim_end_matches('/'));
+        self.0.keys().any(|k| k.starts_with(&within))
     }
 }

@@ -3,7 +3,7 @@
 use super::lex::{self, Word};
 use super::value::{self, nearest};
 use super::{Files, pattern, startup};
-use crate::catalog::keywords::{self, Keyword, Repeat};
+use crate::catalog::keywords::{self, Keyword};
 use crate::version::Release;
 use std::fmt;
 
@@ -52,6 +52,8 @@ pub struct Directive {
     pub values: Vec<String>,
     /// What stood after the keyword.
     pub written: String,
+    /// The same, cut into words as that release cuts it.
+    pub words: Vec<String>,
     pub pos: Pos,
     /// The Match line in whose block it stands, through Includes too.
     pub block: Option<Pos>,
@@ -67,12 +69,11 @@ pub enum Test {
     LocalPort,
     RDomain,
     Version,
-    SessionType,
-    Command,
     InvalidUser,
 }
 
-const TESTS: [(&str, Test, Release); 11] = [
+/// The words of Match, and the first release that has each. SessionType and Command are the client's only (ssh_config).
+const TESTS: [(&str, Test, Release); 9] = [
     ("user", Test::User, (0, 0)),
     ("group", Test::Group, (0, 0)),
     ("host", Test::Host, (0, 0)),
@@ -81,8 +82,6 @@ const TESTS: [(&str, Test, Release); 11] = [
     ("localport", Test::LocalPort, (6, 1)),
     ("rdomain", Test::RDomain, (7, 6)),
     ("version", Test::Version, (10, 0)),
-    ("sessiontype", Test::SessionType, (10, 0)),
-    ("command", Test::Command, (10, 0)),
     ("invalid-user", Test::InvalidUser, (9, 9)),
 ];
 
@@ -99,6 +98,26 @@ pub struct MatchLine {
     pub criteria: Vec<Criterion>,
     pub all: bool,
     pub written: String,
+}
+
+impl MatchLine {
+    /// Whether the block holds for everybody already when sshd starts: `Match all`, `Match version` of its own release, and
+    /// in 9.9, by mistake, `Match invalid-user`.
+    pub fn holds_at_start(&self, release: Release) -> bool {
+        let holds = |c: &Criterion| match c.test {
+            Test::Version => {
+                pattern::list(&version(release), &c.argument, false) == pattern::Verdict::Yes
+            }
+            Test::InvalidUser => release == (9, 9),
+            _ => false,
+        };
+        self.all || self.criteria.iter().all(holds)
+    }
+}
+
+/// What sshd of that release calls itself, as far as a release tells (`Match version`).
+pub fn version(release: Release) -> String {
+    format!("OpenSSH_{}.{}p1", release.0, release.1)
 }
 
 #[derive(Clone, Debug)]
@@ -210,6 +229,8 @@ struct Reader<'a> {
     sources: Vec<Source>,
     diagnostics: Vec<Diagnostic>,
     subsystems: Vec<(String, Pos)>,
+    /// The AuthenticationMethods that hold for everybody.
+    methods: Option<Pos>,
 }
 
 /// Reads `path` and all that it includes. Errors become diagnostics; the tree holds what could be read.
@@ -223,6 +244,7 @@ pub fn parse(files: &dyn Files, path: &str, release: Release, cwd: &str) -> Conf
         sources: Vec::new(),
         diagnostics: Vec::new(),
         subsystems: Vec::new(),
+        methods: None,
     };
     let body = match files.read(path) {
         Ok(text) => reader.file(path, &text, None, 0),
@@ -287,14 +309,19 @@ impl Reader<'_> {
                 column,
                 width,
             };
+            let line = match self.release < (8, 5) {
+                true => lex::without_comment(line),
+                false => line,
+            };
             let cut = match lex::cut(line) {
                 Ok(Some(cut)) => cut,
                 Ok(None) => continue,
+                // sshd takes it for an empty line.
                 Err(column) => {
                     self.say(
-                        Level::Error,
+                        Level::Warning,
                         at(column, 1),
-                        "a quote is never closed".to_owned(),
+                        "a quote is never closed: sshd skips the whole line".to_owned(),
                         None,
                     );
                     continue;
@@ -302,25 +329,47 @@ impl Reader<'_> {
             };
             let word = at(cut.keyword.column, cut.keyword.width);
             let name = cut.keyword.text.to_ascii_lowercase();
+            let argv = self.release >= (8, 7);
+            let (args, open) = match lex::arguments(&cut.rest, cut.rest_column) {
+                _ if !argv => lex::old_arguments(&cut.rest, cut.rest_column, name != "setenv"),
+                Ok(args) => (args, None),
+                Err(column) => (Vec::new(), Some(column)),
+            };
+            if let Some(column) = open
+                && argv
+            {
+                self.say(
+                    Level::Error,
+                    at(column, 1),
+                    "a quote is never closed".to_owned(),
+                    Some("close it, or write \\ before it".to_owned()),
+                );
+                continue;
+            }
+            if argv && cut.rest.is_empty() {
+                let known = keywords::by_name_in(&name, self.release).is_some()
+                    || keywords::gone(&name).is_some()
+                    || matches!(name.as_str(), "match" | "include");
+                // A word that is no keyword is more often the mistake than the value that is missing.
+                match known {
+                    true => {
+                        let message =
+                            format!("{} says nothing: no value follows", cut.keyword.text);
+                        self.say(Level::Error, word, message, None);
+                    }
+                    false => self.unknown(&cut.keyword.text, word, block),
+                }
+                continue;
+            }
             if name == "match" {
-                if let Some(line) = self.match_line(&cut, word) {
-                    block = (!line.all).then_some(word);
+                if let Some(line) = self.match_line(&cut, &args, word) {
+                    let holds = line.holds_at_start(self.release);
+                    // Within a block that does not hold, an included file's "Match all" does not either.
+                    block = (!holds || outer.is_some()).then_some(word);
                     nodes.push(Node::Match(line));
                 }
                 continue;
             }
-            let args = match lex::arguments(&cut.rest, cut.rest_column) {
-                Ok(args) => args,
-                Err(column) => {
-                    self.say(
-                        Level::Error,
-                        at(column, 1),
-                        "a quote is never closed".to_owned(),
-                        None,
-                    );
-                    continue;
-                }
-            };
             if name == "include" && self.release >= (8, 2) {
                 nodes.push(self.include(&args, word, block, depth));
                 continue;
@@ -343,17 +392,24 @@ impl Reader<'_> {
                 width: word.width,
                 ..pos
             };
+            if word.text.is_empty() && self.release >= (8, 7) {
+                self.say(Level::Error, here, "an empty file name".to_owned(), None);
+                break;
+            }
             let pattern = match word.text.starts_with(['/', '~']) {
                 true => word.text.clone(),
                 false => format!("/etc/ssh/{}", word.text),
             };
             let found = self.files.glob(&pattern);
             if found.is_empty() && !pattern.contains(['*', '?', '[']) {
+                let hint = pattern
+                    .starts_with('~')
+                    .then(|| "sshd does not expand ~ here".to_owned());
                 self.say(
                     Level::Warning,
                     here,
                     format!("{pattern} does not exist: nothing is included"),
-                    None,
+                    hint,
                 );
             }
             for path in found {
@@ -365,6 +421,20 @@ impl Reader<'_> {
                         None,
                     );
                     break;
+                }
+                if self.files.is_folder(&path) {
+                    self.say(
+                        Level::Warning,
+                        here,
+                        format!(
+                            "{path} is a folder: sshd reads nothing of it, and does not say so"
+                        ),
+                        Some(format!(
+                            "{}/*.conf includes the files in it",
+                            path.trim_end_matches('/')
+                        )),
+                    );
+                    continue;
                 }
                 match self.files.read(&path) {
                     Ok(text) => bodies.push(self.file(&path, &text, block, depth + 1)),
@@ -388,67 +458,66 @@ impl Reader<'_> {
         block: Option<Pos>,
     ) -> Option<Directive> {
         let name = cut.keyword.text.as_str();
-        let keyword = match keywords::by_name(name) {
-            Some(k) if k.known_in(self.release) => k,
-            other => {
-                if let Some(gone) = keywords::gone(name) {
-                    let how = match gone.how {
-                        keywords::Why::Deprecated => "is deprecated: it does nothing",
-                        keywords::Why::Unsupported => "is not supported: it does nothing",
-                    };
-                    self.say(
-                        Level::Warning,
-                        word,
-                        format!("{} {how}", gone.name),
-                        Some("take it out".to_owned()),
-                    );
-                    return None;
-                }
-                let (a, b) = self.release;
-                let hint = match other {
-                    Some(k) => Some(format!(
-                        "OpenSSH {}.{} knows it, this is {a}.{b}",
-                        k.since.0, k.since.1
-                    )),
-                    None => nearest(name, keywords::ROWS.iter().map(|k| k.name))
-                        .map(|n| format!("did you mean {n}?")),
-                };
-                self.say(
-                    Level::Error,
-                    word,
-                    format!("Bad configuration option: {name}"),
-                    hint,
-                );
-                return None;
-            }
+        let Some(keyword) = keywords::by_name_in(name, self.release) else {
+            self.unknown(name, word, block);
+            return None;
         };
         if keyword.name == "RDomain" {
             let message = "RDomain is not supported on this platform".to_owned();
             self.say(Level::Error, word, message, Some("take it out".to_owned()));
             return None;
         }
+        // Another keyword of the same meaning may not stand where this one may.
+        let misplaced = block.is_some()
+            && (!keyword.in_match_in(self.release)
+                || name.eq_ignore_ascii_case("DSAAuthentication"));
+        if misplaced {
+            self.say(
+                Level::Error,
+                word,
+                format!("{} is not allowed within a Match block", keyword.name),
+                Some(self.way_out(block, word)),
+            );
+        }
+        // Since 9.5 sshd looks at what a block defines only when the block holds.
+        if keyword.name == "Subsystem"
+            && block.is_some()
+            && self.release >= (9, 5)
+            && args.len() == 1
+        {
+            let message =
+                "Subsystem: no command: sshd ends every connection for which this block holds"
+                    .to_owned();
+            self.say(Level::Warning, word, message, None);
+            return None;
+        }
         let values = match value::values(keyword, args, &cut.rest, self.release, self.cwd) {
             Ok(values) => values,
             Err(refusal) => {
-                let pos = args.get(refusal.word).map_or(word, |w| Pos {
-                    column: w.column,
-                    width: w.width,
-                    ..word
+                let pos = args.get(refusal.word).map_or(word, |w| {
+                    // Where the word stands as it is, the part of it can be shown.
+                    let part = refusal.part.as_deref().unwrap_or_default();
+                    let chars = |text: &str| text.chars().count() as u32;
+                    let inner = w
+                        .text
+                        .split_once(part)
+                        .filter(|_| chars(&w.text) == w.width);
+                    let (before, width) = match inner {
+                        Some((before, _)) if !part.is_empty() => (chars(before), chars(part)),
+                        _ => (0, w.width),
+                    };
+                    Pos {
+                        column: w.column + before,
+                        width,
+                        ..word
+                    }
                 });
                 let message = format!("{}: {}", keyword.name, refusal.message);
                 self.say(Level::Error, pos, message, refusal.hint);
                 return None;
             }
         };
-        if block.is_some() && !keyword.in_match {
-            self.say(
-                Level::Error,
-                word,
-                format!("{} is not allowed within a Match block", keyword.name),
-                Some("a Match block ends at the next Match or at the end of the file; put the line above the first Match, or below \"Match all\"".to_owned()),
-            );
-        }
-        if keyword.name == "Subsystem" && keyword.repeat == Repeat::Each {
+        if keyword.name == "Subsystem" && self.release < (9, 5) {
             let name = args.first().map(|w| w.text.clone()).unwrap_or_default();
             if let Some((_, first)) = self.subsystems.iter().find(|(n, _)| *n == name) {
                 let first = format!(
@@ -460,22 +529,112 @@ impl Reader<'_> {
                     Level::Error,
                     word,
                     format!("Subsystem {name} is already defined"),
-                    Some(format!("at {first}")),
+                    Some(format!("at {first}: take one of the two lines out")),
                 );
             }
             self.subsystems.push((name, word));
+        }
+        if keyword.name == "AuthenticationMethods" {
+            // servconf.c of 8.7 to 9.8 counts the methods of the wrong line.
+            let counted = ((8, 7)..(9, 9)).contains(&self.release);
+            if let Some(first) = self.methods.filter(|_| counted && values == ["any"]) {
+                let at = self.sources.get(first.file).map_or("", |s| &s.name);
+                let message = "\"any\" must appear alone in AuthenticationMethods".to_owned();
+                let hint = format!(
+                    "this release takes no \"any\" after {at}:{}, not even in a Match block",
+                    first.line
+                );
+                self.say(Level::Error, word, message, Some(hint));
+            }
+            if block.is_none() {
+                self.methods = self.methods.or(Some(word));
+            }
         }
         Some(Directive {
             keyword,
             values,
             written: cut.rest.clone(),
+            words: args.iter().map(|w| w.text.clone()).collect(),
             pos: word,
             block,
         })
     }
 
-    fn match_line(&mut self, cut: &lex::Cut, pos: Pos) -> Option<MatchLine> {
-        let words = lex::match_words(&cut.rest, cut.rest_column);
+    /// Says why a word is no keyword, and what it may have been meant for.
+    fn unknown(&mut self, name: &str, word: Pos, block: Option<Pos>) {
+        let (a, b) = self.release;
+        if let Some(gone) = keywords::gone(name) {
+            let how = match gone.how {
+                keywords::Why::Deprecated => "is deprecated: it does nothing",
+                keywords::Why::Unsupported => "is not supported: it does nothing",
+            };
+            if block.is_some() && !gone.in_match {
+                let message = format!(
+                    "{} is deprecated, and not allowed within a Match block",
+                    gone.name
+                );
+                self.say(Level::Error, word, message, Some("take it out".to_owned()));
+            } else {
+                self.say(
+                    Level::Warning,
+                    word,
+                    format!("{} {how}", gone.name),
+                    Some("take it out".to_owned()),
+                );
+            }
+            return;
+        }
+        let hint = match keywords::by_name(name) {
+            Some(k) if k.since > self.release => Some(format!(
+                "OpenSSH {}.{} knows it, this is {a}.{b}",
+                k.since.0, k.since.1
+            )),
+            Some(k) if k.known_in(self.release) => Some(format!(
+                "OpenSSH {a}.{b} calls it {}",
+                k.name_in(self.release)
+            )),
+            Some(_) => Some(format!("OpenSSH {a}.{b} does not know it any more")),
+            None => strange(name).map(str::to_owned).or_else(|| {
+                let known = keywords::ROWS.iter().filter(|k| k.known_in(self.release));
+                let names: Vec<&str> = known.map(|k| k.name).chain(["Match", "Include"]).collect();
+                let begins = |k: &&&str| {
+                    let head = name.get(..k.len());
+                    head.is_some_and(|h| h.eq_ignore_ascii_case(k))
+                };
+                if let Some(glued) = names.iter().filter(begins).max_by_key(|k| k.len()) {
+                    return Some(format!("a blank is missing after {glued}"));
+                }
+                nearest(name, names.into_iter()).map(|n| format!("did you mean {n}?"))
+            }),
+        };
+        self.say(
+            Level::Error,
+            word,
+            format!("Bad configuration option: {name}"),
+            hint,
+        );
+    }
+
+    /// How a line gets out of the block in which it stands.
+    fn way_out(&self, block: Option<Pos>, at: Pos) -> String {
+        let begins = block.map_or_else(String::new, |b| {
+            let name = |file: usize| self.sources.get(file).map_or("", |s| s.name.as_str());
+            match b.file == at.file {
+                true => format!(" (this one begins at line {})", b.line),
+                false => format!(" (this one begins at {}:{})", name(b.file), b.line),
+            }
+        });
+        format!(
+            "a block reaches to the next Match or to the end of the file{begins}: put the line above the first Match, or below \"Match all\""
+        )
+    }
+
+    fn match_line(&mut self, cut: &lex::Cut, args: &[Word], pos: Pos) -> Option<MatchLine> {
+        let argv = self.release >= (9, 9);
+        let words = match argv {
+            true => args.to_vec(),
+            false => lex::match_words(&cut.rest, cut.rest_column),
+        };
         let at = |w: &Word| Pos {
             column: w.column,
             width: w.width,
@@ -513,17 +672,39 @@ impl Reader<'_> {
                 line.all = true;
                 break;
             }
+            // Up to 9.8 `=` had parted the words already; 9.9p1 forgot about it, later ones read it again.
             let (name, inline) = match attribute.text.split_once('=') {
-                Some((n, v)) => (n, Some(v)),
-                None => (attribute.text.as_str(), None),
+                Some((n, v)) if argv => (n, Some(v)),
+                _ => (attribute.text.as_str(), None),
             };
+            if inline.is_some() && self.release == (9, 9) {
+                self.say(
+                    Level::Warning,
+                    at(attribute),
+                    "OpenSSH 9.9p1 does not start with \"=\" in a Match line; 9.9p2 does"
+                        .to_owned(),
+                    Some("write a blank instead".to_owned()),
+                );
+            }
             let Some((_, test, _)) = TESTS
                 .iter()
                 .find(|(n, ..)| n.eq_ignore_ascii_case(name))
                 .filter(|(_, _, since)| *since <= self.release)
             else {
-                let hint = nearest(name, TESTS.iter().map(|(n, ..)| *n))
-                    .map(|n| format!("did you mean {n}?"));
+                let (a, b) = self.release;
+                let later = TESTS.iter().find(|(n, ..)| n.eq_ignore_ascii_case(name));
+                let names = line.criteria.last().map(|c| (c.test, c.argument.as_str()));
+                let hint = match later {
+                    None if matches!(names, Some((Test::User | Test::Group, _))) && inline.is_none() => {
+                        let list = names.map_or("", |(_, list)| list);
+                        Some(format!("several names are one word, with commas: {list},{name}"))
+                    }
+                    Some((_, _, since)) => Some(format!("OpenSSH {}.{} knows it, this is {a}.{b}", since.0, since.1)),
+                    None if is_client_test(name) => Some("only ssh_config, the client's side, can test it".to_owned()),
+                    None => nearest(name, TESTS.iter().map(|(n, ..)| *n))
+                        .map(|n| format!("did you mean {n}?"))
+                        .or_else(|| Some("it takes all, or User, Group, Host, Address, LocalAddress, LocalPort, RDomain; several names stand in one word, with commas".to_owned())),
+                };
                 self.say(
                     Level::Error,
                     at(attribute),
@@ -534,10 +715,10 @@ impl Reader<'_> {
             };
             let argument = match (test, inline) {
                 (Test::InvalidUser, _) => String::new(),
-                (_, Some(v)) => v.to_owned(),
-                (_, None) => match left.next() {
-                    Some(w) => w.text.clone(),
-                    None => {
+                (_, Some(v)) if !v.is_empty() => v.to_owned(),
+                (_, inline) => match left.next().filter(|_| inline.is_none()) {
+                    Some(w) if !w.text.is_empty() && !w.text.starts_with('#') => w.text.clone(),
+                    _ => {
                         self.say(
                             Level::Error,
                             at(attribute),
@@ -573,6 +754,74 @@ impl Reader<'_> {
         }
         Some(line)
     }
+}
+
+fn is_client_test(name: &str) -> bool {
+    let client = [
+        "sessiontype",
+        "command",
+        "originalhost",
+        "localuser",
+        "exec",
+        "final",
+        "canonical",
+        "localnetwork",
+        "tagged",
+    ];
+    client.iter().any(|n| n.eq_ignore_ascii_case(name))
+}
+
+/// What is odd about a word that looks like a keyword and is none.
+fn strange(name: &str) -> Option<&'static str> {
+    const CLIENT: [&str; 12] = [
+        "Host",
+        "HostName",
+        "User",
+        "IdentityFile",
+        "ProxyJump",
+        "ProxyCommand",
+        "ForwardAgent",
+        "ForwardX11",
+        "StrictHostKeyChecking",
+        "UserKnownHostsFile",
+        "ServerAliveInterval",
+        "ServerAliveCountMax",
+    ];
+    if name.starts_with('\u{feff}') {
+        return Some(
+            "the file begins with a byte order mark, which sshd reads as part of the word: save it as UTF-8 without BOM",
+        );
+    }
+    if name.contains(['\u{a0}', '\u{2007}', '\u{202f}', '\u{3000}']) {
+        return Some(
+            "there is a blank in it that is none to sshd (a no-break space, as web pages have): type it again",
+        );
+    }
+    if name.contains(['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}']) {
+        return Some("typographic quotes are letters to sshd: write \"");
+    }
+    if matches!(name.chars().next(), Some(';' | '/' | '-' | '*')) {
+        return Some("comments begin with #");
+    }
+    if matches!(name.chars().next(), Some('<' | '>' | '|')) && name.len() >= 7 {
+        return Some("a conflict of versions was left in the file: settle it");
+    }
+    if name.ends_with(':') || name.contains(':') {
+        return Some("the value follows after a blank, not after a colon");
+    }
+    if CLIENT.iter().any(|c| c.eq_ignore_ascii_case(name)) {
+        return Some("it belongs to ssh_config, the client's side");
+    }
+    if name.bytes().all(|b| b.is_ascii_digit())
+        || name.starts_with("ssh-")
+        || name.starts_with("ecdsa-")
+    {
+        return Some(
+            "this line is no keyword with a value: the line above was broken in two, or a key was pasted here",
+        );
+    }
+    (!name.is_ascii())
+        .then_some("keywords are of plain ASCII letters: one of these only looks like one")
 }
 
 #[cfg(test)]
@@ -621,8 +870,86 @@ mod tests {
                 .contains("names nothing")
         );
         assert!(!read("Match all User a\n").is_sound());
+        // It does nothing, and still sshd does not start.
+        assert!(!read("Match User a\nUsePrivilegeSeparation yes\n").is_sound());
+        assert!(read("UsePrivilegeSeparation yes\n").is_sound());
         assert!(!read("Match Address 192.0.2.1/24\n").is_sound());
         assert!(read("Match Address 192.0.2.0/24,!192.0.2.7 LocalPort 22 # x\n").is_sound());
+    }
+
+    #[test]
+    fn lines_are_cut_as_the_release_cuts_them() {
+        let at = |text: &str, release| {
+            let files = Memory::default().with("/c", text);
+            parse(&files, "/c", release, "/").is_sound()
+        };
+        for (text, old, middle, new) in [
+            ("Banner /a#b\n", true, true, true),
+            ("X11Forwarding 'yes'\n", false, true, true),
+            ("AcceptEnv\n", true, false, false),
+            ("AcceptEnv # none\n", true, true, false),
+            ("Match User=root\n", true, true, true),
+            ("Match SessionType shell\n", false, false, false),
+            (
+                "Match version OpenSSH_10.*\nUsePAM yes\n",
+                false,
+                false,
+                true,
+            ),
+            (
+                "Match version OpenSSH_9.*\nUsePAM yes\n",
+                false,
+                false,
+                false,
+            ),
+            ("Subsystem a b\nSubsystem a c\n", false, false, true),
+            ("PubkeyAcceptedAlgorithms ssh-rsa\n", false, true, true),
+        ] {
+            for (release, sound) in [((8, 4), old), ((9, 2), middle), ((10, 0), new)] {
+                assert_eq!(at(text, release), sound, "{text} {release:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_people_paste_is_explained() {
+        for (text, says) in [
+            ("\u{feff}Port 22\n", "byte order mark"),
+            ("PermitRootLogin\u{a0}no\n", "no-break space"),
+            ("<<<<<<< HEAD\n", "conflict"),
+            ("PermitRootLogin: no\n", "colon"),
+            ("Match SessionType shell\n", "ssh_config"),
+            ("IdentityFile ~/.ssh/id\n", "ssh_config"),
+            ("PasswordAuthentication true\n", "write yes"),
+            ("// Port 22\n", "comments begin with #"),
+            (
+                "LoginGraceTime9000\n",
+                "a blank is missing after LoginGraceTime",
+            ),
+        ] {
+            let c = read(text);
+            let hint = c
+                .diagnostics
+                .first()
+                .and_then(|d| d.hint.clone())
+                .unwrap_or_default();
+            assert!(!c.is_sound() && hint.contains(says), "{text}: {hint}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_included_says_nothing_and_is_pointed_at() {
+        let files = Memory::default()
+            .with("/c", "Include /d\n")
+            .with("/d/a.conf", "Port 1\n");
+        let mut files = files;
+        files.0.insert("/d".into(), String::new());
+        let c = parse(&files, "/c", (9, 2), "/");
+        assert!(
+            c.is_sound() && c.diagnostics[0].message.contains("folder"),
+            "{:?}",
+            c.diagnostics
+        );
     }
 
     #[test]

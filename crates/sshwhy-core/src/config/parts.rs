@@ -4,10 +4,10 @@
 //! one, read with sscanf(3) into the live values: its last line wins, and a line of one number leaves the rate alone. The
 //! first UnusedConnectionTimeout wins, but for `none`, which replaces whatever stood before it.
 
-use super::lex;
 use super::parse::{Directive, Pos};
 use super::value::penalty;
 use crate::catalog::keywords::Kind;
+use crate::version::Release;
 
 /// The value as `sshd -T` prints it, and the lines that a part of it comes from. `inner` are the lines of matching blocks,
 /// which go before `outer`, those for everybody.
@@ -16,21 +16,22 @@ pub(super) fn assemble(
     default: &str,
     inner: &[Directive],
     outer: &[Directive],
+    release: Release,
 ) -> (String, Vec<Pos>) {
     match kind {
+        // Since 10.1 it is like any other: the first line wins.
+        Kind::MaxStartups if release >= (10, 1) => {
+            let first = outer.first();
+            let value = first
+                .and_then(|d| d.values.first())
+                .map_or(default, String::as_str);
+            (value.to_owned(), from(&[first]))
+        }
         Kind::MaxStartups => max_startups(default, outer),
         Kind::RekeyLimit => rekey_limit(inner, outer),
         Kind::TimeOrNone => time_or_none(default, if inner.is_empty() { outer } else { inner }),
-        _ => penalties(default, outer),
+        _ => penalties(default, outer, release),
     }
-}
-
-fn words(d: &Directive) -> Vec<String> {
-    lex::arguments(&d.written, 1)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|w| w.text)
-        .collect()
 }
 
 fn from(lines: &[Option<&Directive>]) -> Vec<Pos> {
@@ -50,7 +51,7 @@ fn max_startups(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
     let rated = lines
         .iter()
         .rev()
-        .find(|d| words(d).first().is_some_and(|w| w.contains(':')));
+        .find(|d| d.words.first().is_some_and(|w| w.contains(':')));
     let known = |i| default.split(':').nth(i).unwrap_or_default();
     let value = format!(
         "{}:{}:{}",
@@ -64,7 +65,7 @@ fn max_startups(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
 fn rekey_limit(inner: &[Directive], outer: &[Directive]) -> (String, Vec<Pos>) {
     let mut all = inner.iter().chain(outer);
     let bytes = all.clone().next();
-    let interval = all.find(|d| words(d).get(1).is_some_and(|w| w != "none"));
+    let interval = all.find(|d| d.words.get(1).is_some_and(|w| w != "none"));
     let value = format!(
         "{} {}",
         part(bytes, ' ', 0).unwrap_or("0"),
@@ -75,7 +76,7 @@ fn rekey_limit(inner: &[Directive], outer: &[Directive]) -> (String, Vec<Pos>) {
 
 fn time_or_none(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
     let none = |d: &&Directive| {
-        words(d)
+        d.words
             .first()
             .is_some_and(|w| w.eq_ignore_ascii_case("none"))
     };
@@ -86,7 +87,7 @@ fn time_or_none(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
     (value.to_owned(), from(&[winner]))
 }
 
-fn penalties(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
+fn penalties(default: &str, lines: &[Directive], release: Release) -> (String, Vec<Pos>) {
     let mut at: Vec<Option<&Directive>> = Vec::new();
     let mut known: Vec<(String, String, bool)> = default
         .split(' ')
@@ -96,7 +97,7 @@ fn penalties(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
     // Saying any part turns them on, whatever stood before.
     let mut on: Option<bool> = None;
     for d in lines {
-        for word in words(d) {
+        for word in &d.words {
             let yes = word.eq_ignore_ascii_case("yes");
             if yes || word.eq_ignore_ascii_case("no") {
                 if on.is_none() {
@@ -105,7 +106,7 @@ fn penalties(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
                 }
                 continue;
             }
-            let Some((key, value)) = penalty(&word) else {
+            let Some((key, value)) = penalty(word, release) else {
                 continue;
             };
             if let Some(slot) = known.iter_mut().find(|(k, _, set)| *k == key && !set) {
@@ -114,6 +115,18 @@ fn penalties(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
                 at.push(Some(d));
             }
         }
+    }
+    // What is not said for IPv6 is as for IPv4.
+    let said = |key: &str| known.iter().position(|(k, _, set)| k == key && *set);
+    if let (Some(four), None) = (said("overflow"), said("overflow6")) {
+        let mode = known
+            .get(four)
+            .map(|(_, v, _)| v.clone())
+            .unwrap_or_default();
+        known
+            .iter_mut()
+            .filter(|(k, ..)| k == "overflow6")
+            .for_each(|slot| slot.1.clone_from(&mode));
     }
     let value = match on {
         Some(false) => "no".to_owned(),
@@ -151,6 +164,14 @@ mod tests {
         );
         assert_eq!(
             value(
+                "MaxStartups 5\nMaxStartups 3:50:20\n",
+                (10, 6),
+                "MaxStartups"
+            ),
+            ("5:30:5".into(), vec![1])
+        );
+        assert_eq!(
+            value(
                 "RekeyLimit 1G none\nRekeyLimit 2G 60\n",
                 (9, 2),
                 "RekeyLimit"
@@ -162,6 +183,11 @@ mod tests {
             penalties("PerSourcePenalties no\nPerSourcePenalties noauth:30s authfail:1m\n");
         assert!(text.contains("authfail:60 noauth:30 "), "{text}");
         assert_eq!(from, [1, 2]);
+        let (text, _) = penalties("PerSourcePenalties overflow:deny-all\n");
+        assert!(
+            text.ends_with("overflow:deny-all overflow6:deny-all"),
+            "{text}"
+        );
         assert_eq!(penalties("PerSourcePenalties no\n"), ("no".into(), vec![1]));
     }
 }

@@ -32,6 +32,66 @@ pub fn matches(text: &str, pattern: &str) -> bool {
     p.get(j..).unwrap_or_default().iter().all(|c| *c == '*')
 }
 
+/// Whether `name` is of the shape `pattern` as glob(3) reads one part of a path: as [`matches`], and `[abc]`, `[a-z]`, `[!a]`.
+pub fn glob(name: &str, pattern: &str) -> bool {
+    let (n, p): (Vec<char>, Vec<char>) = (name.chars().collect(), pattern.chars().collect());
+    // A hidden file has to be asked for.
+    if n.first() == Some(&'.') && p.first() != Some(&'.') {
+        return false;
+    }
+    let (mut i, mut j, mut back) = (0, 0, None::<(usize, usize)>);
+    while let Some(c) = n.get(i) {
+        if p.get(j) == Some(&'*') {
+            back = Some((j, i));
+            j += 1;
+            continue;
+        }
+        match one(*c, &p, j) {
+            Some(next) => (i, j) = (i + 1, next),
+            None => match back {
+                Some((star, from)) => {
+                    back = Some((star, from + 1));
+                    (i, j) = (from + 1, star + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    p.get(j..).unwrap_or_default().iter().all(|c| *c == '*')
+}
+
+/// Where the pattern goes on behind its part at `j`, if that fits the character.
+fn one(c: char, p: &[char], j: usize) -> Option<usize> {
+    match p.get(j)? {
+        '?' => Some(j + 1),
+        '\\' => (p.get(j + 1) == Some(&c)).then_some(j + 2),
+        '[' => {
+            let negated = matches!(p.get(j + 1), Some('!' | '^'));
+            let first = j + 1 + usize::from(negated);
+            // A `]` that stands first is one of the characters.
+            let Some(close) = (first + 1..p.len()).find(|k| p.get(*k) == Some(&']')) else {
+                return (c == '[').then_some(j + 1);
+            };
+            let class = p.get(first..close).unwrap_or_default();
+            let (mut k, mut hit) = (0, false);
+            while let Some(low) = class.get(k) {
+                match (class.get(k + 1), class.get(k + 2)) {
+                    (Some('-'), Some(high)) => {
+                        hit |= (*low..=*high).contains(&c);
+                        k += 3;
+                    }
+                    _ => {
+                        hit |= *low == c;
+                        k += 1;
+                    }
+                }
+            }
+            (hit != negated).then_some(close + 1)
+        }
+        other => (*other == c).then_some(j + 1),
+    }
+}
+
 /// What a comma list says about a text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
@@ -77,22 +137,50 @@ enum Entry {
     Bad,
 }
 
+/// An address as getaddrinfo(3) reads numbers: also `10.1` for 10.0.0.1 and `0x7f.1`, which a reader would take for something else.
+fn numeric(text: &str) -> Option<IpAddr> {
+    if let Some(ip) = parse_ip(text.as_bytes()) {
+        return Some(ip);
+    }
+    let parts: Vec<u32> = text
+        .split('.')
+        .map(
+            |p| match p.strip_prefix("0x").or_else(|| p.strip_prefix("0X")) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                None if p.starts_with('+') => None,
+                None if p.len() > 1 && p.starts_with('0') => u32::from_str_radix(p, 8).ok(),
+                None => p.parse().ok(),
+            },
+        )
+        .collect::<Option<_>>()?;
+    let (last, before) = parts.split_last()?;
+    let free = 4usize.checked_sub(before.len())?;
+    if before.iter().any(|p| *p > 255) || u64::from(*last) >= 1u64 << (8 * free) {
+        return None;
+    }
+    let high = before.iter().fold(0u32, |sum, p| sum << 8 | p);
+    let high = high.checked_shl(8 * free as u32).unwrap_or(0);
+    Some(IpAddr::from(std::net::Ipv4Addr::from(high | last)))
+}
+
 fn entry(text: &str) -> Entry {
     let (ip, len) = match text.split_once('/') {
         Some((ip, len)) => (ip, Some(len)),
         None => (text, None),
     };
-    let Some(ip) = parse_ip(ip.as_bytes()) else {
+    // addr_pton_cidr(): what is longer is no address.
+    let Some(ip) = numeric(ip).filter(|_| text.len() < 64) else {
         return Entry::Wildcard;
     };
     let max = if ip.is_ipv4() { 32 } else { 128 };
     let Some(len) = len else {
         return Entry::Net(ip, max);
     };
-    let digits = !len.is_empty() && len.len() <= 3 && len.bytes().all(|b| b.is_ascii_digit());
+    let digits = !len.is_empty() && len.bytes().all(|b| b.is_ascii_digit());
     match len.parse::<u8>() {
-        Ok(len) if digits && len <= max && network(ip, len) == ip => Entry::Net(ip, len),
-        Ok(len) if digits && len <= max => Entry::Bad,
+        _ if !digits => Entry::Wildcard,
+        Ok(len) if len <= max && network(ip, len) == ip => Entry::Net(ip, len),
+        Ok(len) if len <= 128 => Entry::Bad,
         _ => Entry::Wildcard,
     }
 }
@@ -143,7 +231,7 @@ pub fn host_and_ip(host: Option<&str>, addr: &str, patterns: &str) -> bool {
 /// One word of AllowUsers or DenyUsers: `user` or `user@host`, the host a name pattern, an address or a prefix
 /// (match.c match_user()).
 pub fn user_at_host(user: &str, host: Option<&str>, addr: Option<&str>, pattern: &str) -> bool {
-    let Some((name, at)) = pattern.rsplit_once('@') else {
+    let Some((name, at)) = pattern.split_once('@') else {
         return matches(user, pattern);
     };
     if !matches(user, name) {
@@ -157,7 +245,7 @@ pub fn user_at_host(user: &str, host: Option<&str>, addr: Option<&str>, pattern:
 
 /// Whether sshd takes the word at all.
 pub fn user_pattern_is_sound(pattern: &str) -> bool {
-    match pattern.rsplit_once('@') {
+    match pattern.split_once('@') {
         Some((_, host)) => addresses(None, host).is_ok(),
         None => !pattern.is_empty(),
     }
@@ -183,6 +271,25 @@ mod tests {
     }
 
     #[test]
+    fn file_names_fit_as_in_a_shell() {
+        for (name, pattern, fits) in [
+            ("10-a.conf", "*.conf", true),
+            ("10-a.conf", "[0-9][0-9]-*.conf", true),
+            ("a0-a.conf", "[0-9][0-9]-*.conf", false),
+            ("a.conf", "[!b]*", true),
+            ("b.conf", "[!b]*", false),
+            ("].conf", "[]a].conf", true),
+            (".hidden.conf", "*.conf", false),
+            (".hidden.conf", ".*.conf", true),
+            ("a*b", "a\\*b", true),
+            ("axb", "a\\*b", false),
+            ("[x", "[x", true),
+        ] {
+            assert_eq!(glob(name, pattern), fits, "{name} {pattern}");
+        }
+    }
+
+    #[test]
     fn a_negation_wins_wherever_it_stands() {
         assert_eq!(list("bob", "*,!bob", false), Verdict::Never);
         assert_eq!(list("bob", "!bob,*", false), Verdict::Never);
@@ -203,6 +310,10 @@ mod tests {
         assert_eq!(yes("192.0.2.9", "192.0.2.*"), Ok(Verdict::Yes));
         assert_eq!(yes("2001:db8::9", "2001:db8::/32"), Ok(Verdict::Yes));
         assert!(yes("192.0.2.9", "192.0.2.1/24").is_err());
+        assert!(yes("192.0.2.9", "192.0.2.0/33").is_err());
+        assert_eq!(yes("192.0.2.9", "192.0.2.0/999"), Ok(Verdict::No));
+        assert_eq!(yes("10.0.0.1", "10.1"), Ok(Verdict::Yes));
+        assert!(yes("10.1.0.1", "10.1/16").is_err());
         assert!(yes("192.0.2.9", "a,,b").is_err());
     }
 

@@ -1,10 +1,13 @@
 //! What sshd refuses at its start although every line is sound: values outside of Match that do not go together (sshd.c main()).
 
-use super::effective::{Effective, effective};
+use super::effective::{Effective, at_start};
 use super::parse::{Config, Diagnostic, Level, Pos};
+use super::value;
+use crate::addr::parse_ip;
+use crate::catalog::keywords::Kind;
 
 pub(super) fn refusals(config: &Config) -> Vec<Diagnostic> {
-    let global = effective(config, None);
+    let global = at_start(config);
     let mut out = Vec::new();
     for (command, user) in [
         ("AuthorizedKeysCommand", "AuthorizedKeysCommandUser"),
@@ -40,7 +43,50 @@ pub(super) fn refusals(config: &Config) -> Vec<Diagnostic> {
             ));
         }
     }
+    out.extend(family(config, &global));
+    for s in &global.settings {
+        let written = s
+            .from
+            .first()
+            .and_then(|p| config.directives().into_iter().find(|d| d.pos == *p));
+        if let (Kind::Algorithms(_), Some(d), [value]) = (s.keyword.kind, written, &s.values[..])
+            && value.is_empty()
+            && !d.written.starts_with('-')
+        {
+            let message = format!("{} {} fits no algorithm", s.keyword.name, d.written.trim());
+            out.push(error(d.pos, message, "name at least one".to_owned()));
+        }
+    }
     out
+}
+
+/// What getaddrinfo(3) refuses: an address to listen on that is not of AddressFamily.
+fn family(config: &Config, global: &Effective) -> Vec<Diagnostic> {
+    let family = global.value("AddressFamily");
+    let wrong = |host: &str| match parse_ip(host.as_bytes()) {
+        Some(ip) => (family == "inet" && ip.is_ipv6()) || (family == "inet6" && ip.is_ipv4()),
+        None => false,
+    };
+    let lines = config
+        .directives()
+        .into_iter()
+        .filter(|d| d.keyword.name == "ListenAddress");
+    lines
+        .filter(|d| {
+            let word = d.words.first().map(String::as_str).unwrap_or_default();
+            value::listen_parts(word).is_some_and(|(host, _)| wrong(&host))
+        })
+        .map(|d| {
+            error(
+                d.pos,
+                format!(
+                    "ListenAddress {} does not go with AddressFamily {family}",
+                    d.written
+                ),
+                "AddressFamily any, or take the line out".to_owned(),
+            )
+        })
+        .collect()
 }
 
 fn is_any(value: &str) -> bool {

@@ -13,6 +13,8 @@ pub struct Refusal {
     pub word: usize,
     pub message: String,
     pub hint: Option<String>,
+    /// The part of the word that is at fault, where it is not all of it.
+    pub part: Option<String>,
 }
 
 fn refuse<T>(word: usize, message: impl Into<String>) -> Result<T, Refusal> {
@@ -20,6 +22,7 @@ fn refuse<T>(word: usize, message: impl Into<String>) -> Result<T, Refusal> {
         word,
         message: message.into(),
         hint: None,
+        part: None,
     })
 }
 
@@ -28,6 +31,7 @@ fn hinted<T>(word: usize, message: String, hint: String) -> Result<T, Refusal> {
         word,
         message,
         hint: Some(hint),
+        part: None,
     })
 }
 
@@ -58,37 +62,102 @@ pub fn seconds(text: &str) -> Option<u64> {
     (!text.is_empty() && total <= i32::MAX as u64).then_some(total)
 }
 
+/// A number from 0 on (strtonum(3)): blanks and a sign before it are fine, anything behind it is not.
 fn number(text: &str) -> Option<u32> {
+    let text = text.trim_start_matches([' ', '\t']);
     let digits = text.strip_prefix('+').unwrap_or(text);
     let n: u32 = digits.parse().ok()?;
     (digits.bytes().all(|b| b.is_ascii_digit()) && n <= i32::MAX as u32).then_some(n)
 }
 
-/// 1–65535.
-pub fn port(text: &str) -> Option<u16> {
-    match text {
-        "ssh" => Some(22),
-        _ => number(text)
-            .and_then(|n| u16::try_from(n).ok())
-            .filter(|n| *n > 0),
+/// Numbers parted by colons as sscanf(3) reads them: what follows the last one that it wants does not matter.
+fn scanned(text: &str, most: usize) -> Vec<i64> {
+    let (mut out, mut left) = (Vec::new(), text);
+    while out.len() < most {
+        left = left.trim_start_matches([' ', '\t']);
+        let sign = usize::from(left.starts_with(['-', '+']));
+        let digits = left.bytes().skip(sign).take_while(u8::is_ascii_digit);
+        let (word, rest) = left
+            .split_at_checked(sign + digits.count())
+            .unwrap_or((left, ""));
+        let Ok(n) = word.parse() else { break };
+        out.push(n);
+        match rest.strip_prefix(':') {
+            Some(rest) => left = rest,
+            None => break,
+        }
     }
+    out
 }
 
-/// Bytes of `1G`, `512M`, `100` (scan_scaled(3)).
+/// Services that /etc/services names and somebody might write for a port.
+const SERVICES: [(&str, u16); 8] = [
+    ("ssh", 22),
+    ("telnet", 23),
+    ("smtp", 25),
+    ("domain", 53),
+    ("http", 80),
+    ("kerberos", 88),
+    ("https", 443),
+    ("http-alt", 8080),
+];
+
+/// 1–65535, or the name of a service.
+pub fn port(text: &str) -> Option<u16> {
+    let named = SERVICES.iter().find(|(n, _)| *n == text).map(|(_, p)| *p);
+    let number = || number(text).and_then(|n| u16::try_from(n).ok());
+    named.or_else(number).filter(|n| *n > 0)
+}
+
+/// Bytes of `1G`, `1.5M`, `100` (scan_scaled(3)).
 fn scaled(text: &str) -> Option<u64> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let text = text.strip_prefix('+').unwrap_or(text);
     let split = text
-        .find(|c: char| !c.is_ascii_digit())
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(split)?;
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        "t" => 1 << 40,
-        _ => return None,
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if fraction.contains('.') || whole.len() > 18 {
+        return None;
+    }
+    let mut letters = unit.chars();
+    let factor: u64 = match letters.next().map(|c| c.to_ascii_lowercase()) {
+        None | Some('b') => 1,
+        Some('k') => 1 << 10,
+        Some('m') => 1 << 20,
+        Some('g') => 1 << 30,
+        Some('t') => 1 << 40,
+        Some('p') => 1 << 50,
+        Some('e') => 1 << 60,
+        Some(_) => return None,
     };
-    digits.parse::<u64>().ok()?.checked_mul(factor)
+    if letters.next().is_some_and(|c| c.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    // Without a unit the fraction is dropped.
+    let places: String = fraction.chars().take(9).collect();
+    let part = match places.parse::<u128>() {
+        Ok(n) => n * u128::from(factor) / 10u128.pow(places.len() as u32),
+        Err(_) => 0,
+    };
+    let total = u128::from(whole) * u128::from(factor) + part;
+    u64::try_from(total).ok().filter(|t| *t <= i64::MAX as u64)
+}
+
+/// An octal number with anything behind it (strtol(3)).
+fn octal(text: &str) -> Option<u32> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let end = text
+        .find(|c| !('0'..='7').contains(&c))
+        .unwrap_or(text.len());
+    u32::from_str_radix(text.get(..end)?, 8).ok()
 }
 
 const QOS: &[(&str, u32)] = &[
@@ -119,29 +188,43 @@ const QOS: &[(&str, u32)] = &[
     ("reliability", 0x04),
 ];
 
-fn qos(text: &str) -> Option<String> {
+const OLD_SERVICES: [&str; 3] = ["lowdelay", "throughput", "reliability"];
+
+/// `va` is new with 10.1, which reads the older words of a type of service as none.
+fn qos(text: &str, release: Release) -> Option<String> {
+    let dscp = release >= (10, 1);
     if text.eq_ignore_ascii_case("none") {
         return Some("none".to_owned());
     }
     if let Some((name, _)) = QOS.iter().find(|(n, _)| n.eq_ignore_ascii_case(text)) {
-        return Some((*name).to_owned());
+        return Some(
+            if dscp && OLD_SERVICES.contains(name) {
+                "none"
+            } else {
+                name
+            }
+            .to_owned(),
+        );
     }
+    if dscp && text.eq_ignore_ascii_case("va") {
+        return Some("va".to_owned());
+    }
+    let text = text.trim_start_matches([' ', '\t']);
+    let text = text.strip_prefix('+').unwrap_or(text);
     let value = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        // Decimal numbers only since 9.9.
+        Some(_) if release >= (9, 9) => return None,
         Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-        None if text.len() > 1 && text.starts_with('0') => u32::from_str_radix(text, 8).ok()?,
+        None if text.len() > 1 && text.starts_with('0') && release < (9, 9) => {
+            u32::from_str_radix(text, 8).ok()?
+        }
         None => text.parse().ok()?,
     };
+    if dscp {
+        return (value <= 63).then(|| format!("{value:#04x}"));
+    }
     let name = QOS.iter().find(|(_, v)| *v == value).map(|(n, _)| *n);
     (value <= 255).then(|| name.map_or_else(|| format!("{value:#04x}"), str::to_owned))
-}
-
-fn supported(family: Algorithms) -> &'static str {
-    match family {
-        Algorithms::Cipher => keywords::ALL_CIPHERS,
-        Algorithms::Mac => keywords::ALL_MACS,
-        Algorithms::Kex => keywords::ALL_KEX,
-        Algorithms::Key | Algorithms::Signature => keywords::ALL_KEY_ALGORITHMS,
-    }
 }
 
 /// Appends the names of `all` that the list's words fit.
@@ -188,15 +271,29 @@ fn algorithms(
     keyword: &Keyword,
     release: Release,
 ) -> Result<String, Refusal> {
-    let all = supported(family);
-    let names = text.trim_start_matches(['+', '^', '-']);
+    let all = keywords::algorithms(family, release);
+    let names = text.strip_prefix(['+', '^']).unwrap_or(text);
     let wild = matches!(family, Algorithms::Key | Algorithms::Signature);
+    // Certificates were let through as signatures of a CA until 9.6.
+    let allowed = match family {
+        Algorithms::Signature if release < (9, 6) => keywords::algorithms(Algorithms::Key, release),
+        _ => all,
+    };
     if !text.starts_with('-') {
-        for name in names.split(',') {
-            let known = all.split(',').any(|a| a == name)
-                || (wild
-                    && name.contains(['*', '?'])
-                    && all.split(',').any(|a| pattern::matches(a, name)));
+        if names.is_empty() {
+            return refuse(0, format!("{text:?} names no algorithm"));
+        }
+        // sshd looks no further than the first empty name.
+        for name in names.split(',').take_while(|n| !n.is_empty()) {
+            let is_name = keywords::algorithms(Algorithms::Key, release)
+                .split(',')
+                .any(|a| a == name);
+            let known = match wild && !is_name {
+                false => allowed.split(',').any(|a| a == name),
+                true => keywords::algorithms(Algorithms::Key, release)
+                    .split(',')
+                    .any(|a| pattern::list(a, name, false) != pattern::Verdict::No),
+            };
             if !known {
                 let what = match family {
                     Algorithms::Cipher => "cipher",
@@ -204,11 +301,14 @@ fn algorithms(
                     Algorithms::Kex => "key exchange method",
                     Algorithms::Key | Algorithms::Signature => "key algorithm",
                 };
-                let hint = nearest(name, all.split(',')).map(|n| format!("did you mean {n}?"));
                 return Err(Refusal {
                     word: 0,
-                    message: format!("{name:?} is no {what} that sshd knows"),
-                    hint,
+                    message: format!(
+                        "{name:?} is no {what} that OpenSSH {}.{} knows",
+                        release.0, release.1
+                    ),
+                    hint: Some(elsewhere(name, family, keyword, release)),
+                    part: Some(name.to_owned()),
                 });
             }
         }
@@ -218,6 +318,45 @@ fn algorithms(
         keyword.default(release).unwrap_or_default(),
         all,
     ))
+}
+
+/// What a name that sshd does not know may have been meant for.
+fn elsewhere(name: &str, family: Algorithms, keyword: &Keyword, release: Release) -> String {
+    let has = |release| {
+        keywords::algorithms(family, release)
+            .split(',')
+            .any(|a| a == name)
+    };
+    if has((9999, 0)) || has(keywords::OLDEST) {
+        return "another release of OpenSSH knows it: take it out of the list, or run `sshd -T` on the machine that it is for".to_owned();
+    }
+    if name.contains(' ') {
+        return "names are parted by commas, without blanks".to_owned();
+    }
+    let others = [
+        (Algorithms::Cipher, "Ciphers"),
+        (Algorithms::Mac, "MACs"),
+        (Algorithms::Kex, "KexAlgorithms"),
+        (
+            Algorithms::Key,
+            "HostKeyAlgorithms or PubkeyAcceptedAlgorithms",
+        ),
+    ];
+    for (other, keyword) in others {
+        if keywords::algorithms(other, release)
+            .split(',')
+            .any(|a| a == name)
+        {
+            return format!("it belongs to {keyword}");
+        }
+    }
+    match nearest(name, keywords::algorithms(family, release).split(',')) {
+        Some(n) => format!("did you mean {n}?"),
+        None => {
+            let offered = keyword.default(release).unwrap_or_default();
+            format!("by default it offers {}", offered.replace(',', ", "))
+        }
+    }
 }
 
 /// The candidate that is nearest by edits, if any is near.
@@ -263,6 +402,9 @@ const METHODS: [&str; 7] = [
 
 /// A word of ListenAddress: host, and the port if it says one.
 pub fn listen_parts(text: &str) -> Option<(String, Option<u16>)> {
+    if text.contains('/') {
+        return None;
+    }
     if let Some(rest) = text.strip_prefix('[') {
         let (host, tail) = rest.split_once(']')?;
         return match tail.strip_prefix(':') {
@@ -284,6 +426,25 @@ fn host_port(text: &str) -> bool {
     match text.rsplit_once(':') {
         Some((host, p)) => !host.is_empty() && sound(p),
         None => false,
+    }
+}
+
+/// A path as sshd keeps it: `~` is the home of root, for whom it runs, and what is not absolute is taken from `cwd`.
+fn file(text: &str, cwd: &str) -> String {
+    if text.eq_ignore_ascii_case("none") {
+        return "none".to_owned();
+    }
+    match home(text) {
+        t if t.starts_with(['/', '~']) => t,
+        t => format!("{cwd}/{t}"),
+    }
+}
+
+fn home(text: &str) -> String {
+    match text.strip_prefix('~') {
+        Some("") => "/root/".to_owned(),
+        Some(rest) if rest.starts_with('/') => format!("/root/{}", rest.trim_start_matches('/')),
+        _ => text.to_owned(),
     }
 }
 
@@ -318,6 +479,22 @@ pub fn values(
                 rest.to_owned()
             }]);
         }
+        // An empty line of these says nothing before 9.9, and is an error since.
+        Kind::UserPatterns
+        | Kind::GroupPatterns
+        | Kind::EnvNames
+        | Kind::SetEnv
+        | Kind::ChannelTimeout
+        | Kind::PubkeyOptions
+            if args.is_empty() && (release < (9, 9) || keyword.kind == Kind::PubkeyOptions)
+                || missing && release < (8, 7) =>
+        {
+            return Ok(match keyword.kind {
+                Kind::PubkeyOptions => vec![pubkey_options(args, release)?],
+                _ => Vec::new(),
+            });
+        }
+        Kind::Words if args.is_empty() && release < (9, 9) => return Ok(Vec::new()),
         _ if missing => return refuse(0, format!("{} needs a value", keyword.name)),
         _ => {}
     }
@@ -331,17 +508,24 @@ pub fn values(
     let all_words = || args.iter().map(|w| w.text.clone()).collect::<Vec<_>>();
     match keyword.kind {
         Kind::Rest | Kind::Command => Ok(vec![rest.to_owned()]),
-        Kind::Choice(words) => match words.iter().find(|(w, _)| w.eq_ignore_ascii_case(first)) {
-            Some((_, printed)) => one((*printed).to_owned()),
-            None => hinted(
-                0,
-                format!("{first:?} is no value of {}", keyword.name),
-                format!(
-                    "it takes {}",
-                    words.iter().map(|(w, _)| *w).collect::<Vec<_>>().join(", ")
+        Kind::Choice(words) | Kind::Exact(words) => {
+            let exact = matches!(keyword.kind, Kind::Exact(_));
+            let fits = |w: &str| {
+                if exact {
+                    w == first
+                } else {
+                    w.eq_ignore_ascii_case(first)
+                }
+            };
+            match words.iter().find(|(w, _)| fits(w)) {
+                Some((_, printed)) => one((*printed).to_owned()),
+                None => hinted(
+                    0,
+                    format!("{first:?} is no value of {}", keyword.name),
+                    takes(first, words),
                 ),
-            ),
-        },
+            }
+        }
         Kind::Number => match number(first) {
             Some(n) => one(n.to_string()),
             None => refuse(0, format!("{first:?} is no number from 0 on")),
@@ -353,7 +537,15 @@ pub fn values(
         },
         Kind::Time | Kind::TimeOrNone => {
             let none = keyword.kind == Kind::TimeOrNone && first.eq_ignore_ascii_case("none");
-            match seconds(first) {
+            // Fractions are read since 10.1, and cut off.
+            let whole = match first.split_once('.') {
+                Some((whole, fraction)) if release >= (10, 1) => {
+                    let end = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+                    format!("{whole}{end}")
+                }
+                _ => first.to_owned(),
+            };
+            match seconds(&whole) {
                 _ if none => one("none".to_owned()),
                 Some(0) if keyword.kind == Kind::TimeOrNone => one("none".to_owned()),
                 Some(s) => one(s.to_string()),
@@ -364,9 +556,13 @@ pub fn values(
                 ),
             }
         }
-        Kind::Octal => match u32::from_str_radix(first, 8) {
-            Ok(mask) if mask <= 0o7777 => one(format!("0{mask:o}")),
-            _ => refuse(0, format!("{first:?} is no octal mask")),
+        Kind::Octal => match octal(first) {
+            Some(mask) if mask <= 0o777 => one(format!("0{mask:o}")),
+            _ => hinted(
+                0,
+                format!("{first:?} is no octal mask"),
+                "digits from 0 to 7, not above 0777: 0177".to_owned(),
+            ),
         },
         Kind::Port => match port(first) {
             Some(p) => one(p.to_string()),
@@ -388,21 +584,102 @@ pub fn values(
                 _ => refuse(1, format!("extra words after {first:?}")),
             }
         }
-        Kind::Text => one(first.to_owned()),
-        Kind::File => {
-            let keep = first.starts_with('/')
-                || first.starts_with('~')
-                || first.eq_ignore_ascii_case("none");
-            one(if keep {
-                first.to_owned()
-            } else {
-                format!("{cwd}/{first}")
-            })
+        Kind::Text => one(match keyword.name {
+            "HostKeyAgent" if first != "SSH_AUTH_SOCK" => file(first, cwd),
+            "SecurityKeyProvider" if !first.eq_ignore_ascii_case("internal") => file(first, cwd),
+            "AuthorizedPrincipalsFile" => home(first),
+            _ => first.to_owned(),
+        }),
+        Kind::File if keyword.name == "RevokedKeys" && release >= (10, 1) => {
+            match args
+                .iter()
+                .position(|w| w.text.eq_ignore_ascii_case("none"))
+            {
+                Some(at) if args.len() > 1 => refuse(at, "none must stand alone"),
+                _ => Ok(vec![all_words().join(" ")]),
+            }
         }
+        Kind::File => one(file(first, cwd)),
         Kind::Words => match args.iter().position(|w| w.text.is_empty()) {
-            Some(at) => refuse(at, "an empty word"),
-            None => Ok(vec![all_words().join(" ")]),
+            Some(at) if release >= (8, 7) => refuse(at, "an empty word"),
+            _ => {
+                let alone = |w: &Word| w.text.eq_ignore_ascii_case("none") && args.len() > 1;
+                if keyword.name == "LogVerbose" && args.last().is_some_and(alone) {
+                    return refuse(args.len() - 1, "none must stand alone");
+                }
+                if release >= (10, 1)
+                    && let Some(at) = args.iter().position(alone)
+                {
+                    return refuse(at, "none must stand alone");
+                }
+                let words = args.iter().take_while(|w| !w.text.is_empty());
+                let words = words.map(|w| match keyword.name {
+                    "AuthorizedKeysFile" => home(&w.text),
+                    _ => w.text.clone(),
+                });
+                Ok(vec![words.collect::<Vec<_>>().join(" ")])
+            }
         },
+        Kind::KeepAlive => match (first.to_ascii_lowercase().as_str(), release >= (10, 1)) {
+            ("yes" | "no", false) => one(first.to_ascii_lowercase()),
+            ("yes" | "true" | "transport", true) => one("yes".to_owned()),
+            ("no" | "false", true) => one("no".to_owned()),
+            ("all", true) => one("all".to_owned()),
+            (_, newer) => hinted(
+                0,
+                format!("{first:?} is no value of {}", keyword.name),
+                if newer {
+                    "it takes transport, yes, all, no"
+                } else {
+                    "it takes yes, no"
+                }
+                .to_owned(),
+            ),
+        },
+        Kind::AgentSocket => {
+            let sound = first.eq_ignore_ascii_case("none")
+                || first.strip_prefix("user:").is_some_and(|p| !p.is_empty())
+                || first
+                    .strip_prefix("shared:")
+                    .is_some_and(|p| p.starts_with('/'));
+            match sound {
+                true => one(first.to_owned()),
+                false => hinted(
+                    0,
+                    format!("{first:?} says no place for the sockets of agents"),
+                    "user:PATH, shared:/PATH or none".to_owned(),
+                ),
+            }
+        }
+        Kind::Addresses => match pattern::addresses(None, first) {
+            Ok(_) => one(first.to_owned()),
+            Err(bad) => hinted(
+                0,
+                format!("{:?} is no address or prefix", bad.0),
+                "the bits of the address beyond the prefix must be zero".to_owned(),
+            ),
+        },
+        Kind::GssKex => {
+            let known = |n: &&str| {
+                let base = n.strip_prefix("gss-").and_then(|n| n.strip_suffix('-'));
+                base.is_some_and(|b| GSS_KEX.contains(&b))
+            };
+            match first
+                .split(',')
+                .take_while(|n| !n.is_empty())
+                .find(|n| !known(n))
+            {
+                Some(bad) => hinted(
+                    0,
+                    format!("{bad:?} is no key exchange of GSSAPI"),
+                    format!(
+                        "it takes {}",
+                        GSS_KEX.map(|b| format!("gss-{b}-")).join(", ")
+                    ),
+                ),
+                None => one(first.to_owned()),
+            }
+        }
         Kind::UserPatterns => {
             match args
                 .iter()
@@ -416,6 +693,14 @@ pub fn values(
                 None => Ok(all_words()),
             }
         }
+        Kind::GroupPatterns => match args.iter().position(|w| w.text.is_empty()) {
+            Some(at) if release >= (8, 7) => refuse(at, "an empty word"),
+            _ => Ok(args
+                .iter()
+                .take_while(|w| !w.text.is_empty())
+                .map(|w| w.text.clone())
+                .collect()),
+        },
         Kind::EnvNames => match args
             .iter()
             .position(|w| w.text.is_empty() || w.text.contains('='))
@@ -429,7 +714,8 @@ pub fn values(
                 let mut out: Vec<String> = Vec::new();
                 for word in all_words() {
                     let name = |w: &str| w.split('=').next().unwrap_or_default().to_owned();
-                    if !out.iter().any(|o| name(o) == name(&word)) {
+                    // Before 9.0 a name may stand there twice.
+                    if release < (9, 0) || !out.iter().any(|o| name(o) == name(&word)) {
                         out.push(word);
                     }
                 }
@@ -441,6 +727,9 @@ pub fn values(
                 && let Some(at) = args.iter().position(|w| w.text == "any")
             {
                 return refuse(at, "any must stand alone");
+            }
+            if let Some(at) = args.iter().position(|w| w.text.is_empty()) {
+                return refuse(at, "an empty list of methods");
             }
             for (at, word) in args.iter().enumerate() {
                 for method in word.text.split(',') {
@@ -461,9 +750,10 @@ pub fn values(
         Kind::ChannelTimeout => {
             for (at, word) in args.iter().enumerate() {
                 let sound = args.len() == 1 && word.text.eq_ignore_ascii_case("none")
-                    || word.text.split_once('=').is_some_and(|(n, t)| {
-                        !n.is_empty() && (t == "none" || seconds(t).is_some())
-                    });
+                    || word
+                        .text
+                        .split_once('=')
+                        .is_some_and(|(n, t)| !n.is_empty() && seconds(t).is_some());
                 if !sound {
                     return refuse(at, "TYPE=TIME is wanted");
                 }
@@ -474,14 +764,20 @@ pub fn values(
             if args.len() < 2 {
                 return refuse(1, format!("subsystem {first} has no command"));
             }
-            Ok(vec![all_words().join(" ")])
+            let command = args.iter().skip(1).map(|w| w.text.as_str());
+            let command = match release >= (9, 5) {
+                true => super::lex::assemble(command),
+                false => command.collect::<Vec<_>>().join(" "),
+            };
+            Ok(vec![format!("{first} {command}")])
         }
         Kind::MaxStartups => {
-            let parts: Option<Vec<u32>> = first.split(':').map(number).collect();
-            match parts.as_deref() {
-                Some([n]) if *n > 0 => one(format!("{n}:30:{n}")),
-                Some([begin, rate, full])
-                    if *begin > 0 && begin <= full && (1..=100).contains(rate) =>
+            // Zero and less were taken until 8.9, and let nobody in.
+            let positive = |n: i64| n > 0 || release < (9, 0);
+            match scanned(first, 3)[..] {
+                [n] if positive(n) => one(format!("{n}:30:{n}")),
+                [begin, rate, full]
+                    if positive(begin) && begin <= full && (1..=100).contains(&rate) =>
                 {
                     one(format!("{begin}:{rate}:{full}"))
                 }
@@ -493,22 +789,21 @@ pub fn values(
                 ),
             }
         }
-        Kind::NetBlock => {
-            let parts: Option<Vec<u32>> = first.split(':').map(number).collect();
-            match parts.as_deref() {
-                Some([v4]) if *v4 <= 32 => one(format!("{v4}:0")),
-                Some([v4, v6]) if *v4 <= 32 && *v6 <= 128 => one(format!("{v4}:{v6}")),
-                _ => refuse(
-                    0,
-                    format!("{first:?}: two prefix lengths are wanted, 32:128"),
-                ),
+        Kind::NetBlock => match scanned(first, 2)[..] {
+            [v4] if (0..=32).contains(&v4) => one(format!("{v4}:0")),
+            [v4, v6] if (0..=32).contains(&v4) && (0..=128).contains(&v6) => {
+                one(format!("{v4}:{v6}"))
             }
-        }
+            _ => refuse(
+                0,
+                format!("{first:?}: two prefix lengths are wanted, 32:128"),
+            ),
+        },
         Kind::Penalties => penalties(keyword, args, release),
-        Kind::IpQos => match (qos(first), args.get(1)) {
+        Kind::IpQos => match (qos(first, release), args.get(1)) {
             (None, _) => refuse(0, format!("{first:?} is no class of service")),
             (Some(a), None) => Ok(vec![format!("{a} {a}")]),
-            (Some(a), Some(b)) => match qos(&b.text) {
+            (Some(a), Some(b)) => match qos(&b.text, release) {
                 Some(b) if args.len() == 2 => Ok(vec![format!("{a} {b}")]),
                 Some(_) => refuse(2, "extra words"),
                 None => refuse(1, format!("{:?} is no class of service", b.text)),
@@ -537,13 +832,19 @@ pub fn values(
             }
         }
         Kind::PermitOpen | Kind::PermitListen => {
-            if matches!(first, "any" | "none") {
+            let newer = release >= (9, 9);
+            if matches!(first, "any" | "none") && !newer {
                 return one(first.to_owned());
             }
             let mut out = Vec::new();
             for (at, word) in args.iter().enumerate() {
                 let t = &word.text;
-                if keyword.kind == Kind::PermitListen && port(t).is_some() {
+                // Since 9.9 words may follow them, to no use.
+                if at == 0 && matches!(first, "any" | "none") {
+                    out.push(t.clone());
+                } else if t.is_empty() && !newer {
+                    break;
+                } else if keyword.kind == Kind::PermitListen && port(t).is_some() {
                     out.push(format!("*:{t}"));
                 } else if host_port(t) {
                     out.push(t.clone());
@@ -553,50 +854,110 @@ pub fn values(
             }
             Ok(vec![out.join(" ")])
         }
-        Kind::UserEnvironment => one(match first.to_ascii_lowercase().as_str() {
-            yes_no @ ("yes" | "no") => yes_no.to_owned(),
-            _ => first.to_owned(),
-        }),
-        Kind::PubkeyOptions => {
-            let known = |w: &Word| {
-                matches!(
-                    w.text.as_str(),
-                    "none" | "touch-required" | "verify-required"
-                )
-            };
-            if let Some(at) = args.iter().position(|w| !known(w)) {
-                return refuse(
-                    at,
-                    format!("{:?} is no option of PubkeyAuthOptions", text(at)),
-                );
-            }
-            let has = |name: &str| args.iter().any(|w| w.text == name);
-            let set: Vec<&str> = ["touch-required", "verify-required"]
-                .into_iter()
-                .filter(|n| has(n))
-                .collect();
-            Ok(vec![if set.is_empty() {
-                "none".to_owned()
-            } else {
-                set.join(" ")
-            }])
-        }
+        Kind::UserEnvironment => one(first.to_owned()),
+        Kind::PubkeyOptions => Ok(vec![pubkey_options(args, release)?]),
         Kind::Algorithms(family) => {
             let value = algorithms(first, family, keyword, release)?;
-            one(value)
+            match args.len() {
+                1 => Ok(vec![value]),
+                _ => hinted(
+                    1,
+                    format!("extra words after {first:?}"),
+                    "names are parted by commas, without blanks".to_owned(),
+                ),
+            }
         }
     }
 }
 
-/// One part of PerSourcePenalties, its time in seconds.
-pub(super) fn penalty(word: &str) -> Option<(String, String)> {
+/// What a word that is none of the values was meant for.
+fn takes(word: &str, words: keywords::Words) -> String {
+    let all = || words.iter().map(|(w, _)| *w).collect::<Vec<_>>().join(", ");
+    let has = |w: &str| words.iter().any(|(x, _)| *x == w);
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "on" | "1" | "enable" | "enabled" | "y" if has("yes") => {
+            format!("it takes {}: write yes", all())
+        }
+        "false" | "off" | "0" | "disable" | "disabled" | "n" if has("no") => {
+            format!("it takes {}: write no", all())
+        }
+        _ => match nearest(word, words.iter().map(|(w, _)| *w)) {
+            Some(n) => format!("did you mean {n}? It takes {}", all()),
+            None => format!("it takes {}", all()),
+        },
+    }
+}
+
+const GSS_KEX: [&str; 7] = [
+    "group14-sha256",
+    "group16-sha512",
+    "nistp256-sha256",
+    "curve25519-sha256",
+    "group14-sha1",
+    "gex-sha1",
+    "group1-sha1",
+];
+
+fn pubkey_options(args: &[Word], release: Release) -> Result<String, Refusal> {
+    let limited = release >= (10, 1);
+    let (mut touch, mut verify, mut most) = (false, false, None);
+    for (at, word) in args.iter().enumerate() {
+        let text = word.text.to_ascii_lowercase();
+        match text.as_str() {
+            "none" => {}
+            "touch-required" => touch = true,
+            "verify-required" => verify = true,
+            "" if release < (8, 7) => break,
+            other => match other
+                .strip_prefix("max-pk-ok:")
+                .filter(|_| limited)
+                .map(number)
+            {
+                Some(Some(n)) => most = Some(n),
+                _ => {
+                    return refuse(
+                        at,
+                        format!("{:?} is no option of PubkeyAuthOptions", word.text),
+                    );
+                }
+            },
+        }
+    }
+    let mut out: Vec<String> = [(touch, "touch-required"), (verify, "verify-required")]
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, n)| n.to_owned())
+        .collect();
+    if out.is_empty() {
+        out.push("none".to_owned());
+    }
+    out.extend(most.map(|n| format!("max-pk-ok:{n}")));
+    Ok(out.join(" "))
+}
+
+/// One part of PerSourcePenalties, its time in seconds, with fractions where the release knows them.
+pub(super) fn penalty(word: &str, release: Release) -> Option<(String, String)> {
     let (key, value) = word.split_once(':')?;
     let value = match key {
         "overflow" | "overflow6" => {
             matches!(value, "permissive" | "deny-all").then(|| value.to_owned())
         }
         "max-sources4" | "max-sources6" => number(value).map(|n| n.to_string()),
-        _ => seconds(value).map(|s| s.to_string()),
+        _ => match value.split_once('.') {
+            // 0.5, 1.5s
+            Some((whole, part)) if release >= (10, 1) => {
+                let part = part.trim_end_matches(['s', 'S']);
+                let sound = part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit());
+                let whole = seconds(if whole.is_empty() { "0" } else { whole });
+                let part = part.trim_end_matches('0');
+                match (whole, part) {
+                    (Some(s), "") if sound => Some(s.to_string()),
+                    (Some(s), part) if sound => Some(format!("{s}.{part}")),
+                    _ => None,
+                }
+            }
+            _ => seconds(value).map(|s| s.to_string()),
+        },
     };
     Some((key.to_owned(), value?))
 }
@@ -622,9 +983,13 @@ fn penalties(keyword: &Keyword, args: &[Word], release: Release) -> Result<Vec<S
             return refuse(at, format!("{:?}: NAME:TIME is wanted", word.text));
         };
         if !known.contains(&key) {
-            return refuse(at, format!("{key:?} is no penalty"));
+            let hint = nearest(key, known.iter().copied()).map_or_else(
+                || format!("it takes {}", known.join(", ")),
+                |n| format!("did you mean {n}?"),
+            );
+            return hinted(at, format!("{key:?} is no penalty"), hint);
         }
-        match penalty(&word.text) {
+        match penalty(&word.text, release) {
             Some((key, value)) => out.push(format!("{key}:{value}")),
             None => return refuse(at, format!("{:?} is no value", word.text)),
         }
@@ -671,6 +1036,12 @@ mod tests {
             ("TrustedUserCAKeys", "ca", "/x/ca"),
             ("ForceCommand", "\"a b\" c # d", "\"a b\" c # d"),
             ("MACs", "hmac-sha1,hmac-sha1", "hmac-sha1"),
+            ("MACs", "hmac-sha1,", "hmac-sha1"),
+            ("RekeyLimit", "1.5G", "1610612736 0"),
+            ("MaxStartups", "10:30:100x", "10:30:100"),
+            ("StreamLocalBindMask", "0177x", "0177"),
+            ("AuthorizedKeysFile", "~/.ssh/keys", "/root/.ssh/keys"),
+            ("HostKeyAgent", "agent", "/x/agent"),
             ("Ciphers", "-aes*", "chacha20-poly1305@openssh.com"),
         ] {
             assert_eq!(
@@ -686,6 +1057,13 @@ mod tests {
         for (keyword, text, word) in [
             ("PasswordAuthentication", "true", 0),
             ("Port", "0", 0),
+            ("PermitTunnel", "YES", 0),
+            ("MACs", "+", 0),
+            ("StreamLocalBindMask", "999", 0),
+            ("ListenAddress", "192.0.2.0/24", 0),
+            ("ChannelTimeout", "session=none", 0),
+            ("PerSourcePenaltyExemptList", "192.0.2.1/24", 0),
+            ("GSSAPIKexAlgorithms", "gss-group2-", 0),
             ("MaxAuthTries", "-1", 0),
             ("MaxStartups", "10:30:5", 0),
             ("X11Forwarding", "yes no", 1),

@@ -2,7 +2,7 @@
 //!
 //! The first line that fits decides: in hosts.allow it lets in, in hosts.deny it keeps out, unless an option says otherwise.
 
-use crate::addr::{Cidr, network, parse_ip};
+use crate::addr::{network, parse_ip};
 use std::net::IpAddr;
 
 /// The line that keeps the client out.
@@ -78,8 +78,7 @@ fn list(text: &str, hit: &dyn Fn(&str) -> bool) -> bool {
 }
 
 fn masked(net: &str, mask: &str, ip: IpAddr) -> bool {
-    let net = net.trim_matches(['[', ']']);
-    let Some(net) = parse_ip(net.as_bytes()) else {
+    let Some(net) = address(net) else {
         return false;
     };
     let len = match (mask.parse::<u8>(), parse_ip(mask.as_bytes())) {
@@ -87,12 +86,26 @@ fn masked(net: &str, mask: &str, ip: IpAddr) -> bool {
         (_, Some(IpAddr::V4(m))) => u32::from(m).count_ones() as u8,
         _ => return false,
     };
-    net.is_ipv4() == ip.is_ipv4() && network(net, len) == network(ip, len)
+    // An IPv4 net with bits beyond its mask fits nobody, as libwrap compares.
+    match net.is_ipv4() {
+        true => ip.is_ipv4() && net == network(ip, len),
+        false => ip.is_ipv6() && network(net, len) == network(ip, len),
+    }
+}
+
+/// An address as libwrap writes it: IPv6, and only that, in brackets.
+fn address(word: &str) -> Option<IpAddr> {
+    let inner = word.strip_prefix('[').and_then(|w| w.strip_suffix(']'));
+    parse_ip(inner.unwrap_or(word).as_bytes()).filter(|ip| ip.is_ipv6() == inner.is_some())
 }
 
 fn client(word: &str, ip: IpAddr, host: Option<&str>) -> bool {
+    // Nobody answers the question for a client's user name (RFC 931): only these fit.
     let word = match word.rsplit_once('@') {
-        Some((_, host)) => host,
+        Some((user, host)) if matches!(user.to_ascii_uppercase().as_str(), "ALL" | "UNKNOWN") => {
+            host
+        }
+        Some(_) => return false,
         None => word,
     };
     let upper = word.to_ascii_uppercase();
@@ -113,9 +126,8 @@ fn client(word: &str, ip: IpAddr, host: Option<&str>) -> bool {
     if word.ends_with('.') {
         return ip.is_ipv4() && ip.to_string().starts_with(word);
     }
-    let bare = word.trim_matches(['[', ']']);
-    if let Some(c) = Cidr::parse(bare) {
-        return c.contains(ip);
+    if let Some(own) = address(word) {
+        return own == ip;
     }
     if word.contains(['*', '?']) {
         let fits = |t: &str| {
@@ -128,8 +140,25 @@ fn client(word: &str, ip: IpAddr, host: Option<&str>) -> bool {
 
 fn daemon(word: &str, name: &str) -> bool {
     let word = word.split('@').next().unwrap_or(word);
-    word.eq_ignore_ascii_case("ALL") || word == name
+    word.eq_ignore_ascii_case("ALL") || word.eq_ignore_ascii_case(name)
 }
+
+/// hosts_options(5). Another word is a mistake, for which libwrap refuses the client.
+const OPTIONS: [&str; 13] = [
+    "allow",
+    "deny",
+    "twist",
+    "spawn",
+    "user",
+    "group",
+    "umask",
+    "linger",
+    "rfc931",
+    "nice",
+    "keepalive",
+    "banners",
+    "setenv",
+];
 
 /// What an option at the end of a line says, where it overrules the file.
 fn overruled(fields: &[String]) -> Option<bool> {
@@ -138,7 +167,9 @@ fn overruled(fields: &[String]) -> Option<bool> {
         match word.to_ascii_lowercase().as_str() {
             "allow" => Some(true),
             "deny" | "twist" => Some(false),
-            _ => None,
+            "severity" | "aclexec" => None,
+            other if OPTIONS.contains(&other) => None,
+            _ => Some(false),
         }
     })
 }
@@ -198,6 +229,13 @@ mod tests {
             None
         );
         assert_eq!(line("", "ALL EXCEPT sshd: ALL\n"), None);
+        assert_eq!(line("", "SSHD: ALL\n"), Some((false, 1)));
+        // What looks like a rule for this client and is none to libwrap.
+        for none in ["192.0.2.1/24", "[192.0.2.7]", "bob@192.0.2.7", "192.0.2"] {
+            assert_eq!(line("", &format!("sshd: {none}\n")), None, "{none}");
+        }
+        assert_eq!(line("sshd: ALL : alow\n", ""), Some((true, 1)));
+        assert_eq!(line("sshd: ALL : severity auth.info\n", "ALL: ALL\n"), None);
         assert_eq!(line("", "sshd: 192.0.2.0/24"), Some((false, 1)));
         assert_eq!(line("", "sshd\n: ALL"), None);
     }

@@ -7,6 +7,8 @@ use sshwhy_core::config::authorized_keys::{self, Line};
 use sshwhy_core::config::effective::{Connection, effective};
 use sshwhy_core::config::lint::{Known, lint};
 use sshwhy_core::config::parse::{Shown, parse};
+use sshwhy_core::config::samples;
+use sshwhy_core::config::simulate::limits::Limits;
 use sshwhy_core::image::{dockerfile, from_dockerfile, judge, patch};
 use sshwhy_core::server::{Packet, iptables, nft, pam, wrappers};
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,15 +37,22 @@ pub fn sshd_config(data: &[u8]) {
         addr: Some("192.0.2.7".into()),
         ..Connection::default()
     };
-    for release in [(8, 4), (9, 2), (10, 0)] {
+    for release in [(8, 4), (9, 2), (9, 9), (10, 6)] {
         let config = parse(&files, "/etc/ssh/sshd_config", release, "/");
         for d in config.diagnostics.iter().take(50) {
             assert!(d.pos.file < config.sources.len());
             let _ = Shown(&config, d).to_string();
         }
-        let _ = effective(&config, Some(&connection)).dump();
+        let e = effective(&config, Some(&connection));
+        let _ = (e.dump(), Limits::of(&e));
         if config.sources.len() < 8 {
-            let _ = lint(&config, &Known::default());
+            let findings = lint(&config, &Known::default());
+            let said = sshwhy_core::render::config::check(&config, &findings, false);
+            assert!(!said.contains('\x1b'));
+            assert!(samples::places(&config).len() <= 20);
+            for line in samples::matches(&config).into_iter().take(20) {
+                let _ = samples::of(line);
+            }
         }
     }
 }

@@ -1,7 +1,12 @@
 //! What limits do under load: MaxStartups by sshd's own integer formula, and the state it settles in.
 //!
 //! sshd.c should_drop_connection(): below `start` nobody is refused, from `full` on everybody, between them a percentage that
-//! rises from `rate` to 100 in integer arithmetic.
+//! rises from `rate` to 100 in integer arithmetic. That alone settles in a state that can be written down ([`settle`]);
+//! sources, penalties, LoginGraceTime and people who try again are simulated ([`run`]), from rates or a log ([`load`]).
+
+pub mod limits;
+pub mod load;
+pub mod run;
 
 /// `start:rate:full`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +35,17 @@ impl MaxStartups {
                 Some(MaxStartups { start, rate, full })
             }
             _ => None,
+        }
+    }
+
+    /// With that `full`, and `start` in the same proportion.
+    pub fn scaled(self, full: u32) -> MaxStartups {
+        let full = full.max(1);
+        let start = u64::from(self.start) * u64::from(full) / u64::from(self.full.max(1));
+        MaxStartups {
+            start: u32::try_from(start).unwrap_or(full).clamp(1, full),
+            rate: self.rate,
+            full,
         }
     }
 
@@ -120,43 +136,6 @@ pub fn settle(limit: MaxStartups, load: Load) -> Settled {
     }
 }
 
-/// The smallest `full` (with `start` in the same proportion) that keeps the chance of refusal at or below `target`.
-pub fn meet(limit: MaxStartups, load: Load, target: f64) -> Option<MaxStartups> {
-    let scaled = |full: u32| {
-        let start = u64::from(limit.start) * u64::from(full) / u64::from(limit.full.max(1));
-        MaxStartups {
-            start: (start as u32).clamp(1, full),
-            rate: limit.rate,
-            full,
-        }
-    };
-    let fine = |full: u32| settle(scaled(full), load).drop <= target;
-    let (mut low, mut high) = (limit.full.max(1), limit.full.max(1));
-    while !fine(high) {
-        low = high;
-        high = high.checked_mul(2).filter(|h| *h <= 65_536)?;
-    }
-    while low + 1 < high {
-        let middle = low.midpoint(high);
-        if fine(middle) {
-            high = middle
-        } else {
-            low = middle
-        }
-    }
-    Some(scaled(if fine(low) { low } else { high }))
-}
-
-/// What MaxAuthTries leaves to a user: password prompts before the connection ends, given keys offered first.
-///
-/// auth.h AUTH_FAIL_LOG: from half the tries on, sshd logs failures at INFO instead of VERBOSE.
-pub fn password_tries(max_auth_tries: u32, keys_offered: u32) -> (u32, u32) {
-    (
-        max_auth_tries.saturating_sub(keys_offered),
-        max_auth_tries / 2,
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,35 +205,5 @@ mod tests {
             },
         );
         assert!((s.drop - 0.110_054).abs() < 1e-5, "{}", s.drop);
-    }
-
-    #[test]
-    fn a_setting_that_meets_the_target_is_the_smallest() {
-        let load = Load {
-            per_second: 5.0,
-            hold: 10.0,
-            held: 20,
-        };
-        let found = meet(DEFAULT, load, 0.01).unwrap();
-        assert!(settle(found, load).drop <= 0.01);
-        let smaller = MaxStartups {
-            start: (found.full - 1) / 10,
-            full: found.full - 1,
-            ..found
-        };
-        assert!(settle(smaller, load).drop > 0.01);
-        assert_eq!(
-            meet(
-                DEFAULT,
-                Load {
-                    per_second: 0.0,
-                    hold: 0.0,
-                    held: 60_000
-                },
-                0.0001
-            )
-            .map(|m| m.full > 60_000),
-            None
-        );
     }
 }
