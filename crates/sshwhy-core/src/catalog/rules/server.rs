@@ -83,6 +83,33 @@ pub(super) const ROWS: &[Rule] = &[
         0.93,
         &[is("sshd.privsep", &["permissions"]), NOT_RUNNING],
     ),
+    // The daemon that runs goes on listening, and each of its children looks for the folder anew.
+    rule(
+        "privsep-dir-missing",
+        0.95,
+        &[
+            is("sshd.privsep", &["missing", "permissions"]),
+            is("log.daemon", &["privsep-dir-missing"]),
+            RUNNING,
+        ],
+    )
+    .stronger(&[is("ident.end", &["closed", "reset"])])
+    .despite(),
+    rule(
+        "privsep-dir-missing",
+        0.88,
+        &[
+            is("sshd.test", &["privsep-dir-missing"]),
+            RUNNING,
+            is("ident.end", &["closed", "reset"]),
+        ],
+    )
+    .not(&[
+        is("load.startups", &["full"]),
+        seen("wrappers.verdict"),
+        is("log.says", &["max-startups", "source-penalty"]),
+    ])
+    .despite(),
     rule(
         "privsep-dir-missing",
         0.45,
@@ -246,7 +273,7 @@ pub(super) const ROWS: &[Rule] = &[
             is("unit.state", &["masked"]),
             isnt("unit.broken", &["override"]),
             is("unit.sandbox", &["shuts-out"]),
-            seen("sshd.bind"),
+            is("sshd.bind", &["address-missing"]),
             is("sshd.listen", &["socket-unit"]),
             is("unit.socket", &["listens", "other-port", "other-address"]),
             is("log.daemon", STOPS_THE_START),
@@ -290,6 +317,13 @@ pub(super) const ROWS: &[Rule] = &[
     rule("rate-limited", 0.42, &[seen("fw.limit")]).despite(),
     rule("no-return-route", 0.94, &[is("route.return", &["none"])])
         .not(&[is("host.interface", &["down"])]),
+    rule("no-return-route", 0.8, &[is("route.return", &["dead"])])
+        .stronger(&[is("tcp.connect", &["timeout"])])
+        .not(&[
+            is("host.interface", &["down"]),
+            LET_IN,
+            is("tcp.connect", &["ok"]),
+        ]),
     rule("host-unreachable", 0.9, &[is("host.interface", &["down"])]),
     // ---- ident
     rule(
@@ -298,6 +332,33 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("sshd.process", &["stopped", "blocked"])],
     )
     .despite(),
+    rule(
+        "sshd-hung",
+        0.8,
+        &[
+            is("kernel.files", &["full"]),
+            is("ident.end", &["timeout", "closed", "reset"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "sshd-hung",
+        0.6,
+        &[
+            is("kernel.entropy", &["low"]),
+            is("ident.end", &["timeout"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "selinux-port",
+        0.88,
+        &[
+            is("sshd.bind", &["denied"]),
+            is("host.selinux", &["enforcing"]),
+            NOT_RUNNING,
+        ],
+    ),
     rule(
         "tcp-wrappers-deny",
         0.97,
@@ -341,6 +402,10 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .despite(),
+    rule("source-penalty", 0.93, &[is("load.penalty", &["active"])])
+        .stronger(&[is("ident.reason", &["not-allowed"])])
+        .not(&[LET_IN])
+        .despite(),
     rule(
         "source-penalty",
         0.8,
@@ -552,6 +617,28 @@ pub(super) const ROWS: &[Rule] = &[
             ],
         ),
     ]),
+    // No log tells, and nothing that could be wrong beside the password is.
+    rule(
+        "wrong-password",
+        0.8,
+        &[
+            is("auth.password", &["refused"]),
+            is("user.password", &["set"]),
+            is("conf.method", &["on"]).about("password"),
+        ],
+    )
+    .not(&[
+        is("conf.root", &["key-only", "forced-only"]),
+        is("conf.chain", &["several", "impossible"]),
+        seen("conf.lists"),
+        seen("log.says"),
+        seen("pam.refuses"),
+        seen("pam.refuses-password"),
+        is("user.account", &["expired"]),
+        is("user.shell", &["missing"]),
+        seen("user.lock-counts"),
+        LET_IN,
+    ]),
     rule(
         "wrong-password",
         0.6,
@@ -709,6 +796,16 @@ pub(super) const ROWS: &[Rule] = &[
     ),
     rule(
         "authorized-keys-from",
+        0.85,
+        &[
+            is("keys.line", &["from-refused"]),
+            is("keys.usable", &["none"]),
+        ],
+    )
+    .not(&[LET_IN, is("keys.command", &["set"])])
+    .doubts(&[is("log.method", &["password"])]),
+    rule(
+        "authorized-keys-from",
         0.75,
         &[is("keys.line", &["from-refused"]), NOT_LET_IN],
     )
@@ -818,7 +915,7 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         seen("session.forced"),
         seen("session.rc"),
-        is("user.shell", &["nologin", "missing"]),
+        is("user.shell", &["nologin", "nologin-but-sftp", "missing"]),
     ])
     .despite(),
     rule(
@@ -1072,8 +1169,28 @@ pub(super) const ROWS: &[Rule] = &[
     // ---- session
     rule("shell-missing", 0.97, &[is("user.shell", &["missing"])]),
     rule("shell-missing", 0.85, &[is("log.says", &["shell-missing"])]),
+    rule(
+        "shell-missing",
+        0.93,
+        &[is("user.shell", &["cannot-start"])],
+    )
+    .not(&[
+        is("session.forced", &["sftp-only"]),
+        is("attempt.end", &["ok"]),
+    ])
+    .despite(),
     rule("shell-nologin", 0.96, &[is("user.shell", &["nologin"])])
         .not(&[is("session.forced", &["sftp-only"])]),
+    rule(
+        "shell-nologin",
+        0.9,
+        &[is("user.shell", &["nologin-but-sftp"])],
+    )
+    .not(&[
+        is("session.forced", &["sftp-only"]),
+        is("log.subsystem", &["sftp"]),
+        is("target.command", &["sftp", "scp"]),
+    ]),
     rule("home-missing", 0.95, &[is("user.home", &["missing"])])
         .doubts(&[is("log.method", &["password"])])
         .not(&[LET_IN]),
@@ -1091,7 +1208,10 @@ pub(super) const ROWS: &[Rule] = &[
             is("log.lasted", &["moment"]),
         ],
     )
-    .not(&[seen("session.forced"), is("user.shell", &["nologin"])]),
+    .not(&[
+        seen("session.forced"),
+        is("user.shell", &["nologin", "nologin-but-sftp"]),
+    ]),
     rule(
         "shell-rc-exits",
         0.7,
@@ -1104,12 +1224,14 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         is("session.rc", &["exits"]),
         seen("session.forced"),
-        is("user.shell", &["nologin"]),
+        is("user.shell", &["nologin", "nologin-but-sftp"]),
         is("log.subsystem", &["sftp"]),
     ])
     .despite(),
-    rule("shell-rc-exits", 0.8, &[is("session.rc", &["exits"])])
-        .not(&[seen("session.forced"), is("user.shell", &["nologin"])]),
+    rule("shell-rc-exits", 0.8, &[is("session.rc", &["exits"])]).not(&[
+        seen("session.forced"),
+        is("user.shell", &["nologin", "nologin-but-sftp"]),
+    ]),
     rule(
         "shell-rc-exits",
         0.6,
@@ -1122,8 +1244,37 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         is("session.rc", &["exits"]),
         seen("session.forced"),
-        is("user.shell", &["nologin"]),
+        is("user.shell", &["nologin", "nologin-but-sftp"]),
     ]),
+    // A command that cannot fail did, and a start-up file has a way to end the shell.
+    rule(
+        "shell-rc-exits",
+        0.85,
+        &[
+            is("session.rc", &["may-exit"]),
+            isnt("session.exit", &["0"]).about("exit 0"),
+        ],
+    )
+    .not(&[
+        is("session.rc", &["exits"]),
+        seen("session.forced"),
+        is(
+            "user.shell",
+            &["nologin", "nologin-but-sftp", "missing", "cannot-start"],
+        ),
+        seen("pam.refuses"),
+        seen("log.says"),
+    ]),
+    rule(
+        "shell-rc-exits",
+        0.4,
+        &[
+            is("session.rc", &["may-exit"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+        ],
+    )
+    .not(&[is("session.end", &["ok"])]),
     rule(
         "shell-rc-output",
         0.9,
@@ -1149,6 +1300,18 @@ pub(super) const ROWS: &[Rule] = &[
     rule(
         "forced-command",
         0.8,
+        &[
+            is("session.forced", &["sftp-only"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+            is("target.command", &["ssh"]),
+        ],
+    )
+    .not(&[is("log.subsystem", &["sftp"])]),
+    // A transfer leaves the same lines as a command that got sftp's greeting instead of an answer.
+    rule(
+        "forced-command",
+        0.45,
         &[
             is("session.forced", &["sftp-only"]),
             LET_IN,
@@ -1260,5 +1423,7 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .despite(),
-    rule("disk-full", 0.7, &[is("disk.full", &["system"])]),
+    rule("disk-full", 0.7, &[is("disk.full", &["system"])])
+        .any(&[NOT_LET_IN, is("session.end", &["exit", "closed", "reset"])]),
+    rule("disk-full", 0.45, &[is("disk.full", &["system"])]),
 ];
