@@ -128,15 +128,15 @@ pub fn diagnose(case: &Case, observations: &[Observation]) -> Diagnosis {
     }
 
     let mut left: Vec<Candidate<'_>> = left.into_values().collect();
+    let certain = |c: &Candidate<'_>| c.confidence >= CERTAIN;
     let later = |c: &Candidate<'_>| stop.is_some_and(|stop| is_later(c.cause.gate, stop));
     left.sort_by(|a, b| {
         a.weak()
             .cmp(&b.weak())
             .then(later(a).cmp(&later(b)))
             .then((a.weak() && !a.cause.is_symptom).cmp(&(b.weak() && !b.cause.is_symptom)))
-            // Of what is certain, the first gate on the way stops the login.
-            .then((b.confidence >= CERTAIN).cmp(&(a.confidence >= CERTAIN)))
-            .then(match a.confidence >= CERTAIN {
+            // Nobody tells how far the client got: of what is certain, the first gate on the way stops it.
+            .then(match stop.is_none() && certain(a) && certain(b) {
                 true => a.cause.gate.cmp(&b.cause.gate),
                 false => std::cmp::Ordering::Equal,
             })

@@ -935,9 +935,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "fw.rule",
         Gate::Tcp,
-        &["drops", "rejects", "passes"],
+        &["drops", "rejects", "passes", "may-drop", "may-reject"],
         "table and chain",
-        "what this machine's packet filter does with the client's first packet",
+        "what this machine's packet filter does with the client's first packet; may: unless a rule that cannot be read lets it in",
     ),
     fact(
         "fw.ban",

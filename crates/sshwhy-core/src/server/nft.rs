@@ -60,6 +60,8 @@ struct Walk<'a, 'p> {
     packet: &'p Packet,
     steps: usize,
     uncertain: bool,
+    /// One of the rules that could not be read might have let the packet in.
+    might_pass: bool,
     /// A rule would have let the packet in, within a rate.
     skipped_limit: bool,
 }
@@ -164,6 +166,7 @@ impl<'a> Ruleset<'a> {
             packet,
             steps: 0,
             uncertain: false,
+            might_pass: false,
             skipped_limit: false,
         };
         for chain in bases {
@@ -188,7 +191,7 @@ impl<'a> Ruleset<'a> {
                     names_client: reason.names_client,
                     limited: reason.limited,
                     packets: reason.packets,
-                    uncertain: walk.uncertain,
+                    uncertain: walk.might_pass,
                 };
             }
             accepted.get_or_insert(reason);
@@ -225,13 +228,13 @@ impl<'a> Ruleset<'a> {
 impl<'a> Walk<'a, '_> {
     fn chain(&mut self, chain: &Chain<'a>, depth: usize) -> Flow {
         if depth > MAX_DEPTH {
-            self.uncertain = true;
+            self.unread();
             return Flow::Next;
         }
         for rule in &chain.rules {
             self.steps += 1;
             if self.steps > MAX_STEPS {
-                self.uncertain = true;
+                self.unread();
                 return Flow::Next;
             }
             match self.rule(chain, rule, depth) {
@@ -241,6 +244,11 @@ impl<'a> Walk<'a, '_> {
             }
         }
         Flow::Next
+    }
+
+    /// Something was passed over that may have done anything.
+    fn unread(&mut self) {
+        (self.uncertain, self.might_pass) = (true, true);
     }
 
     fn rule(&mut self, chain: &Chain<'a>, rule: &'a Value, depth: usize) -> Flow {
@@ -258,6 +266,7 @@ impl<'a> Walk<'a, '_> {
                     Truth::No => return Flow::Next,
                     Truth::Unknown => {
                         self.uncertain = true;
+                        self.might_pass |= exprs.is_some_and(|e| e.iter().any(lets_in));
                         return Flow::Next;
                     }
                 }
@@ -340,11 +349,11 @@ impl<'a> Walk<'a, '_> {
                     end => return end,
                 },
                 "xt" => {
-                    self.uncertain = true;
+                    self.unread();
                     return Flow::Next;
                 }
                 "queue" => {
-                    self.uncertain = true;
+                    self.unread();
                     return Flow::Next;
                 }
                 _ => {}
@@ -606,6 +615,13 @@ impl<'a> Walk<'a, '_> {
         }
         Truth::Unknown
     }
+}
+
+/// Whether a statement may keep the packet from the rules that follow, other than by dropping it.
+fn lets_in(statement: &Value) -> bool {
+    ["accept", "jump", "goto", "return", "vmap", "queue"]
+        .iter()
+        .any(|word| statement.get(word).is_some())
 }
 
 fn flags_of(v: &Value) -> Vec<&str> {
@@ -973,6 +989,13 @@ mod tests {
         let rules = vec![json!([m(json!({"socket": {"key": "mark"}}), json!(1)), {"drop": null}])];
         let r = ruling(rules, "accept", "192.0.2.7", 22);
         assert_eq!((r.fate, r.uncertain), (Fate::Passes, true));
+        // Before a drop it counts only where it could have let the packet in.
+        for (verdict, doubt) in [("accept", true), ("drop", false), ("log", false)] {
+            let odd = m(json!({"socket": {"key": "mark"}}), json!(1));
+            let rules = vec![json!([odd, {verdict: null}]), json!([{"drop": null}])];
+            let r = ruling(rules, "accept", "192.0.2.7", 22);
+            assert_eq!((r.fate, r.uncertain), (Fate::Drops, doubt), "{verdict}");
+        }
         for odd in [
             json!(null),
             json!({"nftables": 7}),

@@ -511,6 +511,11 @@ impl sshwhy_core::server::pam::Read for Machine {
     }
 
     fn module(&self, name: &str) -> bool {
+        // `/lib/security/$ISA/pam_x.so`: the library puts the word for its own kind of machine there, or nothing.
+        let name = match name.split_once("/$ISA/") {
+            Some((_, file)) => file,
+            None => name,
+        };
         if name.starts_with('/') {
             return self.exists(name);
         }

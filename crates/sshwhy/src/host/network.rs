@@ -484,15 +484,17 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
         }
         return;
     };
-    let value = if r.fate == Fate::Drops {
-        "drops"
-    } else {
-        "rejects"
-    };
     let key = match (r.names_client, r.limited) {
         (true, _) => "fw.ban",
         (_, true) => "fw.limit",
         _ => "fw.rule",
+    };
+    // A rule that cannot be read may let the client in before.
+    let value = match (r.fate, r.uncertain && key == "fw.rule") {
+        (Fate::Drops, false) => "drops",
+        (Fate::Drops, true) => "may-drop",
+        (_, false) => "rejects",
+        (_, true) => "may-reject",
     };
     let count = r
         .packets
@@ -512,7 +514,7 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
             "{}: {} ({}{count}{doubt})",
             r.place,
             r.rule,
-            if value == "drops" {
+            if r.fate == Fate::Drops {
                 "it answers nothing"
             } else {
                 "it answers with a refusal"

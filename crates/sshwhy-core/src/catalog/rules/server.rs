@@ -286,6 +286,40 @@ pub(super) const ROWS: &[Rule] = &[
         0.96,
         &[is("fw.rule", &["rejects"])],
     ),
+    rule(
+        "firewall-server-drop",
+        0.45,
+        &[is("fw.rule", &["may-drop"])],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "firewall-server-drop",
+        0.85,
+        &[
+            is("fw.rule", &["may-drop"]),
+            is("tcp.connect", &["timeout"]),
+        ],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "firewall-server-reject",
+        0.45,
+        &[is("fw.rule", &["may-reject"])],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "firewall-server-reject",
+        0.85,
+        &[
+            is("fw.rule", &["may-reject"]),
+            is(
+                "tcp.connect",
+                &["refused", "prohibited", "host-unreachable", "reset"],
+            ),
+            RUNNING,
+        ],
+    )
+    .not(&[LET_IN]),
     rule("ip-banned", 0.95, &[seen("fw.ban")]).stronger(&[is("ban.log", &["banned"])]),
     rule("ip-banned", 0.9, &[is("route.return", &["banned"])])
         .stronger(&[is("ban.log", &["banned"])]),
@@ -742,6 +776,20 @@ pub(super) const ROWS: &[Rule] = &[
         0.95,
         &[is("conf.chain", &["impossible"])],
     ),
+    rule(
+        "auth-method-mismatch",
+        0.78,
+        &[
+            is("conf.method", &["off"]).about("password"),
+            is("conf.method", &["on"]).about("keyboard-interactive"),
+            is("client.wants", &["password"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        is("auth.method", &["tried", "failed", "partial"]).about("keyboard-interactive"),
+        is("log.method", &["password"]),
+    ]),
     // ---- auth: keys
     rule("authorized-keys-permissions", 0.95, &[seen("keys.modes")])
         .stronger(&[is("log.says", &["authorized-keys-permissions"])])
