@@ -81,7 +81,10 @@ impl<'a> Ruleset<'a> {
         let items = json.get("nftables").and_then(Value::as_array);
         for item in items.into_iter().flatten() {
             if let Some(t) = item.get("table") {
-                if t.get("flags").is_some_and(|f| has_word(f, "dormant")) {
+                // nft 1.0.6 writes the table's name there; of the flags that there are, dormant is the one people set.
+                let dormant =
+                    |f: &Value| has_word(f, "dormant") || f.as_str() == Some(text(t, "name"));
+                if t.get("flags").is_some_and(dormant) {
                     set.dormant.push((text(t, "family"), text(t, "name")));
                 }
             } else if let Some(c) = item.get("chain") {
@@ -932,7 +935,7 @@ mod tests {
             let r = Ruleset::new(&live).evaluate(&packet(other));
             assert_eq!((r.fate, r.uncertain), (Fate::Passes, false), "{other}");
         }
-        for flags in [json!("dormant"), json!(["dormant"])] {
+        for flags in [json!("dormant"), json!(["dormant"]), json!("t")] {
             let asleep = table(flags, "prerouting");
             let r = Ruleset::new(&asleep).evaluate(&packet("2001:db8:1:2::9"));
             assert_eq!(r.fate, Fate::Passes);

@@ -1238,7 +1238,22 @@ pub(super) const ROWS: &[Rule] = &[
         is("session.forced", &["sftp-only"]),
         is("log.subsystem", &["sftp"]),
         is("target.command", &["sftp", "scp"]),
+        LET_IN,
     ]),
+    rule(
+        "shell-nologin",
+        0.9,
+        &[
+            is("user.shell", &["nologin-but-sftp"]),
+            is("target.command", &["ssh"]),
+        ],
+    )
+    .not(&[is("session.forced", &["sftp-only"])]),
+    rule(
+        "shell-nologin",
+        0.45,
+        &[is("user.shell", &["nologin-but-sftp"])],
+    ),
     rule("home-missing", 0.95, &[is("user.home", &["missing"])])
         .doubts(&[is("log.method", &["password"])])
         .not(&[LET_IN]),
