@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 
 /// A root cause is known from here on.
 const KNOWN: f64 = 0.5;
+/// As good as proven: which of two is more so says nothing.
+const CERTAIN: f64 = 0.9;
 /// Nothing is surer than this.
 const SUREST: f64 = 0.99;
 /// How many pieces of evidence a finding shows.
@@ -126,12 +128,18 @@ pub fn diagnose(case: &Case, observations: &[Observation]) -> Diagnosis {
     }
 
     let mut left: Vec<Candidate<'_>> = left.into_values().collect();
+    let certain = |c: &Candidate<'_>| c.confidence >= CERTAIN;
     let later = |c: &Candidate<'_>| stop.is_some_and(|stop| is_later(c.cause.gate, stop));
     left.sort_by(|a, b| {
         a.weak()
             .cmp(&b.weak())
             .then(later(a).cmp(&later(b)))
             .then((a.weak() && !a.cause.is_symptom).cmp(&(b.weak() && !b.cause.is_symptom)))
+            // Nobody tells how far the client got: of what is certain, the first gate on the way stops it.
+            .then(match stop.is_none() && certain(a) && certain(b) {
+                true => a.cause.gate.cmp(&b.cause.gate),
+                false => std::cmp::Ordering::Equal,
+            })
             .then(b.confidence.total_cmp(&a.confidence))
             .then(a.cause.gate.cmp(&b.cause.gate))
             .then(b.cause.severity.cmp(&a.cause.severity))
@@ -444,6 +452,10 @@ fn explain_symptoms(left: &mut Vec<Candidate<'_>>, stop: Option<Gate>) {
 fn settled_by(left: &[Candidate<'_>]) -> Option<String> {
     let (a, b) = (left.first()?, left.get(1)?);
     let close = a.confidence - b.confidence < 0.15;
+    // Two that are certain both stand in the way: there is nothing to tell apart.
+    if b.confidence >= CERTAIN {
+        return None;
+    }
     if a.cause.is_symptom || b.cause.is_symptom || !close || b.confidence < 0.3 {
         return None;
     }

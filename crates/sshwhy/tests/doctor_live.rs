@@ -104,6 +104,62 @@ const SCENARIOS: &[(&str, &str, &str)] = &[
         "conf 'MaxStartups 2'; start; for i in 3 4; do eval \"exec $i<>/dev/tcp/127.0.0.1/22\"; done; sleep 0.5",
         "max-startups",
     ),
+    (
+        "denied by an option that was typed",
+        "/usr/sbin/sshd -o DenyUsers=root; sleep 0.5",
+        "user-not-allowed",
+    ),
+    (
+        "let in by options that were typed",
+        "conf 'AllowUsers nobody'; /usr/sbin/sshd -o AllowUsers=root -p 22; sleep 0.5",
+        "none",
+    ),
+    (
+        "a second daemon that denies",
+        "start; printf 'Port 2222\\nDenyUsers root\\n' > /etc/ssh/other; /usr/sbin/sshd -f /etc/ssh/other; sleep 0.5",
+        "none",
+    ),
+    (
+        "answers by a table that leads nowhere",
+        "start; ip route add blackhole default table 9; ip rule add from 198.51.100.1 table 9",
+        "no-return-route",
+    ),
+    (
+        "answers by a table that works",
+        "start; ip route add default via 198.51.100.254 table 9; ip rule add from 198.51.100.1 table 9",
+        "none",
+    ),
+    (
+        "a bridge with the client's network",
+        "start; ip link add br0 type bridge; ip addr add 203.0.113.1/24 dev br0; ip link set br0 up",
+        "no-return-route",
+    ),
+    (
+        "dropped by a verdict map",
+        "start; nft 'add table inet f; add chain inet f i { type filter hook input priority 0; }; \
+         add rule inet f i tcp dport vmap { 22 : drop, 80 : accept }'",
+        "firewall-server-drop",
+    ),
+    (
+        "others are banned, and limits are far",
+        "start; nft 'add table inet f; add set inet f b { type ipv4_addr; flags interval; }; \
+         add element inet f b { 198.18.0.0/15, 203.0.113.8 }; \
+         add chain inet f i { type filter hook input priority 0; policy drop; }; add rule inet f i ip saddr @b drop; \
+         add rule inet f i tcp dport 22 ct state new limit rate 100/second accept; add rule inet f i tcp dport 22 accept'",
+        "none",
+    ),
+    (
+        "a shell that nothing runs",
+        "printf '#!/opt/none\\n' > /etc/menu; chmod 755 /etc/menu; sed -i '/^root:/s,[^:]*$,/etc/menu,' /etc/passwd; start",
+        "shell-missing",
+    ),
+    (
+        "a revocation list with the key in it",
+        "ssh-keygen -q -t ed25519 -N '' -f /run/key; cp /run/key.pub /etc/ssh/root_keys; \
+         ssh-keygen -q -k -f /etc/ssh/krl /run/key.pub; \
+         conf 'AuthorizedKeysFile /etc/ssh/root_keys' 'RevokedKeys /etc/ssh/krl'; start",
+        "pubkey-revoked",
+    ),
 ];
 
 fn missing() -> Option<String> {

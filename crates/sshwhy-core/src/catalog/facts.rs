@@ -802,9 +802,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "sshd.bind",
         Gate::Tcp,
-        &["address-missing"],
+        &["address-missing", "denied"],
         "address",
-        "an address of ListenAddress that this machine does not have",
+        "an address of ListenAddress that this machine does not have; denied: the kernel does not let sshd have the port",
     ),
     fact(
         "port.holder",
@@ -884,6 +884,34 @@ pub const SERVER: &[Fact] = &[
         "whether one more process can start",
     ),
     fact(
+        "kernel.files",
+        Gate::Ident,
+        &["full"],
+        "the limit's name",
+        "sshd, or everybody together, may open no more files",
+    ),
+    fact(
+        "kernel.entropy",
+        Gate::Ident,
+        &["low"],
+        "",
+        "an old kernel has no random numbers left",
+    ),
+    fact(
+        "load.penalty",
+        Gate::Ident,
+        &["active"],
+        "what it is for",
+        "PerSourcePenalties: the log says that the client's address is punished until later than now",
+    ),
+    fact(
+        "host.selinux",
+        Gate::Tcp,
+        &["enforcing"],
+        "",
+        "SELinux decides here",
+    ),
+    fact(
         "clock.state",
         Gate::Auth,
         &["kept", "free", "behind"],
@@ -907,9 +935,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "fw.rule",
         Gate::Tcp,
-        &["drops", "rejects", "passes"],
+        &["drops", "rejects", "passes", "may-drop", "may-reject"],
         "table and chain",
-        "what this machine's packet filter does with the client's first packet",
+        "what this machine's packet filter does with the client's first packet; may: unless a rule that cannot be read lets it in",
     ),
     fact(
         "fw.ban",
@@ -942,9 +970,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "route.return",
         Gate::Route,
-        &["ok", "none", "banned"],
-        "address",
-        "the route back to the client; banned: a route that names the client's address leads nowhere",
+        &["ok", "none", "dead", "banned"],
+        "address or interface",
+        "the route back to the client; dead: it leads where nobody is; banned: a route that names the client's address leads nowhere",
     ),
     fact(
         "host.interface",
@@ -1068,9 +1096,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "user.shell",
         Gate::Auth,
-        &["missing", "nologin"],
+        &["missing", "nologin", "nologin-but-sftp", "cannot-start"],
         "path",
-        "the login shell",
+        "the login shell; cannot-start: sshd takes it, and what would run it is not there; but-sftp: sftp needs no shell here",
     ),
     fact("user.home", Gate::Auth, &["missing"], "path", "the home"),
     fact(
@@ -1099,6 +1127,13 @@ pub const SERVER: &[Fact] = &[
         ],
         "file:line",
         "a line of authorized_keys that does not count",
+    ),
+    fact(
+        "keys.usable",
+        Gate::Auth,
+        &["none"],
+        "path",
+        "every key is closed to this client by from= or expiry-time=",
     ),
     fact(
         "keys.types",
@@ -1175,9 +1210,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "session.forwarding",
         Gate::Session,
-        &["off"],
+        &["off", "off-sockets"],
         "keyword or file:line",
-        "forwarding is switched off, in whole or in part",
+        "forwarding is switched off, in whole or in part; off-sockets: of Unix sockets only",
     ),
     fact(
         "session.pty",
@@ -1193,11 +1228,12 @@ pub const SERVER: &[Fact] = &[
             "exits",
             "exits-login",
             "login-exits",
+            "may-exit",
             "prints",
             "prints-login",
         ],
         "file:line",
-        "a start-up file ends the shell, or prints; login: in login or interactive shells only; login-exits: every login shell",
+        "a start-up file ends the shell, or prints; login: in login or interactive shells only; login-exits: every login shell; may-exit: under a condition",
     ),
     fact(
         "disk.full",

@@ -54,6 +54,8 @@ pub enum Malformed {
     BadOptions(String),
     /// `-----BEGIN`, `---- BEGIN SSH2`: another program's format.
     OtherFormat,
+    /// UTF-16, as editors of another system write it: sshd reads bytes.
+    Wide,
     /// Goes on from the line before: somebody's editor wrapped it.
     Wrapped,
     NotAKey,
@@ -67,6 +69,7 @@ impl Malformed {
             Malformed::TypeMismatch(t) => format!("the line says one type, the key inside is {t:?}"),
             Malformed::BadOptions(o) => format!("option {o:?} is unknown or badly quoted, and one bad option voids the key"),
             Malformed::OtherFormat => "this is another program's key format (or a private key), not one line of type, base64 and comment".to_owned(),
+            Malformed::Wide => "the file is UTF-16 text; sshd reads plain ASCII (iconv -f UTF-16 -t ASCII)".to_owned(),
             Malformed::Wrapped => "the key is wrapped over several lines; sshd wants one".to_owned(),
             Malformed::NotAKey => "no key on this line".to_owned(),
         }
@@ -126,7 +129,8 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn encode(bytes: &[u8]) -> String {
+/// Standard base64, padded.
+pub(super) fn encode(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for chunk in bytes.chunks(3) {
@@ -313,12 +317,11 @@ pub fn mangled(text: &str) -> Vec<(u32, Option<String>)> {
         .collect();
     let mut out = Vec::new();
     for run in bad.chunk_by(|a, b| a + 1 == *b) {
-        // One text without line ends, and which line each byte came from.
+        // One text without line ends, and which line each byte came from. UTF-16 is ASCII with zeros in between.
         let (mut joined, mut from) = (String::new(), Vec::new());
         for n in run {
             let line = raw.get(*n as usize - 1).copied().unwrap_or_default();
-            let line = line.trim_end_matches('\r');
-            joined.push_str(line);
+            joined.extend(line.chars().filter(|c| !matches!(c, '\0' | '\r')));
             from.resize(joined.len(), *n);
         }
         let mut keys: Vec<(u32, String)> = Vec::new();
@@ -378,6 +381,10 @@ pub fn line(text: &str) -> Option<Line> {
         || text.starts_with("PuTTY-User-Key")
     {
         return Some(Line::Malformed(Malformed::OtherFormat));
+    }
+    if text.contains('\0') {
+        let says = text.chars().any(|c| c != '\0' && !c.is_whitespace());
+        return says.then_some(Line::Malformed(Malformed::Wide));
     }
     if text.len() > LONG_LINE {
         return Some(Line::Malformed(Malformed::NotAKey));
@@ -449,6 +456,16 @@ mod tests {
         );
         let broken = KEY.replacen("AAAAIAEC", "AAAAIAE", 1);
         assert_eq!(is(&format!("ssh-ed25519 {broken} x\n")), [(1, None)]);
+        let wide: String = format!("ssh-ed25519 {KEY} x\n")
+            .chars()
+            .flat_map(|c| [c, '\0'])
+            .collect();
+        assert_eq!(is(&wide), [(1, Some(whole))]);
+        assert_eq!(
+            lines(&wide),
+            [(1, Line::Malformed(Malformed::Wide))],
+            "what is left of the line end says nothing"
+        );
         assert_eq!(is("nothing like a key\n"), []);
         assert_eq!(is("AAAA\nAAAA=\n\u{e9}AAAA"), []);
     }

@@ -9,6 +9,7 @@ pub mod access;
 pub mod authorized_keys;
 pub mod effective;
 pub mod harden;
+pub mod krl;
 pub mod lex;
 pub mod lint;
 pub mod parse;

@@ -104,6 +104,8 @@ struct Walk<'a> {
     sets: &'a Sets,
     steps: usize,
     uncertain: bool,
+    /// One of the rules that could not be read might have let the packet in.
+    might_pass: bool,
     skipped_limit: bool,
 }
 
@@ -162,6 +164,7 @@ fn evaluate_on(text: &str, packet: &Packet, sets: &Sets, forwarded: bool) -> Opt
             sets,
             steps: 0,
             uncertain: false,
+            might_pass: false,
             skipped_limit: false,
         };
         let end = match walk.chain(hook, 0) {
@@ -181,7 +184,7 @@ fn evaluate_on(text: &str, packet: &Packet, sets: &Sets, forwarded: bool) -> Opt
         match end {
             Some(mut ruling) if ruling.fate != Fate::Passes => {
                 ruling.limited |= walk.skipped_limit;
-                ruling.uncertain = uncertain;
+                ruling.uncertain = walk.might_pass;
                 return Some(ruling);
             }
             Some(ruling) => {
@@ -209,13 +212,13 @@ impl Walk<'_> {
             return Flow::Next;
         };
         if depth > MAX_DEPTH {
-            self.uncertain = true;
+            (self.uncertain, self.might_pass) = (true, true);
             return Flow::Next;
         }
         for rule in rules {
             self.steps += 1;
             if self.steps > MAX_STEPS {
-                self.uncertain = true;
+                (self.uncertain, self.might_pass) = (true, true);
                 return Flow::Next;
             }
             match self.rule(name, rule, depth) {
@@ -371,6 +374,9 @@ impl Walk<'_> {
                 Some(_) => return Flow::Next,
                 None => {
                     self.uncertain = true;
+                    let ends =
+                        |w: &String| matches!(w.as_str(), "DROP" | "REJECT" | "LOG" | "MARK");
+                    self.might_pass |= !rule.iter().any(ends);
                     return Flow::Next;
                 }
             }
@@ -538,5 +544,13 @@ mod tests {
             format!("{HEAD}-A INPUT -m geoip --source-country XX -j DROP\n-A INPUT -j INPUT\n-A\n");
         let r = ruling(&odd, "192.0.2.7", 22).unwrap();
         assert_eq!((r.fate, r.uncertain), (Fate::Passes, true));
+        // Before a drop it counts only where it could have let the packet in.
+        for (target, doubt) in [("DROP", false), ("ACCEPT", true), ("LOG", false)] {
+            let text = format!(
+                "{HEAD}-A INPUT -m geoip --source-country XX -j {target}\n-A INPUT -p tcp --dport 22 -j DROP\n"
+            );
+            let r = ruling(&text, "192.0.2.7", 22).unwrap();
+            assert_eq!((r.fate, r.uncertain), (Fate::Drops, doubt), "{target}");
+        }
     }
 }

@@ -60,6 +60,8 @@ struct Walk<'a, 'p> {
     packet: &'p Packet,
     steps: usize,
     uncertain: bool,
+    /// One of the rules that could not be read might have let the packet in.
+    might_pass: bool,
     /// A rule would have let the packet in, within a rate.
     skipped_limit: bool,
 }
@@ -79,7 +81,10 @@ impl<'a> Ruleset<'a> {
         let items = json.get("nftables").and_then(Value::as_array);
         for item in items.into_iter().flatten() {
             if let Some(t) = item.get("table") {
-                if t.get("flags").is_some_and(|f| has_word(f, "dormant")) {
+                // nft 1.0.6 writes the table's name there; of the flags that there are, dormant is the one people set.
+                let dormant =
+                    |f: &Value| has_word(f, "dormant") || f.as_str() == Some(text(t, "name"));
+                if t.get("flags").is_some_and(dormant) {
                     set.dormant.push((text(t, "family"), text(t, "name")));
                 }
             } else if let Some(c) = item.get("chain") {
@@ -164,6 +169,7 @@ impl<'a> Ruleset<'a> {
             packet,
             steps: 0,
             uncertain: false,
+            might_pass: false,
             skipped_limit: false,
         };
         for chain in bases {
@@ -188,7 +194,7 @@ impl<'a> Ruleset<'a> {
                     names_client: reason.names_client,
                     limited: reason.limited,
                     packets: reason.packets,
-                    uncertain: walk.uncertain,
+                    uncertain: walk.might_pass,
                 };
             }
             accepted.get_or_insert(reason);
@@ -225,13 +231,13 @@ impl<'a> Ruleset<'a> {
 impl<'a> Walk<'a, '_> {
     fn chain(&mut self, chain: &Chain<'a>, depth: usize) -> Flow {
         if depth > MAX_DEPTH {
-            self.uncertain = true;
+            self.unread();
             return Flow::Next;
         }
         for rule in &chain.rules {
             self.steps += 1;
             if self.steps > MAX_STEPS {
-                self.uncertain = true;
+                self.unread();
                 return Flow::Next;
             }
             match self.rule(chain, rule, depth) {
@@ -241,6 +247,11 @@ impl<'a> Walk<'a, '_> {
             }
         }
         Flow::Next
+    }
+
+    /// Something was passed over that may have done anything.
+    fn unread(&mut self) {
+        (self.uncertain, self.might_pass) = (true, true);
     }
 
     fn rule(&mut self, chain: &Chain<'a>, rule: &'a Value, depth: usize) -> Flow {
@@ -258,6 +269,7 @@ impl<'a> Walk<'a, '_> {
                     Truth::No => return Flow::Next,
                     Truth::Unknown => {
                         self.uncertain = true;
+                        self.might_pass |= exprs.is_some_and(|e| e.iter().any(lets_in));
                         return Flow::Next;
                     }
                 }
@@ -340,11 +352,11 @@ impl<'a> Walk<'a, '_> {
                     end => return end,
                 },
                 "xt" => {
-                    self.uncertain = true;
+                    self.unread();
                     return Flow::Next;
                 }
                 "queue" => {
-                    self.uncertain = true;
+                    self.unread();
                     return Flow::Next;
                 }
                 _ => {}
@@ -606,6 +618,13 @@ impl<'a> Walk<'a, '_> {
         }
         Truth::Unknown
     }
+}
+
+/// Whether a statement may keep the packet from the rules that follow, other than by dropping it.
+fn lets_in(statement: &Value) -> bool {
+    ["accept", "jump", "goto", "return", "vmap", "queue"]
+        .iter()
+        .any(|word| statement.get(word).is_some())
 }
 
 fn flags_of(v: &Value) -> Vec<&str> {
@@ -916,7 +935,7 @@ mod tests {
             let r = Ruleset::new(&live).evaluate(&packet(other));
             assert_eq!((r.fate, r.uncertain), (Fate::Passes, false), "{other}");
         }
-        for flags in [json!("dormant"), json!(["dormant"])] {
+        for flags in [json!("dormant"), json!(["dormant"]), json!("t")] {
             let asleep = table(flags, "prerouting");
             let r = Ruleset::new(&asleep).evaluate(&packet("2001:db8:1:2::9"));
             assert_eq!(r.fate, Fate::Passes);
@@ -973,6 +992,13 @@ mod tests {
         let rules = vec![json!([m(json!({"socket": {"key": "mark"}}), json!(1)), {"drop": null}])];
         let r = ruling(rules, "accept", "192.0.2.7", 22);
         assert_eq!((r.fate, r.uncertain), (Fate::Passes, true));
+        // Before a drop it counts only where it could have let the packet in.
+        for (verdict, doubt) in [("accept", true), ("drop", false), ("log", false)] {
+            let odd = m(json!({"socket": {"key": "mark"}}), json!(1));
+            let rules = vec![json!([odd, {verdict: null}]), json!([{"drop": null}])];
+            let r = ruling(rules, "accept", "192.0.2.7", 22);
+            assert_eq!((r.fate, r.uncertain), (Fate::Drops, doubt), "{verdict}");
+        }
         for odd in [
             json!(null),
             json!({"nftables": 7}),

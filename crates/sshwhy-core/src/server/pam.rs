@@ -54,6 +54,8 @@ pub struct Rule {
     pub kind: String,
     pub control: String,
     pub module: String,
+    /// The module's shared object is not there. A `-` before the kind of rule only keeps PAM from logging that.
+    pub missing: bool,
     pub arguments: Vec<String>,
 }
 
@@ -164,11 +166,7 @@ fn load(
                 load(read, &file_of(name), (only, depth + 1), files, out, bad)
             }
             [kind, control, module, rest @ ..] => {
-                let (kind, silent) = match kind.strip_prefix('-') {
-                    Some(k) => (k, true),
-                    None => (kind.as_str(), false),
-                };
-                let kind = kind.to_ascii_lowercase();
+                let kind = kind.strip_prefix('-').unwrap_or(kind).to_ascii_lowercase();
                 if !matches!(kind.as_str(), "auth" | "account" | "password" | "session") {
                     bad.push((place, format!("{kind:?} is no kind of rule")));
                     continue;
@@ -189,9 +187,6 @@ fn load(
                     bad.push((place, format!("{control:?} is no control")));
                     continue;
                 }
-                if !silent && !read.module(module) && !matches!(kind.as_str(), "password") {
-                    bad.push((place.clone(), format!("{module} is not installed")));
-                }
                 if out.len() < MAX_RULES {
                     out.push(Rule {
                         file: path.to_owned(),
@@ -199,6 +194,7 @@ fn load(
                         kind,
                         control: control.clone(),
                         module: module.rsplit('/').next().unwrap_or(module).to_owned(),
+                        missing: !read.module(module),
                         arguments: rest.to_vec(),
                     });
                 }
@@ -212,29 +208,26 @@ fn load(
 pub fn refusals(read: &dyn Read, service: &str, stack: &str, who: &Who) -> Vec<Refusal> {
     let (rules, bad) = rules(read, service);
     let mut out: Vec<Refusal> = Vec::new();
-    for (place, why) in bad {
-        let mine = rules.iter().find(|r| r.place() == place);
-        let counts = mine.is_none_or(|r| {
-            r.kind == stack && matches!(r.control.as_str(), "required" | "requisite")
-        });
-        // A missing @include breaks every stack of the service.
-        if counts {
-            out.push(Refusal {
-                kind: Kind::Broken,
-                module: mine.map_or_else(String::new, |r| r.module.clone()),
-                because: format!("{place}: {why}"),
-                place,
-                stack: stack.to_owned(),
-            });
-        }
-    }
+    // A missing @include, or a line that makes no sense, breaks every stack of the service.
+    out.extend(bad.into_iter().map(|(place, why)| Refusal {
+        kind: Kind::Broken,
+        module: String::new(),
+        because: format!("{place}: {why}"),
+        place,
+        stack: stack.to_owned(),
+    }));
     let mine: Vec<&Rule> = rules.iter().filter(|r| r.kind == stack).collect();
     let mut i = 0;
     while let Some(rule) = mine.get(i) {
         i += 1;
-        let verdict = judge(read, rule, who);
-        let failed = verdict.is_some();
-        let action = action(&rule.control, failed, rule);
+        let verdict = match rule.missing {
+            true => Some((
+                Kind::Broken,
+                format!("{}: {} is not installed", rule.place(), rule.module),
+            )),
+            false => judge(read, rule, who),
+        };
+        let action = action(&rule.control, verdict.as_ref().map(|v| v.0), rule);
         if let (Some((kind, because)), true) =
             (&verdict, matches!(action, Action::Bad | Action::Die))
         {
@@ -263,7 +256,8 @@ enum Action {
     Jump(usize),
 }
 
-fn action(control: &str, failed: bool, rule: &Rule) -> Action {
+fn action(control: &str, failure: Option<Kind>, rule: &Rule) -> Action {
+    let failed = failure.is_some();
     match (control.to_ascii_lowercase().as_str(), failed) {
         ("required", true) => return Action::Bad,
         ("requisite", true) => return Action::Die,
@@ -286,7 +280,12 @@ fn action(control: &str, failed: bool, rule: &Rule) -> Action {
         };
         match name {
             "success" if !failed => return action,
-            "perm_denied" | "auth_err" | "acct_expired" if failed => return action,
+            "module_unknown" if failure == Some(Kind::Broken) => return action,
+            "perm_denied" | "auth_err" | "acct_expired"
+                if failed && failure != Some(Kind::Broken) =>
+            {
+                return action;
+            }
             // For every result that is not named, success included: `[default=1] pam_permit.so`.
             "default" => default = action,
             _ => {}
@@ -659,7 +658,11 @@ fn faillock(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
     })
 }
 
-/// limits.conf(5): maxlogins, maxsyslogins and nproc that leave no room.
+/// Limits under which no shell starts at all, with the greatest value that stops one: `as` and `data` in KiB, `nofile` in
+/// files, `cpu` in minutes. Measured with Debian 12's bash; locks, memlock, rss, fsize and stack stop none.
+const STARVING: [(&str, i64); 4] = [("as", 8192), ("data", 512), ("nofile", 6), ("cpu", 0)];
+
+/// limits.conf(5): maxlogins, maxsyslogins and nproc that leave no room, and what no shell can start under.
 fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
     let mut files = Vec::new();
     match rule.value("conf") {
@@ -671,6 +674,7 @@ fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
     }
     // A line for the user beats one for a group, which beats `*`; among equals the last counts.
     let mut best: [Option<(u8, i64, String)>; 3] = [None, None, None];
+    let mut starving: [Option<(u8, i64, String)>; STARVING.len()] = Default::default();
     for file in files {
         let Some(text) = read.text(&file) else {
             continue;
@@ -696,7 +700,10 @@ fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
                 "maxlogins" => best.first_mut(),
                 "maxsyslogins" => best.get_mut(2),
                 "nproc" if kind != "soft" || who.uid != 0 => best.get_mut(1),
-                _ => continue,
+                item => match STARVING.iter().position(|(name, _)| *name == item) {
+                    Some(at) => starving.get_mut(at),
+                    None => continue,
+                },
             };
             let value = match value {
                 "-" | "unlimited" | "infinity" | "-1" => i64::MAX,
@@ -728,7 +735,15 @@ fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
     {
         return Some((Kind::Processes, at));
     }
-    None
+    STARVING
+        .iter()
+        .zip(starving)
+        .filter_map(|((name, most), set)| Some((name, most, set?)))
+        .find(|(_, most, (_, n, _))| n <= most)
+        .map(|(name, most, (_, _, at))| {
+            let text = format!("{at}: no shell starts with {name} of {most} or less");
+            (Kind::Limits, text)
+        })
 }
 
 #[cfg(test)]
@@ -915,7 +930,13 @@ mod tests {
             account("account required pam_gone.so\n", &[])[0].0,
             Kind::Broken
         );
-        assert_eq!(account("-account required pam_gone.so\n", &[]), []);
+        // The dash keeps PAM from logging it; the login fails all the same.
+        let dashed = "-account required pam_gone.so\n";
+        assert_eq!(account(dashed, &[])[0].0, Kind::Broken);
+        assert_eq!(account("account optional pam_gone.so\n", &[]), []);
+        assert_eq!(account("account [default=ignore] pam_gone.so\n", &[]), []);
+        let named = "account [success=ok module_unknown=ignore default=bad] pam_gone.so\n";
+        assert_eq!(account(named, &[]), []);
         assert_eq!(
             account("account requird pam_unix.so\n", &[])[0].0,
             Kind::Broken
@@ -939,6 +960,9 @@ mod tests {
         assert_eq!(with("bob - maxlogins 0\n"), []);
         assert_eq!(with("* - maxsyslogins 0\n")[0].0, Kind::Limits);
         assert_eq!(with("* - maxsyslogins 9\n"), []);
+        assert_eq!(with("* hard as 4096\n")[0].0, Kind::Limits);
+        assert_eq!(with("* - nofile 4\nalice - nofile 1024\n"), []);
+        assert_eq!(with("* - as unlimited\n* hard data 100000\n"), []);
         let busy = Who {
             processes: 1,
             ..alice()

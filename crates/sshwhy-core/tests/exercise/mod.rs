@@ -5,6 +5,7 @@
 use sshwhy_core::config::Memory;
 use sshwhy_core::config::authorized_keys::{self, Line};
 use sshwhy_core::config::effective::{Connection, effective};
+use sshwhy_core::config::krl;
 use sshwhy_core::config::lint::{Known, lint};
 use sshwhy_core::config::parse::{Shown, parse};
 use sshwhy_core::config::samples;
@@ -65,6 +66,13 @@ pub fn authorized_keys(data: &[u8]) {
         if let Line::Entry(e) = line {
             assert!(e.key.fingerprint.starts_with("SHA256:"));
         }
+    }
+    for (number, key) in authorized_keys::mangled(&text) {
+        assert!(number >= 1 && number <= count);
+        assert!(key.is_none_or(|k| k.starts_with("SHA256:")));
+    }
+    for print in krl::fingerprints(data).unwrap_or_default() {
+        assert!(print.starts_with("SHA256:"));
     }
 }
 

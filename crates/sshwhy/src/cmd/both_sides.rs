@@ -35,6 +35,16 @@ pub fn as_called(
     other.or(from)
 }
 
+/// The server's address that the client calls, of the family in which it comes.
+pub fn called(client: &[Observation], from: Option<IpAddr>) -> Option<IpAddr> {
+    client
+        .iter()
+        .filter(|o| o.key == "tcp.connect")
+        .filter_map(|o| o.about.parse::<std::net::SocketAddr>().ok())
+        .map(|a| a.ip())
+        .find(|ip| from.is_none_or(|f| f.is_ipv4() == ip.is_ipv4()))
+}
+
 /// What neither side sees alone.
 pub fn joined(all: &[Observation]) -> Vec<Observation> {
     let any = |key: &str, about: &str, values: &[&str]| {
@@ -62,6 +72,21 @@ pub fn joined(all: &[Observation]) -> Vec<Observation> {
             )
             .text(end.text.clone()),
         );
+    }
+    // A forwarding of a Unix socket meets a setting of its own.
+    let socket = all.iter().any(|o| {
+        o.key == "forward.end"
+            && o.about.starts_with('/')
+            && matches!(o.value.as_str(), "prohibited" | "remote-failed")
+    });
+    let closed = all
+        .iter()
+        .find(|o| o.key == "session.forwarding" && o.value == "off-sockets");
+    if let (true, Some(closed)) = (socket, closed) {
+        out.push(Observation {
+            value: "off".to_owned(),
+            ..closed.clone()
+        });
     }
     let password = any("conf.method", "password", &["off"])
         && !any("conf.method", "keyboard-interactive", &["on"])

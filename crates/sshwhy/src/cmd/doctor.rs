@@ -89,6 +89,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         port: args
             .port
             .or_else(|| said("target.port").and_then(|p| p.parse().ok())),
+        to: both_sides::called(&client, from),
         keys: fingerprints(&args.key, &client)?,
     };
     let zone = zone::local();
@@ -295,7 +296,8 @@ fn planned(plan: &sshwhy_core::plan::Plan) -> String {
         out.push('\n');
     }
     for line in plan.diff().lines() {
-        out.push_str(&format!("    {}\n", escape::terminal(line)));
+        let line = line.replace('\t', "    ");
+        out.push_str(&format!("    {}\n", escape::terminal(&line)));
     }
     for left in &plan.left {
         out.push_str(&format!(
@@ -306,6 +308,12 @@ fn planned(plan: &sshwhy_core::plan::Plan) -> String {
     }
     out
 }
+
+/// Where an enabled sshwhy-fix-recover.service shows.
+const BOOT_UNIT: [&str; 2] = [
+    "/etc/systemd/system/multi-user.target.wants/sshwhy-fix-recover.service",
+    "/usr/lib/systemd/system/multi-user.target.wants/sshwhy-fix-recover.service",
+];
 
 fn mended(outcome: &fix::Outcome, args: &Args) -> String {
     let mut out: String = outcome
@@ -322,10 +330,16 @@ fn mended(outcome: &fix::Outcome, args: &Args) -> String {
                 true => String::new(),
                 false => format!(" --fix-state {}", args.fix_state.display()),
             };
-            format!(
+            let mut text = format!(
                 "Done. Keep this session, log in anew, and say there within {} s that it works, or all of it is taken back:\n    sshwhy doctor --confirm {id}{state}\n",
                 args.confirm_within
-            )
+            );
+            if args.root.is_none() && !BOOT_UNIT.iter().any(|p| std::path::Path::new(p).exists()) {
+                text.push_str(&format!(
+                    "Should the machine go down before that, this takes it back: sshwhy doctor --recover{state}\n(sshwhy-fix-recover.service does so at boot, and is not enabled here)\n"
+                ));
+            }
+            text
         }
         _ => format!(
             "Taken back, everything is as it was: {}\n",
@@ -417,6 +431,26 @@ fn who(question: &Question) -> String {
     }
 }
 
+/// What the first part of a fact's key is about, in the order of the gates.
+const LOOKED: [(&str, &str); 16] = [
+    ("sshd", "the daemon and its files"),
+    ("unit", "its systemd unit"),
+    ("port", "who else has the port"),
+    ("load", "its load"),
+    ("kernel", "limits of the kernel"),
+    ("clock", "the clock"),
+    ("route", "the way back"),
+    ("fw", "the packet filter"),
+    ("ban", "bans"),
+    ("wrappers", "hosts.allow and hosts.deny"),
+    ("conf", "sshd_config"),
+    ("user", "the account"),
+    ("keys", "its keys"),
+    ("pam", "PAM"),
+    ("session", "the session"),
+    ("log", "the log"),
+];
+
 fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> String {
     let on_terminal = std::io::stdout().is_terminal();
     let mut options = TextOptions::new(zone);
@@ -435,28 +469,33 @@ fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> Stri
     });
     out.push('\n');
     // What is only possible must not look like what is known.
-    let (known, possible): (Vec<Finding>, Vec<Finding>) = answer
+    let (known, mut possible): (Vec<Finding>, Vec<Finding>) = answer
         .findings
         .iter()
         .cloned()
         .partition(|f| f.confidence >= 0.5);
     out.push_str(&terminal::findings(&known, &options));
     if !possible.is_empty() {
-        out.push_str("\nLess than likely here, and worth knowing:\n\n");
+        // Steps are for what is known; whoever wants these asks for them.
+        possible.iter_mut().for_each(|f| f.remedy.clear());
+        out.push_str(
+            "\nLess than likely here, and worth knowing (sshwhy explain ID says what to do):\n\n",
+        );
         out.push_str(&terminal::findings(&possible, &options));
     }
     if sure == 0 {
-        let mut keys: Vec<&str> = answer
-            .observations
+        let looked: Vec<&str> = LOOKED
             .iter()
-            .map(|o| o.key.split('.').next().unwrap_or_default())
+            .filter(|(part, _)| {
+                let of = |key: &str| key.split('.').next() == Some(part);
+                answer.observations.iter().any(|o| of(o.key.as_ref()))
+            })
+            .map(|(_, words)| *words)
             .collect();
-        keys.sort_unstable();
-        keys.dedup();
         out.push_str(&format!(
-            "Looked at {} facts: {}.\n",
+            "{} facts, about {}.\n",
             answer.observations.len(),
-            keys.join(", ")
+            looked.join(", ")
         ));
     }
     for b in answer.blind {

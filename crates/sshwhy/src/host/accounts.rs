@@ -101,9 +101,33 @@ fn fill(a: &mut Account, group: &str, shadow: Option<&str>) {
     });
 }
 
+/// The line of nsswitch.conf(5) that says who is asked about accounts, `file:line: text`.
+pub fn name_services(machine: &Machine) -> Option<String> {
+    let file = "/etc/nsswitch.conf";
+    let text = machine.text(file).ok()?;
+    let mut lines = text.lines().enumerate();
+    let (i, line) = lines.find(|(_, l)| l.trim_start().starts_with("passwd:"))?;
+    let line = line.split('#').next().unwrap_or_default().trim();
+    Some(format!("{file}:{}: {line}", i + 1))
+}
+
+/// Whether programs that ask for an account get what stands in /etc/passwd.
+pub fn reads_files(machine: &Machine) -> bool {
+    // Without a line for it, libc asks the files.
+    let Some(line) = name_services(machine) else {
+        return true;
+    };
+    let asked = line.rsplit("passwd:").next().unwrap_or_default();
+    asked
+        .split_ascii_whitespace()
+        .any(|w| matches!(w, "files" | "compat" | "altfiles" | "extrausers"))
+}
+
 /// The account of that name: from the files, else from the machine's name service.
 pub fn find(machine: &Machine, name: &str) -> Option<Account> {
-    if let Some(a) = all(machine).into_iter().find(|a| a.name == name) {
+    if reads_files(machine)
+        && let Some(a) = all(machine).into_iter().find(|a| a.name == name)
+    {
         return Some(a);
     }
     if name.is_empty() || name.starts_with('-') {

@@ -2,8 +2,10 @@
 
 use super::check::file_line;
 use super::{Scene, log};
+use sshwhy_core::addr::Cidr;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
+use std::net::IpAddr;
 
 /// How long ago an attempt may be and still say how far the client gets now.
 const RECENT: i64 = 15 * 60 * 1_000_000;
@@ -45,6 +47,16 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
                 .at(l.at),
         );
     }
+    if own.iter().any(|l| l.slug == "bind-permission-denied") {
+        let said = own
+            .iter()
+            .rev()
+            .find(|l| l.slug == "bind-permission-denied");
+        let (text, source) =
+            said.map_or_else(Default::default, |l| (l.text.clone(), l.source.clone()));
+        scene.say(Gate::Tcp, "sshd.bind", "denied", "", text, source);
+    }
+    penalty(scene);
     if user.is_none() && from.is_none() {
         return;
     }
@@ -193,6 +205,49 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
             state(Gate::Auth, "failed");
         }
     }
+}
+
+/// PerSourcePenalties: what the log says of the client's address, where its time is not over
+/// (`srclimit_penalise: 192.0.2.7/32: activating ipv4 penalty of 90 seconds for penalty: caused crash`).
+fn penalty(scene: &mut Scene<'_>) {
+    let Some(from) = scene.question.from else {
+        return;
+    };
+    let connections = scene.log.connections.iter().flat_map(|c| &c.lines);
+    let active = scene
+        .log
+        .daemon
+        .iter()
+        .chain(connections)
+        .filter_map(|l| Some((l, punished(&l.text, from)?, l.at?)))
+        .map(|(l, secs, at)| (l, at.secs() + secs - scene.now.secs()))
+        .filter(|(_, left)| *left > 0)
+        .max_by_key(|(_, left)| *left);
+    if let Some((said, left)) = active {
+        let reason = said.text.rsplit("penalty: ").next().unwrap_or_default();
+        let seen = Observation::new(Gate::Ident, "load.penalty", "active", said.source.clone())
+            .about(reason)
+            .text(format!("{left} s left of: {}", said.text))
+            .at(said.at);
+        scene.seen.observations.push(seen);
+    }
+}
+
+/// For how many seconds the line says that the address is punished.
+fn punished(text: &str, from: IpAddr) -> Option<i64> {
+    let rest = text.split_once("srclimit_penalise: ")?.1;
+    if rest.contains("deferred penalty") {
+        return None;
+    }
+    let word = |w: &&str| w.contains(['.', ':']);
+    let block = rest
+        .split_ascii_whitespace()
+        .filter(word)
+        .map(|w| w.trim_end_matches(':'))
+        .find_map(Cidr::parse)?;
+    let secs = rest.split_once("penalty of ")?.1.split(' ').next()?;
+    let secs = secs.trim_end_matches('s').parse().ok()?;
+    block.contains(from).then_some(secs)
 }
 
 /// How the connection ended.

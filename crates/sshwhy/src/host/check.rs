@@ -16,7 +16,13 @@ pub(super) fn configuration(scene: &mut Scene<'_>, binary: Option<&daemon::Binar
         .map(|d| {
             (
                 scene.config.place(d.pos),
-                Shown(&scene.config, d).to_string(),
+                // The first line; what follows is for a terminal.
+                Shown(&scene.config, d)
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
             )
         })
         .collect();
@@ -43,7 +49,7 @@ pub(super) fn configuration(scene: &mut Scene<'_>, binary: Option<&daemon::Binar
         }
         return;
     };
-    let path = scene.config.source(0).to_owned();
+    let path = scene.config_file.clone();
     let Some(answer) = scene
         .machine
         .ask("sshd-t", &binary.path, &["-t", "-f", &path])

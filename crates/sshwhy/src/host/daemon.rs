@@ -30,7 +30,10 @@ impl Process {
     pub fn is_listener(&self) -> bool {
         // `sshd -t` and its like answer a question and go.
         let asks = |w: &str| matches!(w, "-t" | "-T" | "-G" | "-V" | "-i");
+        // One that is just ending has no arguments any more.
         self.is_sshd()
+            && self.state != 'Z'
+            && !self.title.is_empty()
             && (self.title.contains("[listener]") || !self.title.starts_with("sshd: "))
             && !self.title.split_ascii_whitespace().skip(1).any(asks)
     }
@@ -433,5 +436,6 @@ mod tests {
         assert_eq!(p("/usr/sbin/sshd -D").startups(), None);
         assert!(p("/usr/sbin/sshd -D").is_listener());
         assert!(!p("/usr/sbin/sshd -t").is_listener());
+        assert!(!p("").is_listener());
     }
 }

@@ -21,9 +21,69 @@ pub(super) fn look(scene: &mut Scene<'_>) {
     let listener = scene.processes.iter().find(|p| p.is_listener()).cloned();
     if let Some(p) = &listener {
         cgroup(scene, p);
+        files(scene, p);
         stale(scene, p);
     }
     processes(scene);
+    entropy(scene);
+}
+
+/// Below that an old kernel lets nobody have a random number (random(4), before 5.6: blocking pool).
+const LEAST_ENTROPY: u32 = 128;
+
+/// A kernel whose pool is empty makes sshd wait for random numbers. Since 5.6 the number means nothing.
+fn entropy(scene: &mut Scene<'_>) {
+    let file = "/proc/sys/kernel/random/entropy_avail";
+    let release = scene.machine.text("/proc/sys/kernel/osrelease");
+    let release = release.unwrap_or_default();
+    let mut parts = release
+        .split(['.', '-'])
+        .map_while(|p| p.trim().parse::<u32>().ok());
+    let (Some(major), Some(minor)) = (parts.next(), parts.next()) else {
+        return;
+    };
+    let bits = scene.machine.text(file).ok();
+    let bits = bits.and_then(|t| t.trim().parse::<u32>().ok());
+    if let Some(bits) = bits.filter(|b| *b < LEAST_ENTROPY && (major, minor) < (5, 6)) {
+        let text = format!(
+            "the kernel ({}) has {bits} bits of randomness left, and lets sshd wait for more",
+            release.trim()
+        );
+        scene.say(Gate::Ident, "kernel.entropy", "low", "", text, file);
+    }
+}
+
+/// Whether the daemon may open one more file: without, it cannot take connections.
+fn files(scene: &mut Scene<'_>, p: &Process) {
+    let limits = format!("/proc/{}/limits", p.pid);
+    let text = scene.machine.text(&limits).unwrap_or_default();
+    let most = text
+        .lines()
+        .find_map(|l| l.strip_prefix("Max open files"))
+        .and_then(|l| l.split_ascii_whitespace().next()?.parse::<usize>().ok());
+    let open = scene.machine.names(&format!("/proc/{}/fd", p.pid)).len();
+    let own = most.filter(|most| open > 0 && open >= *most);
+    // All of the machine's: in use, unused, and how many there may be.
+    let system = scene.machine.text("/proc/sys/fs/file-nr");
+    let system: Vec<u64> = system
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .filter_map(|n| n.parse().ok())
+        .collect();
+    let (about, text, source) = match (own, system.as_slice()) {
+        (Some(most), _) => (
+            "LimitNOFILE".to_owned(),
+            format!("sshd has {open} files open, and may have {most}"),
+            limits,
+        ),
+        (None, [used, _, most]) if used >= most => (
+            "fs.file-max".to_owned(),
+            format!("{used} files are open on this machine, and {most} may be"),
+            "/proc/sys/fs/file-nr".to_owned(),
+        ),
+        _ => return,
+    };
+    scene.say(Gate::Ident, "kernel.files", "full", about, text, source);
 }
 
 /// Files from the future: the clock is behind.
@@ -261,7 +321,7 @@ fn is_restart(line: &log::Said) -> bool {
 }
 
 /// When the process started, in seconds of Unix time (proc_pid_stat(5) field 22, /proc/stat btime).
-fn started(scene: &Scene<'_>, pid: u32) -> Option<i64> {
+pub(super) fn started(scene: &Scene<'_>, pid: u32) -> Option<i64> {
     let boot = scene.machine.text("/proc/stat").ok()?;
     let boot: i64 = boot
         .lines()

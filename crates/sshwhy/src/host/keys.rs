@@ -4,6 +4,7 @@ use super::Scene;
 use super::accounts::{self, Account};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::authorized_keys::{self, Entry, Line};
+use sshwhy_core::config::krl;
 use sshwhy_core::config::pattern;
 use sshwhy_core::server::modes::{self, Kind, Stat};
 
@@ -134,6 +135,24 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
                 paths.join(" and ")
             ),
             place.clone(),
+        );
+    }
+    let barred = |place: &str| {
+        scene.seen.observations.iter().any(|o| {
+            o.key == "keys.line"
+                && o.about == place
+                && matches!(o.value.as_str(), "from-refused" | "expired")
+        })
+    };
+    if usable > 0 && usable <= TOLD && all.iter().all(|(place, _)| barred(place)) {
+        let text = "no key in it counts for this client now";
+        scene.say(
+            Gate::Auth,
+            "keys.usable",
+            "none",
+            found.join(" "),
+            text,
+            found.join(" "),
         );
     }
     let value = match (good, usable) {
@@ -436,11 +455,7 @@ fn command(scene: &mut Scene<'_>) {
             .trim_matches('"')
             .to_owned();
         let parts = components(scene, &program);
-        let problem = if !scene.machine.exists(&program) {
-            Some(format!("{program} does not exist"))
-        } else if !scene.machine.is_executable(&program) {
-            Some(format!("{program} is not executable"))
-        } else {
+        let problem = scene.machine.cannot_run(&program).or_else(|| {
             let unsafe_part = parts.iter().find(|s| s.uid != 0 || s.mode & 0o022 != 0);
             unsafe_part.map(|s| {
                 format!(
@@ -448,7 +463,7 @@ fn command(scene: &mut Scene<'_>) {
                     s.path, s.uid, s.mode
                 )
             })
-        };
+        });
         let user = scene.effective.value(user_keyword).to_owned();
         let nobody = user == "none"
             || (!user.contains('%') && accounts::find(scene.machine, &user).is_none());
@@ -488,15 +503,30 @@ fn revoked(scene: &mut Scene<'_>) {
         );
         return;
     }
-    // A plain list of keys; a KRL is binary, and only sshd's own word about it counts.
-    let text = scene.machine.text(&file).unwrap_or_default();
-    let listed: Vec<String> = authorized_keys::lines(&text)
-        .into_iter()
-        .filter_map(|(_, l)| match l {
-            Line::Entry(e) => Some(e.key.fingerprint),
-            Line::Malformed(_) => None,
-        })
-        .collect();
+    // A plain list of keys, or a binary KRL.
+    let bytes = scene.machine.raw(&file).unwrap_or_default();
+    let listed: Vec<String> = match krl::fingerprints(&bytes) {
+        Some(prints) => prints,
+        None => authorized_keys::lines(&String::from_utf8_lossy(&bytes))
+            .into_iter()
+            .filter_map(|(_, l)| match l {
+                Line::Entry(e) => Some(e.key.fingerprint),
+                Line::Malformed(_) => None,
+            })
+            .collect(),
+    };
+    for key in scene.question.keys.clone() {
+        if listed.contains(&key) {
+            scene.say(
+                Gate::Auth,
+                "keys.revoked",
+                "listed",
+                file.clone(),
+                format!("the client's key {key} stands in {file} ({line})"),
+                place.clone(),
+            );
+        }
+    }
     let Some(account) = scene.account.clone() else {
         return;
     };

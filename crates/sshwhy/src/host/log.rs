@@ -63,13 +63,21 @@ pub struct Log {
     pub sources: Vec<String>,
 }
 
-const FILES: [&str; 3] = ["/var/log/auth.log", "/var/log/secure", "/var/log/messages"];
+/// The last two only where the first ones say nothing of sshd (SyslogFacility).
+const FILES: [&str; 4] = [
+    "/var/log/auth.log",
+    "/var/log/secure",
+    "/var/log/messages",
+    "/var/log/syslog",
+];
 
 /// Who is asked about.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub user: Option<String>,
     pub from: Option<IpAddr>,
+    /// Where sshd writes in syslog's place (`sshd -E`): lines without time and process.
+    pub own_file: Option<String>,
 }
 
 /// Reads the tails of this machine's logs; further back where the near end does not speak of who is asked about.
@@ -92,9 +100,9 @@ fn once(machine: &Machine, zone: &Zone, now: Time, wanted: &Wanted, most: u64) -
         ..Join::default()
     };
     let year = Years::starting(now.civil().year);
-    for file in FILES {
+    for file in wanted.own_file.as_deref().into_iter().chain(FILES) {
         // messages repeats what the others have.
-        if !log.sources.is_empty() {
+        if !join.open.is_empty() || !log.daemon.is_empty() {
             break;
         }
         let Ok(bytes) = machine.tail(file, most) else {
@@ -187,6 +195,8 @@ struct Join {
     by_pid: HashMap<u32, usize>,
     /// Processes that speak for nobody in particular.
     listeners: Vec<u32>,
+    /// Lines without process and address: they belong to the connection that is named next.
+    waiting: Vec<Said>,
 }
 
 impl Join {
@@ -212,6 +222,10 @@ impl Join {
             if sftp && text.contains("No space left on device") {
                 (slug, cause) = ("sftp-no-space", "disk-full");
             }
+            if causes::by_slug(cause).is_some_and(|c| c.gate == Gate::Tcp) {
+                // The daemon about itself: the address in it is its own.
+                (addr, port, user) = (None, None, None);
+            }
             let said = Said {
                 slug,
                 cause,
@@ -225,6 +239,13 @@ impl Join {
                 || said.text.starts_with("Server listening");
             if of_listener && pid != 0 && !self.listeners.contains(&pid) {
                 self.listeners.push(pid);
+            }
+            let of_somebody = causes::by_slug(cause).is_some_and(|c| c.gate > Gate::Ident);
+            if pid == 0 && addr.is_none() && of_somebody {
+                if self.waiting.len() < LINES {
+                    self.waiting.push(said);
+                }
+                return;
             }
             let index = match (addr, port) {
                 (Some(a), Some(p)) => {
@@ -269,6 +290,9 @@ impl Join {
                     c.user = user;
                 }
                 c.last = c.last.max(said.at);
+                if pid == 0 {
+                    c.lines.append(&mut self.waiting);
+                }
                 if c.lines.len() < LINES {
                     c.lines.push(said);
                 }
@@ -308,8 +332,13 @@ impl Log {
     /// The latest connections of that user and address, newest first; probes of our own are left out.
     pub fn attempts(&self, user: Option<&str>, from: Option<IpAddr>) -> Vec<&Connection> {
         let fits = |c: &&Connection| {
-            let by_addr = from.is_none_or(|f| c.addr == Some(f));
             let by_user = user.is_none_or(|u| c.user.as_deref().is_none_or(|x| x == u));
+            let by_addr = match (from, c.addr) {
+                (Some(f), Some(a)) => a == f,
+                // What PAM refuses is logged with the user's name alone.
+                (Some(_), None) => user.is_some() && c.user.is_some(),
+                (None, _) => true,
+            };
             (from.is_some() && c.addr.is_some() || user.is_some() && c.user.is_some())
                 && by_addr
                 && by_user

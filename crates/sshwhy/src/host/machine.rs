@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Longest file read whole.
@@ -36,6 +37,8 @@ pub struct Machine {
     /// `path → (mode, uid, gid)` of a snapshot.
     stats: BTreeMap<String, (u32, u32, u32)>,
     answers: RefCell<HashMap<String, Option<Answer>>>,
+    /// Programs that were started and not yet asked for what they said.
+    begun: RefCell<HashMap<String, JoinHandle<Option<Answer>>>>,
 }
 
 impl Machine {
@@ -45,6 +48,7 @@ impl Machine {
             live: true,
             stats: BTreeMap::new(),
             answers: RefCell::default(),
+            begun: RefCell::default(),
         }
     }
 
@@ -63,6 +67,7 @@ impl Machine {
             live: false,
             stats: stats.lines().filter_map(parse).collect(),
             answers: RefCell::default(),
+            begun: RefCell::default(),
         }
     }
 
@@ -191,6 +196,43 @@ impl Machine {
         Some(bytes)
     }
 
+    /// The first bytes of a regular file.
+    fn head(&self, path: &str, most: u64) -> Option<Vec<u8>> {
+        let real = self.real(path)?;
+        if !fs::metadata(&real).ok()?.is_file() {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        fs::File::open(real)
+            .ok()?
+            .take(most)
+            .read_to_end(&mut bytes)
+            .ok()?;
+        Some(bytes)
+    }
+
+    /// Why the program cannot be started, where that can be told without starting it.
+    pub fn cannot_run(&self, path: &str) -> Option<String> {
+        if !self.exists(path) {
+            return Some(format!("{path} does not exist"));
+        }
+        if !self.is_executable(path) {
+            return Some(format!("{path} is not executable"));
+        }
+        let wanted = interpreter(&self.head(path, HEAD)?)?;
+        if wanted.starts_with('/') && !self.exists(&wanted) {
+            let ends = match wanted.ends_with('\r') {
+                true => " (the file has the line ends of DOS)",
+                false => "",
+            };
+            let wanted = wanted.trim_end_matches('\r');
+            return Some(format!(
+                "{path} wants {wanted} to run it, which does not exist{ends}"
+            ));
+        }
+        None
+    }
+
     /// An extended attribute, links followed.
     pub fn attribute(&self, path: &str, name: &str) -> Option<Vec<u8>> {
         let mut bytes = [0u8; 4096];
@@ -292,13 +334,31 @@ impl Machine {
         found
     }
 
+    /// Starts a program whose answer [`Machine::ask`] will want under the same name: a large rule set is listed while the
+    /// log is read.
+    pub fn begin(&self, name: &str, program: &str, args: &[&str]) {
+        if !self.live || self.answers.borrow().contains_key(name) {
+            return;
+        }
+        let program = program.to_owned();
+        let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
+        let started = std::thread::spawn(move || {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            run(&program, &args)
+        });
+        self.begun.borrow_mut().insert(name.to_owned(), started);
+    }
+
     /// Asks a program; `None` where it is not there, does not end in time, or this is no live machine and the snapshot has
     /// no answer under `name`.
     pub fn ask(&self, name: &str, program: &str, args: &[&str]) -> Option<Answer> {
         if let Some(known) = self.answers.borrow().get(name) {
             return known.clone();
         }
-        let answer = if self.live {
+        let begun = self.begun.borrow_mut().remove(name);
+        let answer = if let Some(begun) = begun {
+            begun.join().ok().flatten()
+        } else if self.live {
             run(program, args)
         } else {
             let file = self.root.join(SNAPSHOT).join("run").join(name);
@@ -313,6 +373,43 @@ impl Machine {
             .insert(name.to_owned(), answer.clone());
         answer
     }
+}
+
+/// How much of a program is read to see what runs it.
+const HEAD: u64 = 4096;
+
+/// What the kernel starts in the program's stead: the first word after `#!`, or an ELF file's dynamic loader (elf(5)
+/// PT_INTERP, 64 bits, least byte first).
+fn interpreter(head: &[u8]) -> Option<String> {
+    if let Some(rest) = head.strip_prefix(b"#!") {
+        let line = rest.split(|b| *b == b'\n').next()?;
+        let line = String::from_utf8_lossy(line).into_owned();
+        return line
+            .trim_start_matches([' ', '\t'])
+            .split([' ', '\t'])
+            .next()
+            .map(str::to_owned);
+    }
+    if !head.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let number = |at: usize, len: usize| -> Option<usize> {
+        let bytes = head.get(at..at.checked_add(len)?)?;
+        bytes.iter().rev().try_fold(0usize, |n, b| {
+            n.checked_mul(256)?.checked_add(usize::from(*b))
+        })
+    };
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    let part = (0..count)
+        .map(|i| table.checked_add(i.checked_mul(size)?))
+        .find(|at| at.is_some_and(|at| number(at, 4) == Some(3)))??;
+    let (from, len) = (
+        number(part.checked_add(8)?, 8)?,
+        number(part.checked_add(32)?, 8)?,
+    );
+    let name = head.get(from..from.checked_add(len)?)?;
+    let name = name.split(|b| *b == 0).next()?;
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 fn plain(e: &std::io::Error) -> String {
@@ -414,6 +511,11 @@ impl sshwhy_core::server::pam::Read for Machine {
     }
 
     fn module(&self, name: &str) -> bool {
+        // `/lib/security/$ISA/pam_x.so`: the library puts the word for its own kind of machine there, or nothing.
+        let name = match name.split_once("/$ISA/") {
+            Some((_, file)) => file,
+            None => name,
+        };
         if name.starts_with('/') {
             return self.exists(name);
         }
@@ -446,5 +548,49 @@ impl sshwhy_core::server::pam::Read for Machine {
             .filter(|n| n.ends_with(ending))
             .map(|n| format!("{path}/{n}"))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_starts_a_program_is_read_from_its_first_bytes() {
+        let of = |text: &[u8]| interpreter(text);
+        assert_eq!(of(b"#!/bin/sh -e\nexit\n").as_deref(), Some("/bin/sh"));
+        assert_eq!(of(b"#! /bin/sh\r\n").as_deref(), Some("/bin/sh\r"));
+        assert_eq!(of(b"exit\n"), None);
+        // This test's own binary has a loader, or is linked without one.
+        let own = Machine::here().head("/proc/self/exe", HEAD).unwrap();
+        assert!(of(&own).is_none_or(|l| l.starts_with('/') && Path::new(&l).exists()));
+        for len in 0..own.len() {
+            let cut = of(&own[..len]);
+            assert!(cut.is_none_or(|l| l.starts_with('/')));
+        }
+    }
+
+    #[test]
+    fn a_program_that_cannot_start_says_why() {
+        let dir = std::env::temp_dir().join(format!("sshwhy-machine-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let put = |name: &str, text: &str, mode: u32| {
+            use std::os::unix::fs::PermissionsExt;
+            let path = dir.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        put("there", "#!/there\n", 0o755);
+        put("closed", "#!/there\n", 0o644);
+        put("gone", "#!/opt/none -x\n", 0o755);
+        put("dos", "#!/there\r\n", 0o755);
+        let machine = Machine::at(&dir);
+        let why = |p: &str| machine.cannot_run(p);
+        assert_eq!(why("/there"), None);
+        assert!(why("/nothing").unwrap().ends_with("does not exist"));
+        assert!(why("/closed").unwrap().ends_with("not executable"));
+        assert!(why("/gone").unwrap().contains("/opt/none"));
+        assert!(why("/dos").unwrap().contains("DOS"));
+        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -6,6 +6,7 @@
 pub use network::address;
 
 pub mod accounts;
+mod arguments;
 mod attempts;
 mod check;
 pub mod daemon;
@@ -39,6 +40,8 @@ pub struct Question {
     pub from: Option<IpAddr>,
     /// The port the client calls.
     pub port: Option<u16>,
+    /// The address of this machine that the client calls, where it said so.
+    pub to: Option<IpAddr>,
     /// Fingerprints (`SHA256:…`) of keys that the client has.
     pub keys: Vec<String>,
 }
@@ -59,6 +62,8 @@ pub(crate) struct Scene<'a> {
     pub question: &'a Question,
     pub now: Time,
     pub zone: &'a Zone,
+    /// The file that sshd reads first.
+    pub config_file: String,
     pub config: Config,
     pub effective: Effective,
     pub connection: Connection,
@@ -134,26 +139,47 @@ impl Scene<'_> {
 
 /// Looks at everything that has to do with this login.
 pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> Seen {
-    let processes = if machine.is_running() {
+    if question.from.is_some() {
+        network::begin(machine);
+    }
+    let mut processes = if machine.is_running() {
         daemon::processes(machine)
     } else {
         Vec::new()
     };
     let listeners = daemon::listeners(machine, &processes);
+    // Of several daemons it is about the one that has the port.
+    let port = question.port.unwrap_or(22);
+    let serves = |p: &Process| {
+        p.is_listener()
+            && listeners
+                .iter()
+                .any(|l| l.port == port && l.pid == Some(p.pid))
+    };
+    processes.sort_by_key(|p| !serves(p));
     let running = processes.iter().find(|p| p.is_listener());
     let binary = daemon::binary(machine, running);
     let release = binary.as_ref().and_then(|b| b.release).unwrap_or((9, 2));
     let file = running
-        .and_then(|p| option_of(&p.title, "-f"))
+        .and_then(|p| arguments::file(&p.title))
         .unwrap_or_else(|| "/etc/ssh/sshd_config".to_owned());
-    let parsed = parse(machine, &file, release, "/");
+    let typed = running.map(|p| arguments::settings(&p.title));
+    // Include is how the file follows; releases before it are read without what was typed.
+    let typed = typed.filter(|t| !t.is_empty() && release >= (8, 2));
+    let parsed = match (running, typed) {
+        (Some(p), Some(settings)) => {
+            let files = arguments::WithArguments::new(machine, p.pid, &settings, &file);
+            parse(&files, &files.name, release, "/")
+        }
+        _ => parse(machine, &file, release, "/"),
+    };
     let accounts = accounts::all(machine);
     let account = question
         .user
         .as_deref()
         .and_then(|u| accounts::find(machine, u));
     let from = question.from.map(|f| f.to_string());
-    let mut connection = Connection {
+    let connection = Connection {
         user: question.user.clone(),
         groups: account
             .as_ref()
@@ -162,16 +188,15 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
         host: from.clone(),
         addr: from,
         laddr: None,
-        lport: question.port,
+        lport: Some(port),
         invalid_user: question.user.is_some() && account.is_none(),
         ..Connection::default()
     };
     let effective_now = effective(&parsed, Some(&connection));
-    let port = question.port.unwrap_or(22);
-    connection.lport = connection.lport.or(Some(port));
     let wanted = log::Wanted {
         user: question.user.clone(),
         from: question.from,
+        own_file: running.and_then(|p| arguments::log_file(&p.title)),
     };
     let log = log::read(machine, zone, now, &wanted);
     let mut scene = Scene {
@@ -179,6 +204,7 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
         question,
         now,
         zone,
+        config_file: file,
         config: parsed,
         effective: effective_now,
         connection,
@@ -218,10 +244,4 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
             .push("no log of sshd could be read".to_owned());
     }
     scene.seen
-}
-
-fn option_of(title: &str, flag: &str) -> Option<String> {
-    let mut words = title.split_ascii_whitespace();
-    words.find(|w| *w == flag)?;
-    words.next().map(str::to_owned)
 }

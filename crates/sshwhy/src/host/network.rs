@@ -3,12 +3,21 @@
 use super::Scene;
 use super::daemon;
 use super::log::Log;
+use super::machine::Machine;
 use sshwhy_core::addr::{Cidr, parse_ip};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::server::{Fate, Packet, Ruling, iptables, nft, wrappers};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+const NFT: (&str, &str, &[&str]) = ("nft", "nft", &["-j", "list", "ruleset"]);
+
+/// Starts what takes long on a host with many rules.
+pub(super) fn begin(machine: &Machine) {
+    let (name, program, args) = NFT;
+    machine.begin(name, program, args);
+}
 
 pub(crate) fn look(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
     offers(scene);
@@ -48,6 +57,22 @@ pub(crate) fn look(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
                 line,
                 "cscli decisions list",
             );
+        }
+    }
+    // sshguard(8) keeps whom it holds for good: time|service|kind|address.
+    for file in [
+        "/var/db/sshguard/blacklist.db",
+        "/var/lib/sshguard/blacklist.db",
+        "/etc/sshguard/blacklist",
+    ] {
+        let text = scene.machine.text(file).unwrap_or_default();
+        let mine = text.lines().enumerate().find(|(_, l)| {
+            let address = l.rsplit('|').next().unwrap_or_default().trim();
+            Cidr::parse(address).is_some_and(|c| c.contains(from))
+        });
+        if let Some((i, line)) = mine {
+            let place = format!("{file}:{}", i + 1);
+            scene.say(Gate::Tcp, "ban.log", "banned", "sshguard", line, place);
         }
     }
     if binary.is_some_and(|b| daemon::has_libwrap(scene.machine, &b.path)) {
@@ -241,23 +266,42 @@ fn route_back(scene: &mut Scene<'_>, from: IpAddr) -> (Option<String>, Option<Ip
                 "ip route get",
             );
         } else if a.ok {
-            scene.say(
-                Gate::Route,
-                "route.return",
-                "ok",
-                from.to_string(),
-                text.lines().next().unwrap_or_default(),
-                "ip route get",
-            );
             let after = |word: &str| {
                 let mut words = text.split_ascii_whitespace();
                 words.find(|w| *w == word).and_then(|_| words.next())
             };
             let interface = after("dev").map(str::to_owned);
+            let source: Option<IpAddr> = after("src").and_then(|s| s.parse().ok());
+            let hop = after("via").and_then(|v| v.parse().ok()).unwrap_or(from);
+            let called = scene.question.to;
+            let to = called.filter(|t| daemon::own_addresses(machine).contains(t));
+            let to = to.or(source);
+            let dead = to
+                .and_then(|to| no_answer(machine, from, to))
+                .map(|why| ("none", why))
+                .or_else(|| Some(("dead", dead_link(machine, interface.as_deref()?, hop)?)));
+            match dead {
+                Some((value, why)) => scene.say(
+                    Gate::Route,
+                    "route.return",
+                    value,
+                    interface.clone().unwrap_or_default(),
+                    format!("{} ({why})", text.lines().next().unwrap_or_default().trim()),
+                    "ip route get",
+                ),
+                None => scene.say(
+                    Gate::Route,
+                    "route.return",
+                    "ok",
+                    from.to_string(),
+                    text.lines().next().unwrap_or_default(),
+                    "ip route get",
+                ),
+            }
             if let Some(name) = &interface {
                 mtu(scene, name, &text);
             }
-            return (interface, after("src").and_then(|s| s.parse().ok()));
+            return (interface, to);
         }
         return (None, None);
     }
@@ -266,6 +310,41 @@ fn route_back(scene: &mut Scene<'_>, from: IpAddr) -> (Option<String>, Option<Ip
         return (route_v4(&table, v4), None);
     }
     (None, None)
+}
+
+/// Policy routing may send what comes from the called address another way than a packet of our own: why nothing goes there.
+fn no_answer(machine: &Machine, from: IpAddr, to: IpAddr) -> Option<String> {
+    let (client, own) = (from.to_string(), to.to_string());
+    let args = ["route", "get", &client, "from", &own];
+    let answer = machine.ask("ip-route-get-from", "ip", &args)?;
+    if answer.ok && !answer.out.trim_start().starts_with("blackhole") {
+        return None;
+    }
+    let v6 = if to.is_ipv6() { "-6" } else { "-4" };
+    let rules = machine.ask("ip-rule", "ip", &[v6, "rule"]);
+    let rules = rules.map(|r| r.out).unwrap_or_default();
+    let rule = rules.lines().find(|l| l.contains(&own)).unwrap_or_default();
+    let said = format!("{}{}", answer.out, answer.err);
+    let said = said.lines().next().unwrap_or_default();
+    Some(format!(
+        "but what comes from {to} has no way: {said}; ip rule: {}",
+        rule.trim()
+    ))
+}
+
+/// Why a packet that leaves by that interface arrives nowhere: no link there, or nobody who answers for the next hop.
+fn dead_link(machine: &Machine, interface: &str, hop: IpAddr) -> Option<String> {
+    let state = machine.text(&format!("/sys/class/net/{interface}/operstate"));
+    if state.is_ok_and(|s| s.trim() == "down") {
+        return Some(format!("nothing is connected to {interface}"));
+    }
+    let hop = hop.to_string();
+    let args = ["neigh", "show", "to", &hop, "dev", interface];
+    let answer = machine.ask("ip-neigh", "ip", &args)?;
+    let line = answer.out.lines().next()?.trim();
+    line.split_ascii_whitespace()
+        .any(|w| matches!(w, "FAILED" | "INCOMPLETE"))
+        .then(|| format!("nobody on {interface} answers for it: {line}"))
 }
 
 /// The smallest packet that IPv4 and IPv6 promise to carry; less than that on a way is a fault of its own.
@@ -327,7 +406,7 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
     };
     let mut rulings: Vec<(Ruling, &str)> = Vec::new();
     let mut read = false;
-    match machine.ask("nft", "nft", &["-j", "list", "ruleset"]) {
+    match machine.ask(NFT.0, NFT.1, NFT.2) {
         Some(a) if a.ok => {
             if let Ok(json) = serde_json::from_str::<serde_json::Value>(&a.out) {
                 let set = nft::Ruleset::new(&json);
@@ -405,15 +484,17 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
         }
         return;
     };
-    let value = if r.fate == Fate::Drops {
-        "drops"
-    } else {
-        "rejects"
-    };
     let key = match (r.names_client, r.limited) {
         (true, _) => "fw.ban",
         (_, true) => "fw.limit",
         _ => "fw.rule",
+    };
+    // A rule that cannot be read may let the client in before.
+    let value = match (r.fate, r.uncertain && key == "fw.rule") {
+        (Fate::Drops, false) => "drops",
+        (Fate::Drops, true) => "may-drop",
+        (_, false) => "rejects",
+        (_, true) => "may-reject",
     };
     let count = r
         .packets
@@ -433,7 +514,7 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
             "{}: {} ({}{count}{doubt})",
             r.place,
             r.rule,
-            if value == "drops" {
+            if r.fate == Fate::Drops {
                 "it answers nothing"
             } else {
                 "it answers with a refusal"

@@ -1,6 +1,6 @@
 //! What the configuration and the account say to this user: lists, methods, shadow.
 
-use super::accounts::Account;
+use super::accounts::{self, Account};
 use super::{Scene, session};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::access;
@@ -15,7 +15,7 @@ pub(super) fn policy(scene: &mut Scene<'_>) {
             "user.exists",
             "no",
             user.clone(),
-            format!("no account {user:?} in /etc/passwd or any name service"),
+            unknown(scene, &user),
             "/etc/passwd",
         );
         return;
@@ -118,6 +118,17 @@ pub(super) fn policy(scene: &mut Scene<'_>) {
     }
     shadow(scene, &account);
     session::account(scene, &account);
+}
+
+/// Why sshd does not know the user.
+fn unknown(scene: &Scene<'_>, user: &str) -> String {
+    let listed = scene.accounts.iter().any(|a| a.name == user);
+    match accounts::name_services(scene.machine).filter(|_| listed) {
+        Some(line) => format!(
+            "{user:?} stands in /etc/passwd, and nobody reads that: {line} (\"files\" is missing there)"
+        ),
+        None => format!("no account {user:?} in /etc/passwd or any name service"),
+    }
 }
 
 fn shadow(scene: &mut Scene<'_>, account: &Account) {

@@ -1,10 +1,11 @@
 //! The daemon that runs: its host keys and folder, its state, where it listens, who else has its port, its load.
 
 use super::daemon::{self, Listener, Process};
-use super::{Scene, network};
+use super::{Scene, kernel, network};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config;
 use sshwhy_core::server::modes::Kind;
+use sshwhy_core::time::Time;
 use std::net::IpAddr;
 
 pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
@@ -104,14 +105,17 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 format!("/proc/{}/stat", p.pid),
             );
         }
-        Some(p) => scene.say(
-            Gate::Tcp,
-            "sshd.process",
-            "running",
-            p.title.clone(),
-            format!("process {}", p.pid),
-            format!("/proc/{}", p.pid),
-        ),
+        Some(p) => {
+            let text = who_runs(scene, p, binary);
+            scene.say(
+                Gate::Tcp,
+                "sshd.process",
+                "running",
+                p.title.clone(),
+                text,
+                format!("/proc/{}", p.pid),
+            );
+        }
         None => {
             let what = binary.map_or("sshd", |b| b.path.as_str()).to_owned();
             scene.say(
@@ -123,6 +127,11 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 "/proc",
             );
         }
+    }
+    let enforce = "/sys/fs/selinux/enforce";
+    if machine.text(enforce).is_ok_and(|t| t.trim() == "1") {
+        let text = "SELinux is enforcing";
+        scene.say(Gate::Tcp, "host.selinux", "enforcing", "", text, enforce);
     }
     let ours = |l: &Listener| {
         l.pid
@@ -294,6 +303,38 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
             );
         }
     }
+}
+
+/// Which daemon it is: process, binary, release, since when, and who would start it again.
+fn who_runs(scene: &Scene<'_>, p: &Process, binary: Option<&daemon::Binary>) -> String {
+    let mut out = format!("process {}", p.pid);
+    if let Some(b) = binary {
+        let release = b.text.split(',').next().unwrap_or_default();
+        out.push_str(&format!(", {} {release}", b.path));
+    }
+    if let Some(since) = kernel::started(scene, p.pid) {
+        let c = scene.zone.civil(Time::from_secs(since));
+        out.push_str(&format!(
+            ", since {:04}-{:02}-{:02} {:02}:{:02}",
+            c.year, c.month, c.day, c.hour, c.minute
+        ));
+    }
+    let groups = scene.machine.text(&format!("/proc/{}/cgroup", p.pid));
+    let groups = groups.unwrap_or_default();
+    let unit = groups
+        .lines()
+        .filter_map(|l| l.trim().rsplit('/').next())
+        .find(|n| n.ends_with(".service"));
+    let first = scene.processes.iter().find(|p| p.pid == 1);
+    match (unit, first) {
+        (Some(unit), _) => out.push_str(&format!(", under systemd's {unit}")),
+        (None, Some(init)) if init.is_sshd() => {
+            out.push_str(", the first process of a container: nobody starts it again");
+        }
+        (None, Some(init)) => out.push_str(&format!(", under {}", init.name)),
+        (None, None) => {}
+    }
+    out
 }
 
 /// PerSourceMaxStartups: connections of the client's address that have not logged in, as far as they can be counted.

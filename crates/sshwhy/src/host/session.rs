@@ -36,6 +36,18 @@ pub(crate) fn account(scene: &mut Scene<'_>, account: &Account) {
             format!("{}'s login shell {shell} is not executable", account.name),
             source.clone(),
         );
+    } else if let Some(why) = scene.machine.cannot_run(shell) {
+        scene.say(
+            Gate::Session,
+            "user.shell",
+            "cannot-start",
+            shell,
+            format!(
+                "{}'s login shell cannot start, so every session ends at once: {why}",
+                account.name
+            ),
+            source.clone(),
+        );
     } else {
         let name = shell.rsplit('/').next().unwrap_or_default();
         let real = scene.machine.canonical(shell);
@@ -43,10 +55,16 @@ pub(crate) fn account(scene: &mut Scene<'_>, account: &Account) {
         if matches!(name, "nologin" | "false" | "true" | "sync")
             || matches!(target, "nologin" | "false")
         {
+            // sshd serves sftp itself then, and asks no shell.
+            let sftp = scene.effective.values("Subsystem").iter();
+            let own = sftp.clone().any(|s| {
+                let mut w = s.split_ascii_whitespace();
+                w.next() == Some("sftp") && w.next() == Some("internal-sftp")
+            });
             scene.say(
                 Gate::Session,
                 "user.shell",
-                "nologin",
+                if own { "nologin-but-sftp" } else { "nologin" },
                 shell,
                 format!(
                     "{}'s login shell is {shell}: it ends every session",
@@ -295,8 +313,7 @@ fn forced(scene: &mut Scene<'_>, account: &Account) {
     }
     for (command, line, place) in commands {
         let value = match program(&command) {
-            Some(p) if !scene.machine.exists(&p) => "missing",
-            Some(p) if !scene.machine.is_executable(&p) => "missing",
+            Some(p) if scene.machine.cannot_run(&p).is_some() => "missing",
             Some(p) if matches!(p.rsplit('/').next(), Some("false" | "nologin" | "true")) => "ends",
             _ if matches!(
                 command.split_ascii_whitespace().next(),
@@ -402,7 +419,7 @@ fn subsystem(scene: &mut Scene<'_>) {
             "missing",
             "Subsystem sftp",
             "sshd_config has no Subsystem sftp",
-            scene.config.source(0).to_owned(),
+            scene.config_file.clone(),
         ),
         Some(s) => {
             let program = s
@@ -410,13 +427,15 @@ fn subsystem(scene: &mut Scene<'_>) {
                 .nth(1)
                 .unwrap_or_default()
                 .to_owned();
-            if program.starts_with('/') && !scene.machine.is_executable(&program) {
+            if program.starts_with('/')
+                && let Some(why) = scene.machine.cannot_run(&program)
+            {
                 scene.say(
                     Gate::Session,
                     "session.sftp",
                     "missing",
-                    program.clone(),
-                    format!("{line}: {program} cannot be run"),
+                    program,
+                    format!("{line}: {why}"),
                     place,
                 );
             }
@@ -427,16 +446,18 @@ fn subsystem(scene: &mut Scene<'_>) {
 fn forwarding(scene: &mut Scene<'_>, account: &Account) {
     for (keyword, off) in [
         ("AllowTcpForwarding", &["no", "local", "remote"][..]),
+        ("AllowStreamLocalForwarding", &["no", "local", "remote"]),
         ("DisableForwarding", &["yes"]),
         ("PermitOpen", &["none"]),
         ("PermitListen", &["none"]),
     ] {
         if off.contains(&scene.effective.value(keyword)) {
             let (place, line) = scene.set_at(keyword);
+            let sockets = keyword == "AllowStreamLocalForwarding";
             scene.say(
                 Gate::Session,
                 "session.forwarding",
-                "off",
+                if sockets { "off-sockets" } else { "off" },
                 keyword,
                 line,
                 place,
@@ -534,6 +555,8 @@ fn start_up(scene: &mut Scene<'_>, account: &Account) {
             for found in scan(&text) {
                 let place = format!("{file}:{}", found.line);
                 let value = match (found.ends, found.guarded) {
+                    (true, false) if found.maybe => "may-exit",
+                    (true, true) if found.maybe => continue,
                     // Another program in the shell's place is a choice; an exit is none.
                     (true, false) if value_exit == "exits-login" && !found.replaces => {
                         "login-exits"
@@ -564,15 +587,18 @@ pub(crate) struct Found {
     pub line: u32,
     pub text: String,
     pub ends: bool,
+    /// It ends the shell under a condition only, or makes the next failure end it (`set -e`).
+    pub maybe: bool,
     /// Another program takes the shell's place.
     pub replaces: bool,
     /// After the line that sends non-interactive shells away.
     pub guarded: bool,
 }
 
-/// Commands at the top level of a shell file that end it or print; only what stands outside every block counts.
+/// Commands of a shell file that end it or print. What stands in a block or behind `&&` only may; printing counts at the top
+/// level only.
 pub(crate) fn scan(text: &str) -> Vec<Found> {
-    let (mut depth, mut guarded) = (0i32, false);
+    let (mut depth, mut functions, mut guarded) = (0i32, 0i32, false);
     let mut out: Vec<Found> = Vec::new();
     for (i, raw) in text.lines().enumerate() {
         let line = raw.trim();
@@ -595,7 +621,28 @@ pub(crate) fn scan(text: &str) -> Vec<Found> {
         if tests_interactive && depth == 0 {
             guarded |= one_line_guard || first == "case" || first == "if";
         }
-        if depth == 0 && !one_line_guard && !tests_interactive {
+        let errexit = first == "set"
+            && words.iter().skip(1).take_while(|w| **w != "--").any(|w| {
+                *w == "errexit" || w.starts_with('-') && !w.starts_with("--") && w.contains('e')
+            });
+        // A function's exit runs when somebody calls it: nobody can tell from here.
+        let inside = words.iter().any(|w| matches!(*w, "exit" | "logout"))
+            && (depth > 0 || line.contains("&&") || line.contains("||"));
+        if !one_line_guard
+            && !tests_interactive
+            && functions == 0
+            && (errexit || inside)
+            && out.len() < 20
+        {
+            out.push(Found {
+                line: i as u32 + 1,
+                text: line.chars().take(120).collect(),
+                ends: true,
+                maybe: true,
+                replaces: false,
+                guarded,
+            });
+        } else if depth == 0 && !one_line_guard && !tests_interactive {
             let ends = matches!(first, "exit" | "logout" | "exec")
                 || line.starts_with("kill -9 $$")
                 || line.starts_with("kill $$");
@@ -625,6 +672,7 @@ pub(crate) fn scan(text: &str) -> Vec<Found> {
                     line: i as u32 + 1,
                     text: line.chars().take(120).collect(),
                     ends,
+                    maybe: false,
                     replaces: first == "exec",
                     guarded,
                 });
@@ -645,6 +693,11 @@ pub(crate) fn scan(text: &str) -> Vec<Found> {
             }
         }
         depth = depth.max(0);
+        if functions > 0 {
+            functions = functions.min(depth);
+        } else if line.contains("()") && line.contains('{') || first == "function" {
+            functions = depth;
+        }
     }
     out
 }
@@ -736,9 +789,27 @@ mod tests {
             lines("[ -z \"$PS1\" ] && return\nexit\n"),
             [(2, true, true)]
         );
-        assert_eq!(lines("if [ -f x ]; then\n  exit 1\nfi\n"), []);
+        let maybe = |text: &str| {
+            let found = scan(text).into_iter();
+            found
+                .map(|f| (f.line, f.maybe, f.guarded))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            maybe("if [ -f x ]; then\n  exit 1\nfi\n"),
+            [(2, true, false)]
+        );
+        assert_eq!(
+            maybe("set -eu\n[ -x /x ] || exit 1\n"),
+            [(1, true, false), (2, true, false)]
+        );
+        assert_eq!(maybe("set -o errexit\n"), [(1, true, false)]);
+        assert_eq!(maybe("set -o vi\nset +e\nset -- -e\n"), []);
+        assert_eq!(
+            maybe("case $- in\n  *i*) ;;\n  *) return;;\nesac\nfalse && exit\n"),
+            [(5, true, true)]
+        );
         assert_eq!(lines("f() {\n  exit 1\n}\n"), []);
-        assert_eq!(lines("[ -x /x ] || exit 1\n"), []);
         assert_eq!(lines("# exit\nexec 2>/dev/null\necho a > b\n"), []);
         assert_eq!(
             lines("echo Welcome\nexec tmux\n"),

@@ -131,14 +131,24 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                 .split_ascii_whitespace()
                 .next()
                 .unwrap_or_default();
-            if program.starts_with('/') && !machine.is_executable(program) && !soft {
+            // systemd looks for it in the root that it gives the service.
+            let own_root = unit.all("Service.RootDirectory").last();
+            let inside = own_root.map_or_else(
+                || program.to_owned(),
+                |(root, _)| format!("{}{program}", root.trim_end_matches('/')),
+            );
+            if program.starts_with('/')
+                && !soft
+                && let Some(why) = machine.cannot_run(&inside)
+            {
+                let place = own_root.map_or(place, |(_, at)| at).clone();
                 scene.say(
                     Gate::Tcp,
                     "unit.broken",
                     kind,
                     place.clone(),
-                    format!("{key} names {program}, which cannot be run ({place})"),
-                    place.clone(),
+                    format!("{key} names {program}: {why} ({place})"),
+                    place,
                 );
             }
         }
@@ -167,6 +177,37 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                 ),
                 place.clone(),
             );
+        }
+    }
+    // Options for sshd that the unit takes from a file: /etc/default/ssh, /etc/sysconfig/sshd.
+    let started = unit.all("Service.ExecStart").last();
+    let files = unit.all("Service.EnvironmentFile").iter();
+    for file in files
+        .filter(|_| failing)
+        .map(|(f, _)| f.trim_start_matches('-'))
+    {
+        let text = machine.text(file).unwrap_or_default();
+        for (i, line) in text.lines().enumerate() {
+            let Some((name, value)) = line.trim().split_once('=') else {
+                continue;
+            };
+            let empty = value.trim_matches(['"', '\'']).trim().is_empty();
+            let used = started.is_some_and(|(command, _)| {
+                command.contains(&format!("${name}")) || command.contains(&format!("${{{name}}}"))
+            });
+            if used && !empty && !name.starts_with('#') {
+                let place = format!("{file}:{}", i + 1);
+                scene.say(
+                    Gate::Tcp,
+                    "unit.broken",
+                    "override",
+                    place.clone(),
+                    format!(
+                        "sshd is started with {name}={value} ({place}), and it does not come up"
+                    ),
+                    place,
+                );
+            }
         }
     }
     for (value, place) in unit.all("Service.User") {
@@ -303,7 +344,13 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                 "Service.PrivateNetwork" | "Service.PrivateUsers" => on,
                 "Service.RootDirectory" | "Service.RootImage" => true,
                 "Service.RestrictAddressFamilies" => {
-                    !value.starts_with('~') && !value.contains("AF_INET")
+                    let v6 = scene.question.from.is_some_and(|f| f.is_ipv6());
+                    let family = if v6 { "AF_INET6" } else { "AF_INET" };
+                    let named = value
+                        .trim_start_matches('~')
+                        .split_ascii_whitespace()
+                        .any(|w| w == family);
+                    value.starts_with('~') == named
                 }
                 "Service.IPAddressDeny" => {
                     scene.question.from.is_some()

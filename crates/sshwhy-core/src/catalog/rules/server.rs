@@ -83,6 +83,33 @@ pub(super) const ROWS: &[Rule] = &[
         0.93,
         &[is("sshd.privsep", &["permissions"]), NOT_RUNNING],
     ),
+    // The daemon that runs goes on listening, and each of its children looks for the folder anew.
+    rule(
+        "privsep-dir-missing",
+        0.95,
+        &[
+            is("sshd.privsep", &["missing", "permissions"]),
+            is("log.daemon", &["privsep-dir-missing"]),
+            RUNNING,
+        ],
+    )
+    .stronger(&[is("ident.end", &["closed", "reset"])])
+    .despite(),
+    rule(
+        "privsep-dir-missing",
+        0.88,
+        &[
+            is("sshd.test", &["privsep-dir-missing"]),
+            RUNNING,
+            is("ident.end", &["closed", "reset"]),
+        ],
+    )
+    .not(&[
+        is("load.startups", &["full"]),
+        seen("wrappers.verdict"),
+        is("log.says", &["max-startups", "source-penalty"]),
+    ])
+    .despite(),
     rule(
         "privsep-dir-missing",
         0.45,
@@ -246,7 +273,7 @@ pub(super) const ROWS: &[Rule] = &[
             is("unit.state", &["masked"]),
             isnt("unit.broken", &["override"]),
             is("unit.sandbox", &["shuts-out"]),
-            seen("sshd.bind"),
+            is("sshd.bind", &["address-missing"]),
             is("sshd.listen", &["socket-unit"]),
             is("unit.socket", &["listens", "other-port", "other-address"]),
             is("log.daemon", STOPS_THE_START),
@@ -259,6 +286,40 @@ pub(super) const ROWS: &[Rule] = &[
         0.96,
         &[is("fw.rule", &["rejects"])],
     ),
+    rule(
+        "firewall-server-drop",
+        0.45,
+        &[is("fw.rule", &["may-drop"])],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "firewall-server-drop",
+        0.85,
+        &[
+            is("fw.rule", &["may-drop"]),
+            is("tcp.connect", &["timeout"]),
+        ],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "firewall-server-reject",
+        0.45,
+        &[is("fw.rule", &["may-reject"])],
+    )
+    .not(&[LET_IN]),
+    rule(
+        "firewall-server-reject",
+        0.85,
+        &[
+            is("fw.rule", &["may-reject"]),
+            is(
+                "tcp.connect",
+                &["refused", "prohibited", "host-unreachable", "reset"],
+            ),
+            RUNNING,
+        ],
+    )
+    .not(&[LET_IN]),
     rule("ip-banned", 0.95, &[seen("fw.ban")]).stronger(&[is("ban.log", &["banned"])]),
     rule("ip-banned", 0.9, &[is("route.return", &["banned"])])
         .stronger(&[is("ban.log", &["banned"])]),
@@ -290,6 +351,13 @@ pub(super) const ROWS: &[Rule] = &[
     rule("rate-limited", 0.42, &[seen("fw.limit")]).despite(),
     rule("no-return-route", 0.94, &[is("route.return", &["none"])])
         .not(&[is("host.interface", &["down"])]),
+    rule("no-return-route", 0.8, &[is("route.return", &["dead"])])
+        .stronger(&[is("tcp.connect", &["timeout"])])
+        .not(&[
+            is("host.interface", &["down"]),
+            LET_IN,
+            is("tcp.connect", &["ok"]),
+        ]),
     rule("host-unreachable", 0.9, &[is("host.interface", &["down"])]),
     // ---- ident
     rule(
@@ -298,6 +366,33 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("sshd.process", &["stopped", "blocked"])],
     )
     .despite(),
+    rule(
+        "sshd-hung",
+        0.8,
+        &[
+            is("kernel.files", &["full"]),
+            is("ident.end", &["timeout", "closed", "reset"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "sshd-hung",
+        0.6,
+        &[
+            is("kernel.entropy", &["low"]),
+            is("ident.end", &["timeout"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "selinux-port",
+        0.88,
+        &[
+            is("sshd.bind", &["denied"]),
+            is("host.selinux", &["enforcing"]),
+            NOT_RUNNING,
+        ],
+    ),
     rule(
         "tcp-wrappers-deny",
         0.97,
@@ -341,6 +436,10 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .despite(),
+    rule("source-penalty", 0.93, &[is("load.penalty", &["active"])])
+        .stronger(&[is("ident.reason", &["not-allowed"])])
+        .not(&[LET_IN])
+        .despite(),
     rule(
         "source-penalty",
         0.8,
@@ -552,6 +651,28 @@ pub(super) const ROWS: &[Rule] = &[
             ],
         ),
     ]),
+    // No log tells, and nothing that could be wrong beside the password is.
+    rule(
+        "wrong-password",
+        0.8,
+        &[
+            is("auth.password", &["refused"]),
+            is("user.password", &["set"]),
+            is("conf.method", &["on"]).about("password"),
+        ],
+    )
+    .not(&[
+        is("conf.root", &["key-only", "forced-only"]),
+        is("conf.chain", &["several", "impossible"]),
+        seen("conf.lists"),
+        seen("log.says"),
+        seen("pam.refuses"),
+        seen("pam.refuses-password"),
+        is("user.account", &["expired"]),
+        is("user.shell", &["missing"]),
+        seen("user.lock-counts"),
+        LET_IN,
+    ]),
     rule(
         "wrong-password",
         0.6,
@@ -655,6 +776,20 @@ pub(super) const ROWS: &[Rule] = &[
         0.95,
         &[is("conf.chain", &["impossible"])],
     ),
+    rule(
+        "auth-method-mismatch",
+        0.78,
+        &[
+            is("conf.method", &["off"]).about("password"),
+            is("conf.method", &["on"]).about("keyboard-interactive"),
+            is("client.wants", &["password"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        is("auth.method", &["tried", "failed", "partial"]).about("keyboard-interactive"),
+        is("log.method", &["password"]),
+    ]),
     // ---- auth: keys
     rule("authorized-keys-permissions", 0.95, &[seen("keys.modes")])
         .stronger(&[is("log.says", &["authorized-keys-permissions"])])
@@ -707,6 +842,16 @@ pub(super) const ROWS: &[Rule] = &[
             NOT_LET_IN,
         ],
     ),
+    rule(
+        "authorized-keys-from",
+        0.85,
+        &[
+            is("keys.line", &["from-refused"]),
+            is("keys.usable", &["none"]),
+        ],
+    )
+    .not(&[LET_IN, is("keys.command", &["set"])])
+    .doubts(&[is("log.method", &["password"])]),
     rule(
         "authorized-keys-from",
         0.75,
@@ -818,7 +963,7 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         seen("session.forced"),
         seen("session.rc"),
-        is("user.shell", &["nologin", "missing"]),
+        is("user.shell", &["nologin", "nologin-but-sftp", "missing"]),
     ])
     .despite(),
     rule(
@@ -1072,8 +1217,43 @@ pub(super) const ROWS: &[Rule] = &[
     // ---- session
     rule("shell-missing", 0.97, &[is("user.shell", &["missing"])]),
     rule("shell-missing", 0.85, &[is("log.says", &["shell-missing"])]),
+    rule(
+        "shell-missing",
+        0.93,
+        &[is("user.shell", &["cannot-start"])],
+    )
+    .not(&[
+        is("session.forced", &["sftp-only"]),
+        is("attempt.end", &["ok"]),
+    ])
+    .despite(),
     rule("shell-nologin", 0.96, &[is("user.shell", &["nologin"])])
         .not(&[is("session.forced", &["sftp-only"])]),
+    rule(
+        "shell-nologin",
+        0.9,
+        &[is("user.shell", &["nologin-but-sftp"])],
+    )
+    .not(&[
+        is("session.forced", &["sftp-only"]),
+        is("log.subsystem", &["sftp"]),
+        is("target.command", &["sftp", "scp"]),
+        LET_IN,
+    ]),
+    rule(
+        "shell-nologin",
+        0.9,
+        &[
+            is("user.shell", &["nologin-but-sftp"]),
+            is("target.command", &["ssh"]),
+        ],
+    )
+    .not(&[is("session.forced", &["sftp-only"])]),
+    rule(
+        "shell-nologin",
+        0.45,
+        &[is("user.shell", &["nologin-but-sftp"])],
+    ),
     rule("home-missing", 0.95, &[is("user.home", &["missing"])])
         .doubts(&[is("log.method", &["password"])])
         .not(&[LET_IN]),
@@ -1091,7 +1271,10 @@ pub(super) const ROWS: &[Rule] = &[
             is("log.lasted", &["moment"]),
         ],
     )
-    .not(&[seen("session.forced"), is("user.shell", &["nologin"])]),
+    .not(&[
+        seen("session.forced"),
+        is("user.shell", &["nologin", "nologin-but-sftp"]),
+    ]),
     rule(
         "shell-rc-exits",
         0.7,
@@ -1104,12 +1287,14 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         is("session.rc", &["exits"]),
         seen("session.forced"),
-        is("user.shell", &["nologin"]),
+        is("user.shell", &["nologin", "nologin-but-sftp"]),
         is("log.subsystem", &["sftp"]),
     ])
     .despite(),
-    rule("shell-rc-exits", 0.8, &[is("session.rc", &["exits"])])
-        .not(&[seen("session.forced"), is("user.shell", &["nologin"])]),
+    rule("shell-rc-exits", 0.8, &[is("session.rc", &["exits"])]).not(&[
+        seen("session.forced"),
+        is("user.shell", &["nologin", "nologin-but-sftp"]),
+    ]),
     rule(
         "shell-rc-exits",
         0.6,
@@ -1122,8 +1307,37 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         is("session.rc", &["exits"]),
         seen("session.forced"),
-        is("user.shell", &["nologin"]),
+        is("user.shell", &["nologin", "nologin-but-sftp"]),
     ]),
+    // A command that cannot fail did, and a start-up file has a way to end the shell.
+    rule(
+        "shell-rc-exits",
+        0.85,
+        &[
+            is("session.rc", &["may-exit"]),
+            isnt("session.exit", &["0"]).about("exit 0"),
+        ],
+    )
+    .not(&[
+        is("session.rc", &["exits"]),
+        seen("session.forced"),
+        is(
+            "user.shell",
+            &["nologin", "nologin-but-sftp", "missing", "cannot-start"],
+        ),
+        seen("pam.refuses"),
+        seen("log.says"),
+    ]),
+    rule(
+        "shell-rc-exits",
+        0.4,
+        &[
+            is("session.rc", &["may-exit"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+        ],
+    )
+    .not(&[is("session.end", &["ok"])]),
     rule(
         "shell-rc-output",
         0.9,
@@ -1149,6 +1363,18 @@ pub(super) const ROWS: &[Rule] = &[
     rule(
         "forced-command",
         0.8,
+        &[
+            is("session.forced", &["sftp-only"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+            is("target.command", &["ssh"]),
+        ],
+    )
+    .not(&[is("log.subsystem", &["sftp"])]),
+    // A transfer leaves the same lines as a command that got sftp's greeting instead of an answer.
+    rule(
+        "forced-command",
+        0.45,
         &[
             is("session.forced", &["sftp-only"]),
             LET_IN,
@@ -1260,5 +1486,7 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .despite(),
-    rule("disk-full", 0.7, &[is("disk.full", &["system"])]),
+    rule("disk-full", 0.7, &[is("disk.full", &["system"])])
+        .any(&[NOT_LET_IN, is("session.end", &["exit", "closed", "reset"])]),
+    rule("disk-full", 0.45, &[is("disk.full", &["system"])]),
 ];
