@@ -79,6 +79,23 @@ impl World {
         fs::read_to_string(self.dir.join("out")).unwrap_or_default()
     }
 
+    /// How many guards began to read so far.
+    fn lives(&self) -> usize {
+        self.said().matches("\"event\":\"started\"").count()
+    }
+
+    fn until_said(&self, what: &str, is: impl Fn(&World) -> bool) {
+        let begin = Instant::now();
+        while !is(self) {
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "waited for {what} in vain: {}",
+                self.said()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn status(&self) -> (Option<i32>, Value) {
         let out = self
             .command(&["status", "--format", "json"])
@@ -249,7 +266,12 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
     let mut pid = 1000;
     let mut rotated = 0u32;
     for round in 0..rounds {
+        let lives = w.lives();
         w.start();
+        // Most are killed at work, the others while they begin.
+        if dice.roll(4) > 0 {
+            w.until_said("a life", |w| w.lives() > lives);
+        }
         let bursts = 4 + dice.roll(12);
         for _ in 0..bursts {
             let mut text = String::new();
@@ -263,22 +285,23 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
             w.write(&text);
             std::thread::sleep(Duration::from_millis(dice.roll(40)));
             let copy = |n: u32| w.dir.join(format!("log/auth.log.{n}"));
+            // None is thrown away: what nobody could have read would be missing.
+            let shift = |rotated: u32| {
+                for n in (1..rotated).rev() {
+                    for end in ["", ".gz"] {
+                        let from = w.dir.join(format!("log/auth.log.{n}{end}"));
+                        let to = w.dir.join(format!("log/auth.log.{}{end}", n + 1));
+                        if from.exists() {
+                            fs::rename(from, to).unwrap();
+                        }
+                    }
+                }
+            };
             match dice.roll(9) {
                 // logrotate: rename, and the one before is packed.
                 0 | 1 => {
                     rotated += 1;
-                    for n in (1..30).rev() {
-                        for end in ["", ".gz"] {
-                            let from = w.dir.join(format!("log/auth.log.{n}{end}"));
-                            if from.exists() {
-                                fs::rename(
-                                    from,
-                                    w.dir.join(format!("log/auth.log.{}{end}", n + 1)),
-                                )
-                                .unwrap();
-                            }
-                        }
-                    }
+                    shift(rotated);
                     fs::rename(w.log(), copy(1)).unwrap();
                     fs::write(w.log(), "").unwrap();
                     if dice.roll(2) == 0 && copy(2).exists() {
@@ -291,20 +314,10 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
                         );
                     }
                 }
+                // copytruncate
                 2 => {
                     rotated += 1;
-                    for n in (1..30).rev() {
-                        for end in ["", ".gz"] {
-                            let from = w.dir.join(format!("log/auth.log.{n}{end}"));
-                            if from.exists() {
-                                fs::rename(
-                                    from,
-                                    w.dir.join(format!("log/auth.log.{}{end}", n + 1)),
-                                )
-                                .unwrap();
-                            }
-                        }
-                    }
+                    shift(rotated);
                     fs::copy(w.log(), copy(1)).unwrap();
                     fs::File::options()
                         .write(true)
@@ -479,11 +492,9 @@ fn settings_with_a_mistake_are_refused_and_the_old_ones_stay() {
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
     assert!(said.contains("guard.toml:12:12: "), "{said}");
     w.reload();
-    let begin = Instant::now();
-    while !w.said().contains("are refused, the old ones stay") {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{}", w.said());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    w.until_said("a refusal", |w| {
+        w.said().contains("are refused, the old ones stay")
+    });
     w.settings(
         "guard.toml",
         "state",
@@ -491,11 +502,7 @@ fn settings_with_a_mistake_are_refused_and_the_old_ones_stay() {
         "[detectors.brute-force]\nmaxretry = 2\n",
     );
     w.reload();
-    let begin = Instant::now();
-    while !w.said().contains("\"loaded\":true") {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{}", w.said());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    w.until_said("new settings", |w| w.said().contains("\"loaded\":true"));
     w.attack("203.0.113.7", 2);
     w.until("a ban by the new settings", |_, s| s["banned"] == 1);
 }
