@@ -11,7 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const SSHWHY: &str = env!("CARGO_BIN_EXE_sshwhy");
+/// The program; `benches/guard-kill` has the test use another build of it.
+fn sshwhy() -> PathBuf {
+    std::env::var_os("SSHWHY_BIN").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_sshwhy")),
+        PathBuf::from,
+    )
+}
 
 struct World {
     dir: PathBuf,
@@ -51,7 +57,7 @@ impl World {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut c = Command::new(SSHWHY);
+        let mut c = Command::new(sshwhy());
         c.arg("guard")
             .arg("--config")
             .arg(self.dir.join("guard.toml"));
@@ -137,28 +143,24 @@ impl World {
         self.write(&text);
     }
 
-    /// kill -9, of both halves.
+    /// kill -9, of both halves at once.
     fn kill(&mut self) {
         if let Some(mut guard) = self.guard.take() {
             let children = format!("/proc/{0}/task/{0}/children", guard.id());
             let children = fs::read_to_string(children).unwrap_or_default();
-            guard.kill().unwrap();
+            let _ = Command::new("kill")
+                .arg("-9")
+                .args(children.split_whitespace())
+                .arg(guard.id().to_string())
+                .stderr(Stdio::null())
+                .status();
             guard.wait().unwrap();
-            for pid in children.split_whitespace() {
-                let _ = Command::new("kill")
-                    .args(["-9", pid])
-                    .stderr(Stdio::null())
-                    .status();
-            }
-            let begin = Instant::now();
-            while children.split_whitespace().any(|pid| {
-                Path::new("/proc")
-                    .join(pid)
-                    .join("fd")
-                    .read_dir()
-                    .is_ok_and(|mut d| d.next().is_some())
-            }) && begin.elapsed() < Duration::from_secs(5)
-            {
+            // A zombie has no open files any more.
+            let alive = |pid: &str| {
+                let fds = Path::new("/proc").join(pid).join("fd").read_dir();
+                fds.is_ok_and(|mut d| d.next().is_some())
+            };
+            while children.split_whitespace().any(alive) {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
@@ -235,6 +237,15 @@ fn failed(ip: &str, pid: u32) -> String {
     )
 }
 
+/// The end of that connection.
+fn closed(ip: &str, pid: u32) -> String {
+    format!(
+        "{} web1 sshd[{pid}]: Connection closed by authenticating user root {ip} port {} [preauth]\n",
+        now(),
+        1024 + pid % 60_000
+    )
+}
+
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
 }
@@ -279,6 +290,9 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
                 let ip = format!("203.0.113.{}", 1 + dice.roll(200));
                 pid += 1;
                 text.push_str(&failed(&ip, pid));
+                if dice.roll(8) > 0 {
+                    text.push_str(&closed(&ip, pid));
+                }
                 *ledger.entry(ip).or_default() += 1;
             }
             all.push_str(&text);
@@ -553,10 +567,11 @@ fn a_flushed_ruleset_is_put_back() {
     let mut w = World::new("backend = \"nftables\"", "");
     w.attack("203.0.113.7", 5);
     let script = format!(
-        "'{SSHWHY}' guard --config '{0}/guard.toml' >'{0}/out' 2>&1 & P=$!; trap 'kill $P; wait $P' EXIT\n\
+        "'{1}' guard --config '{0}/guard.toml' >'{0}/out' 2>&1 & P=$!; trap 'kill $P; wait $P' EXIT\n\
          there() {{ for i in $(seq 100); do nft list ruleset | grep -q 203.0.113.7 && return 0; sleep 0.1; done; echo \"$1\"; nft list ruleset; exit 1; }}\n\
          there 'not banned'\nnft flush ruleset\nthere 'not put back'\n",
-        w.dir.display()
+        w.dir.display(),
+        sshwhy().display()
     );
     let out = Command::new("unshare")
         .args(["-n", "sh", "-c", &script])

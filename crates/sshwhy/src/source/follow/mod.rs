@@ -633,7 +633,8 @@ impl Follow {
                 Ok(reader) => plan.readers.push((at, reader)),
                 Err(e) if s.current => plan.failed = Some(e),
                 Err(e) => {
-                    plan.said.push(format!("{} cannot be read: {e}", s.path.display()));
+                    plan.said
+                        .push(format!("{} cannot be read: {e}", s.path.display()));
                     plan.done.push(self.heads.past(s));
                 }
             }

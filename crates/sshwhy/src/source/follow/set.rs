@@ -37,7 +37,9 @@ fn folder(path: &Path) -> &Path {
 
 /// When a name in the log's folder changed last.
 pub fn folder_time(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(folder(path)).and_then(|m| m.modified()).ok()
+    std::fs::metadata(folder(path))
+        .and_then(|m| m.modified())
+        .ok()
 }
 
 /// The log and its copies, oldest first, the log itself last; where it is a link, also the copies beside what it leads to, and
@@ -212,7 +214,10 @@ fn head(s: &Sibling) -> Vec<u8> {
     }
     let mut head = Vec::new();
     // What cannot be unpacked begins like nothing.
-    match unpacked(Box::new(file)).take(HEAD as u64).read_to_end(&mut head) {
+    match unpacked(Box::new(file))
+        .take(HEAD as u64)
+        .read_to_end(&mut head)
+    {
         Ok(_) => head,
         Err(_) => Vec::new(),
     }
