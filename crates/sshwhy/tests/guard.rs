@@ -11,7 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const SSHWHY: &str = env!("CARGO_BIN_EXE_sshwhy");
+/// The program; `benches/guard-kill` has the test use another build of it.
+fn sshwhy() -> PathBuf {
+    std::env::var_os("SSHWHY_BIN").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_sshwhy")),
+        PathBuf::from,
+    )
+}
 
 struct World {
     dir: PathBuf,
@@ -51,7 +57,7 @@ impl World {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut c = Command::new(SSHWHY);
+        let mut c = Command::new(sshwhy());
         c.arg("guard")
             .arg("--config")
             .arg(self.dir.join("guard.toml"));
@@ -77,6 +83,23 @@ impl World {
 
     fn said(&self) -> String {
         fs::read_to_string(self.dir.join("out")).unwrap_or_default()
+    }
+
+    /// How many guards began to read so far.
+    fn lives(&self) -> usize {
+        self.said().matches("\"event\":\"started\"").count()
+    }
+
+    fn until_said(&self, what: &str, is: impl Fn(&World) -> bool) {
+        let begin = Instant::now();
+        while !is(self) {
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "waited for {what} in vain: {}",
+                self.said()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn status(&self) -> (Option<i32>, Value) {
@@ -120,28 +143,24 @@ impl World {
         self.write(&text);
     }
 
-    /// kill -9, of both halves.
+    /// kill -9, of both halves at once.
     fn kill(&mut self) {
         if let Some(mut guard) = self.guard.take() {
             let children = format!("/proc/{0}/task/{0}/children", guard.id());
             let children = fs::read_to_string(children).unwrap_or_default();
-            guard.kill().unwrap();
+            let _ = Command::new("kill")
+                .arg("-9")
+                .args(children.split_whitespace())
+                .arg(guard.id().to_string())
+                .stderr(Stdio::null())
+                .status();
             guard.wait().unwrap();
-            for pid in children.split_whitespace() {
-                let _ = Command::new("kill")
-                    .args(["-9", pid])
-                    .stderr(Stdio::null())
-                    .status();
-            }
-            let begin = Instant::now();
-            while children.split_whitespace().any(|pid| {
-                Path::new("/proc")
-                    .join(pid)
-                    .join("fd")
-                    .read_dir()
-                    .is_ok_and(|mut d| d.next().is_some())
-            }) && begin.elapsed() < Duration::from_secs(5)
-            {
+            // A zombie has no open files any more.
+            let alive = |pid: &str| {
+                let fds = Path::new("/proc").join(pid).join("fd").read_dir();
+                fds.is_ok_and(|mut d| d.next().is_some())
+            };
+            while children.split_whitespace().any(alive) {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
@@ -218,6 +237,15 @@ fn failed(ip: &str, pid: u32) -> String {
     )
 }
 
+/// The end of that connection.
+fn closed(ip: &str, pid: u32) -> String {
+    format!(
+        "{} web1 sshd[{pid}]: Connection closed by authenticating user root {ip} port {} [preauth]\n",
+        now(),
+        1024 + pid % 60_000
+    )
+}
+
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
 }
@@ -249,7 +277,12 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
     let mut pid = 1000;
     let mut rotated = 0u32;
     for round in 0..rounds {
+        let lives = w.lives();
         w.start();
+        // Most are killed at work, the others while they begin.
+        if dice.roll(4) > 0 {
+            w.until_said("a life", |w| w.lives() > lives);
+        }
         let bursts = 4 + dice.roll(12);
         for _ in 0..bursts {
             let mut text = String::new();
@@ -257,28 +290,32 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
                 let ip = format!("203.0.113.{}", 1 + dice.roll(200));
                 pid += 1;
                 text.push_str(&failed(&ip, pid));
+                if dice.roll(8) > 0 {
+                    text.push_str(&closed(&ip, pid));
+                }
                 *ledger.entry(ip).or_default() += 1;
             }
             all.push_str(&text);
             w.write(&text);
             std::thread::sleep(Duration::from_millis(dice.roll(40)));
             let copy = |n: u32| w.dir.join(format!("log/auth.log.{n}"));
+            // None is thrown away: what nobody could have read would be missing.
+            let shift = |rotated: u32| {
+                for n in (1..rotated).rev() {
+                    for end in ["", ".gz"] {
+                        let from = w.dir.join(format!("log/auth.log.{n}{end}"));
+                        let to = w.dir.join(format!("log/auth.log.{}{end}", n + 1));
+                        if from.exists() {
+                            fs::rename(from, to).unwrap();
+                        }
+                    }
+                }
+            };
             match dice.roll(9) {
                 // logrotate: rename, and the one before is packed.
                 0 | 1 => {
                     rotated += 1;
-                    for n in (1..30).rev() {
-                        for end in ["", ".gz"] {
-                            let from = w.dir.join(format!("log/auth.log.{n}{end}"));
-                            if from.exists() {
-                                fs::rename(
-                                    from,
-                                    w.dir.join(format!("log/auth.log.{}{end}", n + 1)),
-                                )
-                                .unwrap();
-                            }
-                        }
-                    }
+                    shift(rotated);
                     fs::rename(w.log(), copy(1)).unwrap();
                     fs::write(w.log(), "").unwrap();
                     if dice.roll(2) == 0 && copy(2).exists() {
@@ -291,20 +328,10 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
                         );
                     }
                 }
+                // copytruncate
                 2 => {
                     rotated += 1;
-                    for n in (1..30).rev() {
-                        for end in ["", ".gz"] {
-                            let from = w.dir.join(format!("log/auth.log.{n}{end}"));
-                            if from.exists() {
-                                fs::rename(
-                                    from,
-                                    w.dir.join(format!("log/auth.log.{}{end}", n + 1)),
-                                )
-                                .unwrap();
-                            }
-                        }
-                    }
+                    shift(rotated);
                     fs::copy(w.log(), copy(1)).unwrap();
                     fs::File::options()
                         .write(true)
@@ -479,11 +506,9 @@ fn settings_with_a_mistake_are_refused_and_the_old_ones_stay() {
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
     assert!(said.contains("guard.toml:12:12: "), "{said}");
     w.reload();
-    let begin = Instant::now();
-    while !w.said().contains("are refused, the old ones stay") {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{}", w.said());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    w.until_said("a refusal", |w| {
+        w.said().contains("are refused, the old ones stay")
+    });
     w.settings(
         "guard.toml",
         "state",
@@ -491,11 +516,7 @@ fn settings_with_a_mistake_are_refused_and_the_old_ones_stay() {
         "[detectors.brute-force]\nmaxretry = 2\n",
     );
     w.reload();
-    let begin = Instant::now();
-    while !w.said().contains("\"loaded\":true") {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{}", w.said());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    w.until_said("new settings", |w| w.said().contains("\"loaded\":true"));
     w.attack("203.0.113.7", 2);
     w.until("a ban by the new settings", |_, s| s["banned"] == 1);
 }
@@ -546,10 +567,11 @@ fn a_flushed_ruleset_is_put_back() {
     let mut w = World::new("backend = \"nftables\"", "");
     w.attack("203.0.113.7", 5);
     let script = format!(
-        "'{SSHWHY}' guard --config '{0}/guard.toml' >'{0}/out' 2>&1 & P=$!; trap 'kill $P; wait $P' EXIT\n\
+        "'{1}' guard --config '{0}/guard.toml' >'{0}/out' 2>&1 & P=$!; trap 'kill $P; wait $P' EXIT\n\
          there() {{ for i in $(seq 100); do nft list ruleset | grep -q 203.0.113.7 && return 0; sleep 0.1; done; echo \"$1\"; nft list ruleset; exit 1; }}\n\
          there 'not banned'\nnft flush ruleset\nthere 'not put back'\n",
-        w.dir.display()
+        w.dir.display(),
+        sshwhy().display()
     );
     let out = Command::new("unshare")
         .args(["-n", "sh", "-c", &script])

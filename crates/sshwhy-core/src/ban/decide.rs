@@ -5,6 +5,7 @@
 //! of ten million addresses therefore costs what 65,536 cost. What such a flood can hide is a slow guesser among addresses that
 //! each come once; the names it tries are still counted ([`Policy::distributed`]), and so are the IPv6 networks around it.
 
+use super::held::Bans;
 use super::never::{Never, NeverList, Why};
 use super::policy::{Policy, Rule};
 use super::source::Source;
@@ -14,7 +15,7 @@ use crate::addr::Cidr;
 use crate::time::{HOUR, MINUTE, SECOND, Time, human_span};
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 /// What was decided.
@@ -77,7 +78,7 @@ pub struct Decider {
     /// In the order in which they are looked at when places run out.
     queue: VecDeque<(Cidr, i64)>,
     crowds: HashMap<u64, Crowd>,
-    bans: BTreeMap<Cidr, Ban>,
+    bans: Bans,
     dirty: HashSet<Cidr>,
     dirty_crowds: HashSet<u64>,
     dirty_bans: HashSet<Cidr>,
@@ -113,7 +114,7 @@ impl Decider {
             sources: HashMap::new(),
             queue: VecDeque::new(),
             crowds: HashMap::new(),
-            bans: BTreeMap::new(),
+            bans: Bans::default(),
             dirty: HashSet::new(),
             dirty_crowds: HashSet::new(),
             dirty_bans: HashSet::new(),
@@ -141,10 +142,9 @@ impl Decider {
         {
             self.crowd(o, net, hash(user.as_bytes()), out);
         }
-        if let Some(ban) = self.ban_over(o.ip, o.logged) {
+        if let Some((net, since)) = self.bans.over(o.ip, o.logged) {
             // Lines that were on their way when the ban came are no sign of anything.
-            let net = ban.net;
-            let leaks = o.logged.0 - ban.since.0 > SETTLED;
+            let leaks = o.logged.0 - since.0 > SETTLED;
             if leaks {
                 let (since, n) = self.leaked.entry(net).or_insert((o.at.0, 0));
                 if o.at.0 - *since > 5 * MINUTE {
@@ -455,7 +455,7 @@ impl Decider {
                 return;
             }
         }
-        if self.covered(net, now) {
+        if self.bans.cover(net, now) {
             return;
         }
         let memory = self.policy.memory;
@@ -480,42 +480,20 @@ impl Decider {
             origin: Origin::Detector,
             strikes,
         };
-        self.put(ban.clone());
+        self.put(&ban);
         out.push(Decision::Act(Action::Ban(ban)));
     }
 
-    fn put(&mut self, ban: Ban) {
+    fn put(&mut self, ban: &Ban) {
         self.dirty_bans.insert(ban.net);
         self.leaked.remove(&ban.net);
-        self.bans.insert(ban.net, ban);
-    }
-
-    /// Whether every address of `net` is banned already.
-    fn covered(&self, net: Cidr, now: Time) -> bool {
-        self.widths(net.ip)
-            .filter(|len| *len <= net.len)
-            .any(|len| {
-                self.bans
-                    .get(&Cidr::around(net.ip, len))
-                    .is_some_and(|b| b.holds(now))
-            })
-    }
-
-    fn widths(&self, ip: IpAddr) -> impl Iterator<Item = u8> + use<> {
-        // Operators and imported lists may ban any width.
-        if ip.is_ipv4() { 8..=32 } else { 16..=128 }
+        self.bans.insert(ban);
     }
 
     /// The widest ban in force over an address.
-    pub fn ban_over(&self, ip: IpAddr, now: Time) -> Option<&Ban> {
-        if self.bans.is_empty() {
-            return None;
-        }
-        self.widths(ip).find_map(|len| {
-            self.bans
-                .get(&Cidr::around(ip, len))
-                .filter(|b| b.holds(now))
-        })
+    pub fn ban_over(&self, ip: IpAddr, now: Time) -> Option<Ban> {
+        let (net, _) = self.bans.over(ip, now)?;
+        self.bans.get(net)
     }
 
     /// What is known of a source, making a place for it.
@@ -557,18 +535,9 @@ impl Decider {
     /// Bans that are over by the wall's clock. The firewall's own timeouts have ended them there.
     pub fn expire(&mut self, now: Time) -> Vec<Ban> {
         self.never.expire(now);
-        let over: Vec<Cidr> = self
-            .bans
-            .values()
-            .filter(|b| !b.holds(now))
-            .map(|b| b.net)
-            .collect();
-        over.iter()
-            .filter_map(|net| {
-                self.dirty_bans.insert(*net);
-                self.bans.remove(net)
-            })
-            .collect()
+        let over = self.bans.expire(now);
+        self.dirty_bans.extend(over.iter().map(|b| b.net));
+        over
     }
 
     /// An operator's or an import's ban.
@@ -576,59 +545,49 @@ impl Decider {
         if let Some(never) = self.never.covers(&ban.net, now) {
             return Err(*never);
         }
-        self.put(ban.clone());
+        self.put(&ban);
         Ok(Action::Ban(ban))
     }
 
-    /// Takes over what somebody else made of the bans in the file: what is new there, and what is gone from there.
-    pub fn adopt(&mut self, bans: Vec<Ban>) -> (Vec<Action>, Vec<Action>) {
-        let there: HashSet<Cidr> = bans.iter().map(|b| b.net).collect();
-        let lost: Vec<Cidr> = self
-            .bans
-            .keys()
-            .filter(|net| !there.contains(*net) && !self.dirty_bans.contains(*net))
-            .copied()
-            .collect();
-        let mut gone = Vec::new();
-        for net in lost {
-            self.bans.remove(&net);
-            if let Some(source) = self.sources.get_mut(&net) {
-                source.forgive();
-                source.until = 0;
-                self.dirty.insert(net);
-            }
-            gone.push(Action::Unban {
-                net,
-                reason: "lifted by bans".to_owned(),
-            });
+    /// Takes over what somebody else made of a ban in the file: what it is there now, or that it is gone from there. What this
+    /// decider has changed itself and not handed out yet stays.
+    pub fn adopt(&mut self, net: Cidr, ban: Option<Ban>) -> Option<Action> {
+        let ours = self.bans.get(net);
+        if ours == ban || self.dirty_bans.contains(&net) {
+            return None;
         }
-        let mut new = Vec::new();
-        for ban in bans {
-            if !self.dirty_bans.contains(&ban.net) && self.bans.get(&ban.net) != Some(&ban) {
-                self.bans.insert(ban.net, ban.clone());
-                new.push(Action::Ban(ban));
+        match ban {
+            Some(ban) => {
+                self.bans.insert(&ban);
+                Some(Action::Ban(ban))
+            }
+            None => {
+                self.lift(net);
+                Some(Action::Unban {
+                    net,
+                    reason: "lifted by bans".to_owned(),
+                })
             }
         }
-        (new, gone)
+    }
+
+    /// What is no longer banned has not done anything yet.
+    fn lift(&mut self, net: Cidr) {
+        self.bans.remove(net);
+        if let Some(source) = self.sources.get_mut(&net) {
+            source.forgive();
+            source.until = 0;
+            self.dirty.insert(net);
+        }
     }
 
     /// Lifts every ban that shares an address with `net`, and forgives what it did.
     pub fn remove(&mut self, net: Cidr, reason: &str) -> Vec<Action> {
-        let lifted: Vec<Cidr> = self
-            .bans
-            .keys()
-            .filter(|b| b.overlaps(&net))
-            .copied()
-            .collect();
+        let lifted: Vec<Cidr> = self.bans.nets().filter(|b| b.overlaps(&net)).collect();
         let mut out = Vec::new();
         for net in lifted {
-            self.bans.remove(&net);
+            self.lift(net);
             self.dirty_bans.insert(net);
-            if let Some(source) = self.sources.get_mut(&net) {
-                source.forgive();
-                source.until = 0;
-                self.dirty.insert(net);
-            }
             out.push(Action::Unban {
                 net,
                 reason: reason.to_owned(),
@@ -641,8 +600,8 @@ impl Decider {
     pub fn lift_spared(&mut self, now: Time) -> Vec<Action> {
         let wrong: Vec<(Cidr, Why)> = self
             .bans
-            .keys()
-            .filter_map(|net| Some((*net, self.never.covers(net, now)?.why)))
+            .nets()
+            .filter_map(|net| Some((net, self.never.covers(&net, now)?.why)))
             .collect();
         wrong
             .into_iter()
@@ -650,8 +609,14 @@ impl Decider {
             .collect()
     }
 
-    pub fn bans(&self) -> impl Iterator<Item = &Ban> {
-        self.bans.values()
+    /// By network; from the one behind `after` on.
+    pub fn bans(&self, after: Option<Cidr>) -> impl Iterator<Item = Ban> {
+        self.bans.after(after)
+    }
+
+    /// Puts back a ban that was written down.
+    pub fn hold(&mut self, ban: &Ban) {
+        self.bans.insert(ban);
     }
 
     pub fn ban_count(&self) -> usize {
@@ -682,7 +647,7 @@ impl Decider {
             out.push(Change::Name(name, text));
         }
         for net in self.dirty_bans.drain() {
-            out.push(Change::Ban(net, self.bans.get(&net).cloned()));
+            out.push(Change::Ban(net, self.bans.get(net)));
         }
         if std::mem::take(&mut self.dirty_never) {
             let learnt: Vec<&Never> = self
@@ -715,9 +680,7 @@ impl Decider {
                     }
                     Err(_) => bad += 1,
                 },
-                Change::Ban(net, Some(ban)) => {
-                    self.bans.insert(net, ban);
-                }
+                Change::Ban(_, Some(ban)) => self.hold(&ban),
                 Change::Never(text) => match serde_json::from_str::<Vec<Never>>(&text) {
                     Ok(learnt) => learnt.into_iter().for_each(|n| self.never.add(n)),
                     Err(_) => bad += 1,

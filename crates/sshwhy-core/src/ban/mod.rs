@@ -13,6 +13,7 @@
 
 pub mod clock;
 pub mod decide;
+mod held;
 pub mod never;
 pub mod policy;
 pub mod source;

@@ -71,8 +71,8 @@ pub struct Sight {
 
 /// Names kept apart before those of connections that are over are dropped.
 const NAMES: usize = 40_000;
-/// Open connections of one log.
-const SESSIONS: usize = 50_000;
+/// Open connections of one log: far more than any sshd has, and all of them are written down at every commit.
+const SESSIONS: usize = 16_000;
 
 /// Bits of [`Session::noted`].
 const PROBED: u8 = 1;

@@ -8,6 +8,7 @@ use crate::feed::Feed;
 use crate::guard::config::{Config, PATH};
 use crate::guard::control::Request;
 use crate::guard::{dry, half, test, worker};
+use crate::host::machine::Machine;
 use crate::source::expand;
 use crate::zone;
 use serde_json::{Value, json};
@@ -55,7 +56,13 @@ fn check(named: Option<&Path>) -> Result<Exit, String> {
         )
         .as_bytes(),
     )?;
-    Ok(if logs.is_empty() {
+    let followed = crate::guard::tail::followed(&config);
+    let breaks = crate::host::logging::breaks(&Machine::here(), &followed);
+    for b in &breaks {
+        let (what, next) = (escape::terminal(&b.what), escape::terminal(&b.next));
+        print(format!("blind: {what}\n    {next}\n").as_bytes())?;
+    }
+    Ok(if logs.is_empty() || !breaks.is_empty() {
         Exit::Findings
     } else {
         Exit::Ok
@@ -183,7 +190,7 @@ fn dry_run(args: &Args) -> Result<Exit, String> {
     let mut decider = Decider::new(config.policy());
     decider.admins.extend(config.never.admins.iter().cloned());
     decider.key_login = config.key_login();
-    let machine = crate::host::machine::Machine::here();
+    let machine = Machine::here();
     let mut names = crate::host::never::Names::default();
     // Only the allow-list: whose log it is, is not known.
     let listed = crate::host::never::gather(&machine, &config.never.allow, &mut names);

@@ -1,8 +1,7 @@
-//! The Unix socket over which `guard status`, `guard test` and `bans` ask the running guard: one line of JSON each way.
+//! The Unix socket over which `guard status`, `guard test` and `bans why` ask the running guard: one line of JSON each way.
 
 use super::message::Peer;
 use serde::{Deserialize, Serialize};
-use sshwhy_core::addr::Cidr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -15,31 +14,12 @@ use std::time::Duration;
 pub enum Request {
     /// How it fares: findings, counts, logs.
     Status,
-    /// Everybody who is out.
-    Bans,
-    Ban {
-        net: Cidr,
-        /// Nothing: until it is lifted.
-        seconds: Option<u64>,
-        reason: String,
-    },
-    Unban {
-        net: Cidr,
-    },
     /// What is known of one address.
-    Why {
-        ip: IpAddr,
-    },
+    Why { ip: IpAddr },
     /// Failures that were counted for one address of this machine, for the canary.
-    Seen {
-        ip: IpAddr,
-        user: String,
-    },
+    Seen { ip: IpAddr, user: String },
     /// The canary's end.
-    Canary {
-        seen: bool,
-        what: String,
-    },
+    Canary { seen: bool, what: String },
 }
 
 /// Asks the guard that listens there.

@@ -33,6 +33,8 @@ const GATHER: Duration = Duration::from_secs(30);
 const PROVE: Duration = Duration::from_secs(5);
 /// … and no ban was asked for since so long.
 const QUIET: Duration = Duration::from_millis(300);
+/// Refusals that are told of one order.
+const TOLD: usize = 500;
 /// Without a word of the other half for so long, it hangs.
 const DEAF: Duration = Duration::from_secs(60);
 
@@ -368,12 +370,11 @@ impl Half {
                 let done = self.firewall.apply(&actions, &self.never, now());
                 self.applied(done, &actions)
             }
-            Order::Restore(actions) => {
+            Order::Restore { first, bans } => {
                 self.keeper.fill(&mut self.never);
-                let bans = actions.iter().cloned();
-                let done = self.firewall.restore(bans, &self.never, now(), false);
+                let done = self.firewall.refill(&bans, &self.never, now(), first);
                 *standing = done.is_ok();
-                self.applied(done, &actions)
+                self.applied(done, &bans)
             }
         };
         let _ = peer.send(&answer);
@@ -399,6 +400,8 @@ impl Half {
                     refused: done
                         .refused
                         .into_iter()
+                        // The other half may be writing too: an answer has to fit into what the socket holds.
+                        .take(TOLD)
                         .map(|r| (r.net.to_string(), r.why))
                         .collect(),
                 }

@@ -10,8 +10,11 @@ use std::os::unix::net::UnixStream;
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     Apply(Vec<Action>),
-    /// Everything that is to hold: after a start, and when the rules are gone.
-    Restore(Vec<Action>),
+    /// What is to hold, in pieces: after a start, and when the rules are gone.
+    Restore {
+        first: bool,
+        bans: Vec<Action>,
+    },
     /// Lift everything.
     Flush,
     /// Still there; what is to be shown as the unit's status.
@@ -46,7 +49,7 @@ pub enum Word {
     Stop,
 }
 
-/// A line longer than this is none. A restore of a million bans comes in pieces.
+/// A line longer than this is none.
 const LONGEST: usize = 64 << 20;
 /// Actions in one line.
 pub const PIECE: usize = 20_000;

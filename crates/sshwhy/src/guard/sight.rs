@@ -1,5 +1,6 @@
 //! Would we see an attack, and would a ban hold? Judged from what was gathered; nothing is read here.
 
+use crate::host::logging::Break;
 use sshwhy_core::ban::Sight;
 use sshwhy_core::catalog::protection;
 use sshwhy_core::detect::words;
@@ -35,8 +36,8 @@ pub struct State {
     pub leaks: Vec<String>,
     pub state_file: Option<String>,
     pub panic: bool,
-    /// sshd's settings hide what is needed: what, and the line to change.
-    pub daemon: Vec<(String, String)>,
+    /// Where the way from sshd to what is followed is broken.
+    pub breaks: Vec<Break>,
     /// The canary was not seen.
     pub canary: Option<String>,
 }
@@ -99,8 +100,8 @@ pub fn judge(s: &State) -> Vec<Finding> {
             "sshd writes somewhere else than guard reads, or not at all",
         );
     }
-    for (what, line) in &s.daemon {
-        blind(Severity::High, what.clone(), line);
+    for b in &s.breaks {
+        blind(Severity::High, b.what.clone(), &b.next);
     }
     for log in &s.logs {
         let sight = &log.sight;
@@ -287,6 +288,14 @@ mod tests {
                 "still failing"
             ),
             Some(Critical)
+        );
+        let quiet = Break {
+            what: "LogLevel ERROR hides failures".to_owned(),
+            next: "LogLevel INFO".to_owned(),
+        };
+        assert_eq!(
+            worst(change(|s| s.breaks.push(quiet)), "LogLevel ERROR"),
+            Some(High)
         );
         assert_eq!(
             worst(change(|s| s.canary = Some("x".to_owned())), "not seen"),

@@ -3,12 +3,12 @@
 
 use crate::ledger::Ledger;
 use crate::state;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 use sshwhy_core::addr::Cidr;
 use sshwhy_core::ban::{Ban, Change, Origin};
 use sshwhy_core::time::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -26,12 +26,58 @@ pub struct Store {
     pub moved: Option<String>,
     /// Changes when another program has written.
     seen: i64,
+    /// The last line of the history that was looked at.
+    read: i64,
 }
+
+/// Bans that are taken over from another program at once.
+const SOME: i64 = 10_000;
 
 fn version(c: &Connection) -> i64 {
     c.pragma_query_value(None, "data_version", |r| r.get(0))
         .unwrap_or(0)
 }
+
+fn last(c: &Connection) -> i64 {
+    c.query_row("SELECT coalesce(max(id), 0) FROM ban_history", [], |r| {
+        r.get(0)
+    })
+    .unwrap_or(0)
+}
+
+fn address(raw: &[u8]) -> Option<IpAddr> {
+    match (<[u8; 4]>::try_from(raw), <[u8; 16]>::try_from(raw)) {
+        (Ok(four), _) => Some(IpAddr::from(four)),
+        (_, Ok(all)) => Some(IpAddr::from(all)),
+        _ => None,
+    }
+}
+
+fn net(r: &Row<'_>) -> rusqlite::Result<Option<Cidr>> {
+    let raw: Vec<u8> = r.get(0)?;
+    let len: u8 = r.get(1)?;
+    Ok(address(&raw).map(|ip| Cidr { ip, len }))
+}
+
+/// Of `ip, len, since, until, detector, reason, origin, strikes`.
+fn ban(r: &Row<'_>) -> rusqlite::Result<Option<Ban>> {
+    let Some(net) = net(r)? else { return Ok(None) };
+    Ok(Some(Ban {
+        net,
+        since: Time(r.get(2)?),
+        until: r.get::<_, Option<i64>>(3)?.map(Time),
+        detector: r.get(4)?,
+        reason: r.get(5)?,
+        origin: match r.get_ref(6)?.as_str().unwrap_or_default() {
+            "operator" => Origin::Operator,
+            "import" => Origin::Import,
+            _ => Origin::Detector,
+        },
+        strikes: r.get(7)?,
+    }))
+}
+
+const BANS: &str = "SELECT ip, len, since, until, detector, reason, origin, strikes FROM bans";
 
 fn key(change: &Change) -> String {
     match change {
@@ -64,6 +110,7 @@ impl Store {
         let opened = state::open(path, "guard", STEPS)?;
         Ok(Store {
             seen: version(&opened.connection),
+            read: last(&opened.connection),
             connection: opened.connection,
             pending: BTreeMap::new(),
             values: BTreeMap::new(),
@@ -71,7 +118,7 @@ impl Store {
         })
     }
 
-    /// Everything that a decider has to be given back.
+    /// Everything that a decider has to be given back, but the bans.
     pub fn load(&self) -> Result<Vec<Change>, String> {
         let c = &self.connection;
         let said = |e: rusqlite::Error| format!("cannot read the state: {e}");
@@ -98,61 +145,68 @@ impl Store {
             let (hash, state) = row.map_err(said)?;
             out.push(Change::Name(hash.cast_unsigned(), Some(state)));
         }
-        out.extend(
-            self.bans()?
-                .into_iter()
-                .map(|b| Change::Ban(b.net, Some(b))),
-        );
         if let Some(text) = self.text("never") {
             out.push(Change::Never(text));
         }
         Ok(out)
     }
 
-    fn bans(&self) -> Result<Vec<Ban>, String> {
+    /// Hands over every ban, one at a time: there may be a million.
+    pub fn bans(&self, mut each: impl FnMut(&Ban)) -> Result<(), String> {
         let said = |e: rusqlite::Error| format!("cannot read the bans: {e}");
-        let mut rows = self
-            .connection
-            .prepare("SELECT ip, len, since, until, detector, reason, origin, strikes FROM bans")
-            .map_err(said)?;
-        let all = rows
-            .query_map([], |r| {
-                let raw: Vec<u8> = r.get(0)?;
-                let ip = match (
-                    <[u8; 4]>::try_from(&raw[..]),
-                    <[u8; 16]>::try_from(&raw[..]),
-                ) {
-                    (Ok(four), _) => Some(IpAddr::from(four)),
-                    (_, Ok(all)) => Some(IpAddr::from(all)),
-                    _ => None,
-                };
-                Ok(ip.zip(r.get::<_, u8>(1).ok()).map(|(ip, len)| Ban {
-                    net: Cidr { ip, len },
-                    since: Time(r.get(2).unwrap_or_default()),
-                    until: r.get::<_, Option<i64>>(3).unwrap_or_default().map(Time),
-                    detector: r.get(4).unwrap_or_default(),
-                    reason: r.get(5).unwrap_or_default(),
-                    origin: match r.get::<_, String>(6).unwrap_or_default().as_str() {
-                        "operator" => Origin::Operator,
-                        "import" => Origin::Import,
-                        _ => Origin::Detector,
-                    },
-                    strikes: r.get(7).unwrap_or_default(),
-                }))
-            })
-            .map_err(said)?;
-        Ok(all.flatten().flatten().collect())
+        let mut rows = self.connection.prepare(BANS).map_err(said)?;
+        for row in rows.query_map([], ban).map_err(said)? {
+            if let Some(ban) = row.map_err(said)? {
+                each(&ban);
+            }
+        }
+        Ok(())
     }
 
-    /// What another program (`bans add`, `bans remove`) made of the bans since the last look, if it did; only where nothing of ours
-    /// waits to be written.
-    pub fn changed(&mut self) -> Option<Vec<Ban>> {
+    /// Some of what another program (`bans add`, `bans import`) made of the bans since the last look: as they are now. Nothing: no
+    /// more news.
+    pub fn changed(&mut self) -> Option<Vec<(Cidr, Option<Ban>)>> {
         let now = version(&self.connection);
-        if now == self.seen || !self.pending.is_empty() {
+        if now == self.seen {
             return None;
         }
-        self.seen = now;
-        self.bans().ok()
+        let found = self.news();
+        match &found {
+            Ok(news) if news.is_empty() => self.seen = now,
+            Ok(_) => {}
+            // It is tried again in a second.
+            Err(_) => return None,
+        }
+        found.ok().filter(|news| !news.is_empty())
+    }
+
+    fn news(&mut self) -> rusqlite::Result<Vec<(Cidr, Option<Ban>)>> {
+        let c = &self.connection;
+        // A history that was thrown away begins anew.
+        let from = self.read.min(last(c));
+        let (to, nets) = {
+            let mut rows = c.prepare_cached(
+                "SELECT ip, len, id FROM ban_history WHERE id > ?1 ORDER BY id LIMIT ?2",
+            )?;
+            let mut nets: BTreeSet<Cidr> = BTreeSet::new();
+            let mut to = from;
+            let mut rows = rows.query(params![from, SOME])?;
+            while let Some(r) = rows.next()? {
+                nets.extend(net(r)?);
+                to = r.get(2)?;
+            }
+            (to, nets)
+        };
+        let mut get = c.prepare_cached(&format!("{BANS} WHERE ip = ?1 AND len = ?2"))?;
+        let news = nets
+            .into_iter()
+            .map(|net| {
+                let now = get.query_row(params![raw(net.ip), net.len], ban);
+                Ok((net, now.optional()?.flatten()))
+            })
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        self.read = to;
+        Ok(news)
     }
 
     fn text(&self, key: &str) -> Option<String> {

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 pub const OWN: [&str; 3] = ["/var/log/auth.log", "/var/log/secure", "/var/log/authlog"];
 /// Where everything is (Alpine, busybox).
 const SHARED: &str = "/var/log/messages";
+/// Processes whose lines are asked of the journal.
+pub const COMMS: [&str; 4] = ["sshd", "sshd-session", "sshd-auth", "dropbear"];
 /// A file that nothing was written to for so long is a leftover where there is a journal.
 const STALE: Duration = Duration::from_secs(7 * 86_400);
 
@@ -97,6 +99,16 @@ pub fn choose(config: &Config) -> (Vec<PathBuf>, bool) {
         Journal::Auto => files.is_empty() && journal_there,
     };
     (files, journal)
+}
+
+/// The same, for who walks the way from sshd to here.
+pub fn followed(config: &Config) -> crate::host::logging::Followed {
+    let (files, journal) = choose(config);
+    crate::host::logging::Followed {
+        files: files.iter().map(|f| f.display().to_string()).collect(),
+        journal,
+        comms: &COMMS,
+    }
 }
 
 fn journalctl() -> Option<PathBuf> {
@@ -302,13 +314,8 @@ impl Reading {
             command.args(["-n", "all"]);
         }
         // The kernel's word on who wrote it, not the writer's: nobody but root's sshd can put lines here.
-        command.args([
-            "_UID=0",
-            "_COMM=sshd",
-            "_COMM=sshd-session",
-            "_COMM=sshd-auth",
-            "_COMM=dropbear",
-        ]);
+        command.arg("_UID=0");
+        command.args(COMMS.iter().map(|c| format!("_COMM={c}")));
         match command.spawn() {
             Ok(mut child) => {
                 let ready = child

@@ -13,6 +13,7 @@ use super::tail::{self, Mark, Tail};
 use super::{control::listen, drop};
 use crate::cmd::reading::now;
 use crate::host::accounts;
+use crate::host::logging::{self, Break};
 use crate::host::machine::Machine;
 use crate::sink::metrics::{self, Kind, Page};
 use crate::sink::notify::{Alert, Notifier};
@@ -23,7 +24,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 use serde_json::json;
 use sshwhy_core::addr::Cidr;
-use sshwhy_core::ban::{Action, Ban, Decider, Decision, Origin, Sight, What};
+use sshwhy_core::ban::{Action, Decider, Decision, Never, Sight, What};
 use sshwhy_core::finding::{Finding, Severity};
 use sshwhy_core::scan::{Scanned, Scanner};
 use sshwhy_core::time::{SECOND, Time, Zone};
@@ -32,6 +33,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +44,8 @@ const SHARE: u32 = 15;
 const TURN: usize = 32;
 /// Failed logins from this machine itself that are remembered, for the canary.
 const OWN: usize = 64;
+/// How often it is looked whether sshd still writes where we read.
+const WALK: Duration = Duration::from_secs(300);
 /// The times of live lines may differ so much from the clock.
 const SKEW: i64 = 10 * 60 * SECOND;
 
@@ -100,6 +104,17 @@ struct Worker {
     own: VecDeque<(IpAddr, String)>,
     /// Everything is to be sent again, not before then.
     restore_at: Option<Instant>,
+    /// When it was looked last where sshd writes, and the answer that is awaited.
+    walked: Option<Instant>,
+    walk: Option<Receiver<Vec<Break>>>,
+    /// Another program's changes to the bans are being taken over.
+    adopting: bool,
+    /// It is being sent: up to which network.
+    restoring: Option<Option<Cidr>>,
+    /// Orders without an answer yet, and what each lifts.
+    asked: VecDeque<Vec<Action>>,
+    /// Whom the never-list held when bans were last compared with it.
+    compared: Vec<Never>,
     committed: Instant,
     cost: Duration,
     dirty: bool,
@@ -221,6 +236,7 @@ impl Worker {
         let store = Store::open(&config.state)?;
         let mut decider = Decider::new(config.policy());
         let bad = decider.restore(store.load()?);
+        store.bans(|ban| decider.hold(ban))?;
         decider.admins = admins(&config);
         decider.key_login = config.key_login();
         let keeper = Keeper::start(config.never.allow.clone());
@@ -264,6 +280,12 @@ impl Worker {
             decisions: Vec::new(),
             own: VecDeque::new(),
             restore_at: Some(Instant::now()),
+            walked: None,
+            walk: None,
+            adopting: false,
+            restoring: None,
+            asked: VecDeque::new(),
+            compared: Vec::new(),
             committed: Instant::now(),
             cost: Duration::ZERO,
             dirty: false,
@@ -321,8 +343,12 @@ impl Worker {
                 log("never", json!({ "trouble": trouble }));
             }
         }
-        let lifted = self.decider.lift_spared(now());
-        self.actions.extend(lifted);
+        // Comparing takes its time where there are many bans.
+        if self.decider.never.entries() != self.compared {
+            self.compared = self.decider.never.entries().to_vec();
+            let lifted = self.decider.lift_spared(now());
+            self.actions.extend(lifted);
+        }
     }
 
     fn work(&mut self, listener: &UnixListener, signals: &OwnedFd) -> Result<(), String> {
@@ -337,7 +363,7 @@ impl Worker {
                 watched = Instant::now();
                 self.watch_files(watcher.as_ref());
             }
-            let pressed = self.dirty || !self.actions.is_empty();
+            let pressed = self.dirty || self.is_pressed();
             let wait = if more {
                 0
             } else if pressed {
@@ -372,15 +398,8 @@ impl Worker {
             self.decide();
             self.apply();
             askers.accept(listener);
-            let mut asked = Vec::new();
-            askers.answer(|request| {
-                let answer = self.answer(request);
-                asked.push(());
-                answer
-            });
-            if !asked.is_empty() {
-                self.apply();
-            }
+            askers.answer(|request| self.answer(request));
+            self.adopt(second.elapsed() >= Duration::from_secs(1));
             if second.elapsed() >= Duration::from_secs(1) {
                 second = Instant::now();
                 self.every_second();
@@ -582,26 +601,32 @@ impl Worker {
     fn apply(&mut self) {
         if self.state.panic {
             self.actions.clear();
+            self.restoring = None;
             return;
         }
         if self.restore_at.is_some_and(|at| at <= Instant::now()) {
             self.restore_at = None;
-            self.actions.clear();
+            self.restoring = Some(None);
+            // The bans come with all others.
+            self.actions.retain(|a| matches!(a, Action::Unban { .. }));
+        }
+        // One piece after the other: what is decided meanwhile goes between two.
+        if let Some(after) = self.restoring.filter(|_| self.asked.is_empty()) {
             let clock = now();
-            let all: Vec<Action> = self
+            let mut last = None;
+            let bans: Vec<Action> = self
                 .decider
-                .bans()
+                .bans(after)
+                .inspect(|b| last = Some(b.net))
                 .filter(|b| b.holds(clock))
-                .cloned()
+                .take(PIECE)
                 .map(Action::Ban)
                 .collect();
-            if all.is_empty() {
-                self.order(&Order::Restore(Vec::new()));
-            }
-            for piece in all.chunks(PIECE) {
-                self.order(&Order::Restore(piece.to_vec()));
-            }
-            return;
+            self.restoring = last.filter(|_| bans.len() == PIECE).map(Some);
+            self.order(&Order::Restore {
+                first: after.is_none(),
+                bans,
+            });
         }
         let actions = std::mem::take(&mut self.actions);
         for piece in actions.chunks(PIECE) {
@@ -610,9 +635,23 @@ impl Worker {
     }
 
     fn order(&mut self, order: &Order) {
+        let lifts = |all: &[Action]| -> Vec<Action> {
+            let lifts = all.iter().filter(|a| matches!(a, Action::Unban { .. }));
+            lifts.cloned().collect()
+        };
+        match order {
+            Order::Alive(_) => {}
+            Order::Apply(all) => self.asked.push_back(lifts(all)),
+            Order::Restore { .. } | Order::Flush => self.asked.push_back(Vec::new()),
+        }
         if self.half.send(order).is_err() {
             self.half.closed = true;
         }
+    }
+
+    /// Whether more can be sent at once.
+    fn is_pressed(&self) -> bool {
+        !self.actions.is_empty() || (self.restoring.is_some() && self.asked.is_empty())
     }
 
     fn word(&mut self, word: Word) {
@@ -626,6 +665,7 @@ impl Worker {
                 unbanned,
                 refused,
             } => {
+                self.asked.pop_front();
                 if self.state.firewall.take().is_some() {
                     log("firewall", json!({ "works": "again" }));
                 }
@@ -642,6 +682,10 @@ impl Worker {
                     log("firewall", json!({ "failed": why }));
                 }
                 self.state.firewall = Some(why);
+                // What was to be lifted is not among what a restore puts back.
+                let lifts = self.asked.pop_front().unwrap_or_default();
+                self.actions.extend(lifts);
+                self.restoring = None;
                 self.restore_soon(Duration::from_secs(2));
             }
             Word::Ineffective(net, why) => {
@@ -701,16 +745,46 @@ impl Worker {
         if config.log.files != self.config.log.files
             || config.log.journal != self.config.log.journal
         {
+            // Those that are no longer wanted go on from there when they are wanted again.
             self.commit();
-            self.tails.clear();
+            let (files, journal) = tail::choose(&config);
+            self.tails.retain(|t| match t.path() {
+                Some(path) => files.iter().any(|f| f == path),
+                None => journal,
+            });
         }
         if config.never.allow != self.config.never.allow {
             self.keeper.allow(config.never.allow.clone());
         }
         self.config = config;
+        self.walked = None;
         self.open_tails();
         self.fill_never();
         log("settings", json!({ "loaded": true }));
+    }
+
+    /// Takes over what another program did to the bans: a part at a time, and looks for it once a second.
+    fn adopt(&mut self, look: bool) {
+        if !look && !self.adopting {
+            return;
+        }
+        let news = self.store.changed();
+        self.adopting = news.is_some();
+        let actions: Vec<Action> = news
+            .into_iter()
+            .flatten()
+            .filter_map(|(net, ban)| self.decider.adopt(net, ban))
+            .collect();
+        if actions.is_empty() {
+            return;
+        }
+        let added = actions.iter().filter(|a| matches!(a, Action::Ban(_)));
+        let (added, some) = (added.clone().count(), added.map(Action::net).take(20));
+        log(
+            "bans",
+            json!({ "added": added, "some": some.collect::<Vec<_>>(), "removed": actions.len() - added }),
+        );
+        self.actions.extend(actions);
     }
 
     fn every_second(&mut self) {
@@ -723,17 +797,6 @@ impl Worker {
                     net: b.net,
                     reason: "its time is over".to_owned(),
                 }));
-            }
-        }
-        if let Some(bans) = self.store.changed() {
-            let (new, gone) = self.decider.adopt(bans);
-            if !new.is_empty() || !gone.is_empty() {
-                log(
-                    "bans",
-                    json!({ "added": new.iter().map(Action::net).collect::<Vec<_>>(), "removed": gone.len() }),
-                );
-                self.actions.extend(new);
-                self.actions.extend(gone);
             }
         }
         let panic = self.config.panic_file.exists();
@@ -757,6 +820,7 @@ impl Worker {
             self.open_tails();
             self.fill_never();
         }
+        self.walk();
         self.look(clock);
         self.show();
         let status = match self.findings.first() {
@@ -768,6 +832,30 @@ impl Worker {
             ),
         };
         self.order(&Order::Alive(status.replace('\n', " ")));
+    }
+
+    /// Looks, on a thread of its own, whether what sshd writes comes to what is followed.
+    fn walk(&mut self) {
+        if let Some(answer) = &self.walk {
+            match answer.try_recv() {
+                Ok(breaks) => self.state.breaks = breaks,
+                Err(mpsc::TryRecvError::Empty) => return,
+                Err(mpsc::TryRecvError::Disconnected) => {}
+            }
+            self.walk = None;
+        }
+        if self.walked.is_some_and(|w| w.elapsed() < WALK) {
+            return;
+        }
+        self.walked = Some(Instant::now());
+        let followed = tail::followed(&self.config);
+        let (send, answer) = mpsc::channel();
+        let started = std::thread::Builder::new()
+            .name("walk".to_owned())
+            .spawn(move || send.send(logging::breaks(&Machine::here(), &followed)));
+        if started.is_ok() {
+            self.walk = Some(answer);
+        }
     }
 
     /// Judges whether we see, and says what is new.
@@ -980,43 +1068,6 @@ impl Worker {
                     "up": self.started.elapsed().as_secs(),
                     "panic": self.state.panic,
                 })
-            }
-            Request::Bans => json!({ "bans": self.decider.bans().collect::<Vec<_>>() }),
-            Request::Ban {
-                net,
-                seconds,
-                reason,
-            } => {
-                let until = seconds.map(|s| {
-                    let micros = i64::try_from(s).unwrap_or(i64::MAX).saturating_mul(SECOND);
-                    Time(clock.0.saturating_add(micros))
-                });
-                let ban = Ban {
-                    net,
-                    since: clock,
-                    until,
-                    detector: "operator".to_owned(),
-                    reason,
-                    origin: Origin::Operator,
-                    strikes: 1,
-                };
-                match self.decider.add(ban, clock) {
-                    Ok(action) => {
-                        self.actions.push(action);
-                        self.dirty = true;
-                        json!({ "banned": net })
-                    }
-                    Err(never) => {
-                        json!({ "error": format!("{net} is never banned: {} ({})", never.why, never.net) })
-                    }
-                }
-            }
-            Request::Unban { net } => {
-                let lifted = self.decider.remove(net, "an operator lifted it");
-                let nets: Vec<Cidr> = lifted.iter().map(Action::net).collect();
-                self.actions.extend(lifted);
-                self.dirty = true;
-                json!({ "lifted": nets })
             }
             Request::Why { ip } => json!({
                 "addr": ip,

@@ -13,6 +13,7 @@ pub mod daemon;
 mod kernel;
 mod keys;
 pub mod log;
+pub mod logging;
 pub mod machine;
 mod network;
 pub mod never;

@@ -17,6 +17,7 @@ use std::fs;
 use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Where the two keep their things (Debian, RHEL, Alpine, FreeBSD).
 const USUAL: [&str; 5] = [
@@ -31,10 +32,48 @@ const LARGEST: u64 = 256 << 20;
 /// Lines that fail2ban kept of one ban.
 const MATCHES: usize = 5;
 
-/// One ban as it stood there.
+/// Bans taken over in one transaction: what a million of them need at once stays small.
+const BATCH: usize = 20_000;
+
+/// One ban as it stood there, small.
 struct Found {
-    ban: Ban,
-    evidence: Value,
+    net: Cidr,
+    since: Time,
+    until: Option<Time>,
+    strikes: u32,
+    reason: Rc<str>,
+    evidence: Kept,
+}
+
+/// What led to it.
+enum Kept {
+    /// It is on that list.
+    Listed(Rc<str>, Option<Time>),
+    /// Lines that fail2ban kept, as JSON.
+    Lines(Box<str>),
+}
+
+impl Found {
+    fn action(&self) -> Action {
+        Action::Ban(Ban {
+            net: self.net,
+            since: self.since,
+            until: self.until,
+            detector: "import".to_owned(),
+            reason: self.reason.to_string(),
+            origin: Origin::Import,
+            strikes: self.strikes,
+        })
+    }
+
+    fn evidence(&self) -> Value {
+        match &self.evidence {
+            Kept::Listed(name, at) => {
+                json!([{"source": &**name, "at": at, "text": "blacklisted for good"}])
+            }
+            Kept::Lines(text) => serde_json::from_str(text).unwrap_or(Value::Null),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -84,26 +123,29 @@ impl Desk {
             self.file(file, &mut taken)?;
         }
         let settings = taken.settings.as_ref().map(toml);
-        let mut actions = Vec::new();
-        let mut refused = Vec::new();
-        let mut evidence: HashMap<(std::net::IpAddr, u8), Value> = HashMap::new();
-        for f in taken.found {
-            evidence.insert((f.ban.net.ip, f.ban.net.len), f.evidence);
-            let action = Action::Ban(f.ban);
-            match super::would(&action, self) {
-                Ok(_) => actions.push(action),
-                Err(why) => refused.push((action.net(), why)),
+        let mut refused: Vec<(Cidr, String)> = Vec::new();
+        let mut count = 0;
+        for some in taken.found.chunks(BATCH) {
+            let mut actions = Vec::with_capacity(some.len());
+            let mut evidence: HashMap<Cidr, &Found> = HashMap::with_capacity(some.len());
+            for f in some {
+                let action = f.action();
+                match super::would(&action, self) {
+                    Ok(_) => {
+                        evidence.insert(f.net, f);
+                        actions.push(action);
+                    }
+                    Err(why) => refused.push((f.net, why)),
+                }
+            }
+            count += actions.len();
+            if !a.dry_run && !actions.is_empty() {
+                self.act(actions, |b| {
+                    evidence.get(&b.net).map_or(Value::Null, |f| f.evidence())
+                })?;
             }
         }
-        let count = actions.len();
-        if !a.dry_run && count > 0 {
-            self.act(actions, |b| {
-                evidence
-                    .get(&(b.net.ip, b.net.len))
-                    .cloned()
-                    .unwrap_or(Value::Null)
-            })?;
-        }
+        drop(std::mem::take(&mut taken.found));
         let written = match (&settings, &a.output, a.dry_run) {
             (Some(text), Some(path), false) => {
                 write_new(path, text)?;
@@ -199,6 +241,7 @@ impl Desk {
         }
         let bytes = fs::read(path).map_err(|e| format!("cannot read {name}: {e}"))?;
         let list = sshguard::parse(&String::from_utf8_lossy(&bytes));
+        drop(bytes);
         if list.blocked.is_empty() && list.odd_count > 0 {
             return Err(format!(
                 "{name} is neither fail2ban's database nor sshguard's blacklist: its line {} is {:?}",
@@ -215,20 +258,15 @@ impl Desk {
                 list.odd_count - list.odd.len()
             ));
         }
-        for b in list.blocked {
-            taken.found.push(Found {
-                ban: Ban {
-                    net: b.net,
-                    since: b.at.unwrap_or(self.now),
-                    until: None,
-                    detector: "import".to_owned(),
-                    reason: "on sshguard's blacklist".to_owned(),
-                    origin: Origin::Import,
-                    strikes: 1,
-                },
-                evidence: json!([{"source": name, "at": b.at, "text": "blacklisted for good"}]),
-            });
-        }
+        let (reason, from): (Rc<str>, Rc<str>) = ("on sshguard's blacklist".into(), name.into());
+        taken.found.extend(list.blocked.iter().map(|b| Found {
+            net: b.net,
+            since: b.at.unwrap_or(self.now),
+            until: None,
+            strikes: 1,
+            reason: Rc::clone(&reason),
+            evidence: Kept::Listed(Rc::clone(&from), b.at),
+        }));
         Ok(())
     }
 
@@ -260,6 +298,7 @@ impl Desk {
         );
         let mut s = db.prepare(&sql).map_err(failed)?;
         let mut rows = s.query([]).map_err(failed)?;
+        let mut reasons: HashMap<String, Rc<str>> = HashMap::new();
         while let Some(row) = rows.next().map_err(failed)? {
             // A broken row costs only itself.
             let read =
@@ -303,17 +342,20 @@ impl Desk {
                 taken.over += 1;
                 continue;
             }
+            let reason = reasons
+                .entry(jail)
+                .or_insert_with_key(|jail| format!("banned by fail2ban's jail {jail}").into());
             taken.found.push(Found {
-                ban: Ban {
-                    net,
-                    since: Time::from_secs(since.clamp(0, 1 << 40)),
-                    until,
-                    detector: "import".to_owned(),
-                    reason: format!("banned by fail2ban's jail {jail}"),
-                    origin: Origin::Import,
-                    strikes: u32::try_from(count).unwrap_or(1).max(1),
-                },
-                evidence: matches(&name.to_string(), data.as_deref()),
+                net,
+                since: Time::from_secs(since.clamp(0, 1 << 40)),
+                until,
+                strikes: u32::try_from(count).unwrap_or(1).max(1),
+                reason: Rc::clone(reason),
+                evidence: Kept::Lines(
+                    matches(&name.to_string(), data.as_deref())
+                        .to_string()
+                        .into(),
+                ),
             });
         }
         Ok(())

@@ -90,6 +90,10 @@ impl Backend for Ipset {
         "ipset"
     }
 
+    fn may_repeat(&self) -> bool {
+        true
+    }
+
     fn ensure(&mut self, rebuild: bool) -> Result<bool, Trouble> {
         let before = self.run.run("ipset", &["list", "-n"], None)?.text();
         let mut text = String::new();

@@ -97,7 +97,7 @@ pub trait Backend {
     /// Cheap enough for every second: whether what [`ensure`](Backend::ensure) made is still there.
     fn stands(&mut self) -> Result<bool, Trouble>;
 
-    /// All of them or none, as far as the firewall can. `fresh`: it holds nothing yet.
+    /// All of them or none, as far as the firewall can. `fresh`: what it holds of them stays as it is.
     fn apply(&mut self, orders: &[Order], fresh: bool) -> Result<(), Trouble>;
 
     fn list(&mut self) -> Result<Vec<Held>, Trouble>;
@@ -107,6 +107,11 @@ pub trait Backend {
 
     /// Evaluates the live rules for these packets.
     fn prove(&mut self, packets: &[Packet]) -> Result<Vec<Proof>, Trouble>;
+
+    /// Whether a ban that is there may be added again as `fresh`, at no cost.
+    fn may_repeat(&self) -> bool {
+        false
+    }
 
     /// Whether bans end by themselves; otherwise somebody has to lift them when their time is over.
     fn expires(&self) -> bool {
@@ -315,6 +320,41 @@ impl Firewall {
         if !batch.is_empty() {
             self.backend.apply(&batch, true)?;
         }
+        Ok(out)
+    }
+
+    /// The same in pieces, of which the `first` makes what is missing: nothing is listed where the firewall does not mind to be told
+    /// what it holds, because a list of a million is larger than all else.
+    pub fn refill(
+        &mut self,
+        bans: &[Action],
+        never: &NeverList,
+        now: Time,
+        first: bool,
+    ) -> Result<Applied, Trouble> {
+        if !self.backend.may_repeat() {
+            return self.restore(bans.iter().cloned(), never, now, false);
+        }
+        if first || !self.ready {
+            self.backend.ensure(false)?;
+            self.ready = true;
+        }
+        let mut out = Applied::default();
+        let mut orders = Vec::with_capacity(bans.len());
+        for action in bans {
+            match check(action, never, now) {
+                Ok(order) => orders.push(order),
+                Err(why) => out.refused.push(Refused {
+                    net: action.net(),
+                    why,
+                }),
+            }
+        }
+        orders.retain(|o| matches!(o, Order::Ban(..)));
+        for batch in orders.chunks(BATCH) {
+            self.backend.apply(batch, true)?;
+        }
+        out.banned = orders.len();
         Ok(out)
     }
 

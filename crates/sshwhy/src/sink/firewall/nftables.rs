@@ -319,6 +319,10 @@ impl Backend for Nftables {
         "nftables"
     }
 
+    fn may_repeat(&self) -> bool {
+        true
+    }
+
     fn ensure(&mut self, rebuild: bool) -> Result<bool, Trouble> {
         let table = self.read()?;
         if !rebuild && let Some(sets) = table.as_ref().and_then(|t| self.whole(t)) {

@@ -14,6 +14,10 @@ impl Backend for Null {
         "null"
     }
 
+    fn may_repeat(&self) -> bool {
+        true
+    }
+
     fn ensure(&mut self, _: bool) -> Result<bool, Trouble> {
         Ok(self.held.is_empty())
     }

@@ -1,27 +1,28 @@
-//! Follows one log file as it grows, through every way in which logs are rotated, from a position that survives a crash.
+//! Follows one log file as it grows, through every way in which logs are rotated, from positions that survive a crash.
 //!
-//! A [`Position`] names a file by device, inode and a fingerprint of its first bytes, and says how much of it was taken in. After
-//! a start the file of each position is looked for: at its path, among the rotated copies (renamed: same inode; copied: same
-//! first bytes) and among the packed ones (same first bytes inside). What is newer than the newest position is read from its
-//! beginning. The same is done whenever the path leads to another file than before, so a rotation while the program was down
-//! and one while it runs take the same way.
+//! A [`Position`] names a file by device, inode and fingerprints of its first bytes and of those before the place where reading
+//! stopped, and says how much of it was taken in. Every file of the set (the log and its rotated copies) has one, also those that
+//! are done with. So a look at the set decides by one rule, at the start and while it runs: a file that a position is about
+//! (renamed: same inode; copied or packed: same bytes) is read on from there, any other file was never read and is read from its
+//! beginning. Where nothing was taken in of a file yet, nothing has to be known of it either.
 //!
 //! Where much is waiting at the start, the end of the file is followed at once and what lies before it is read behind it.
 
-use crate::source::rotation::{Age, rotation, sort};
-use crate::source::unpack::{Stream, unpacked};
+mod set;
 #[cfg(test)]
 mod tests;
 
+use crate::source::unpack::{Stream, unpacked};
 use serde::{Deserialize, Serialize};
+use set::{Heads, Sibling, settled, siblings};
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-/// So many first bytes tell a file from another one.
+/// So many first bytes, and so many last ones, tell a file from another one.
 const HEAD: usize = 256;
 /// At most so much is handed out at once.
 const CHUNK: usize = 256 * 1024;
@@ -33,6 +34,12 @@ const LIVE_FIRST: u64 = 16 << 20;
 const FIRST_PAST: u64 = 64 << 20;
 /// A writer may go on with a renamed file until it is told; after so long without a byte it has been.
 const DRAINED: Duration = Duration::from_secs(60);
+/// A rotation leaves no log for a moment; after so long it is gone.
+const GONE: Duration = Duration::from_secs(5);
+/// A folder's time goes in ticks of the kernel's clock: of a change so shortly before a look, the look may have missed a part.
+const TICK: Duration = Duration::from_millis(20);
+/// Positions of files that are gone and may come back (a disk that is mounted again).
+const REMEMBERED: usize = 32;
 
 /// How far one file was taken in.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -44,10 +51,15 @@ pub struct Position {
     /// How many first bytes the fingerprint covers.
     pub head_len: u32,
     pub head: u64,
+    /// How many bytes before `offset` this fingerprint covers; 0: not known.
+    pub tail_len: u32,
+    pub tail: u64,
     /// Where to stop, for what is read behind the end of the file.
     pub end: Option<u64>,
     /// Where the file was when it was opened, links followed: what a link led to is not among the copies beside the link.
     pub real: PathBuf,
+    /// No more is expected of it.
+    pub done: bool,
 }
 
 /// Which order lines belong to.
@@ -74,10 +86,14 @@ enum Bytes {
 struct Reader {
     bytes: Bytes,
     pos: Position,
+    /// The last bytes that were taken in.
+    recent: Vec<u8>,
     /// Without news since then.
     quiet: Instant,
     /// No more will come: the last line counts although nothing ends it.
     closed: bool,
+    /// The file was emptied or written anew under our hands: what is left to read of it stands in a copy.
+    lost: bool,
 }
 
 /// The same for the same bytes on every run (FNV-1a).
@@ -100,75 +116,173 @@ fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     Ok(got)
 }
 
-fn head_of(file: &File, len: u32) -> Option<u64> {
-    let mut head = vec![0; (len as usize).min(HEAD)];
-    let got = read_at(file, &mut head, 0).ok()?;
-    (got == head.len()).then(|| fingerprint(&head))
+/// Up to `most` bytes from `offset` on.
+fn piece(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; most];
+    let got = read_at(file, &mut bytes, offset)?;
+    bytes.truncate(got);
+    Ok(bytes)
 }
 
-fn head_inside(path: &Path, len: u32) -> Option<u64> {
-    let mut head = vec![0; (len as usize).min(HEAD)];
-    unpacked(Box::new(File::open(path).ok()?))
-        .read_exact(&mut head)
-        .ok()?;
-    Some(fingerprint(&head))
+impl Position {
+    /// Of a file of which nothing was taken in.
+    fn new(meta: &Metadata, real: PathBuf) -> Position {
+        Position {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            offset: 0,
+            head_len: 0,
+            head: fingerprint(&[]),
+            tail_len: 0,
+            tail: fingerprint(&[]),
+            end: None,
+            real,
+            done: false,
+        }
+    }
+
+    /// Whether a file begins as the one that this is about.
+    fn begins(&self, head: &[u8]) -> bool {
+        head.get(..self.head_len as usize)
+            .is_some_and(|h| fingerprint(h) == self.head)
+    }
+
+    /// Whether what was taken in stands in this file, at the same place.
+    fn stands_in(&self, file: &File) -> bool {
+        let size = file.metadata().map_or(0, |m| m.len());
+        let tail = || {
+            let from = self.offset.checked_sub(u64::from(self.tail_len))?;
+            let bytes = piece(file, from, self.tail_len as usize).ok()?;
+            (bytes.len() == self.tail_len as usize).then(|| fingerprint(&bytes))
+        };
+        size >= self.offset
+            && piece(file, 0, self.head_len as usize).is_ok_and(|h| self.begins(&h))
+            && tail() == Some(self.tail)
+    }
+
+    /// Whether anything has to be known of the file: one of which nothing was taken in is read like any other.
+    fn counts(&self) -> bool {
+        self.offset > 0 || self.end.is_some()
+    }
+
+    fn is_of(&self, s: &Sibling) -> bool {
+        self.dev == s.dev && self.ino == s.ino
+    }
 }
 
 enum Read1 {
     Lines,
     Nothing,
-    /// The file does not begin any more as it did.
+    /// The file is not what it was.
     Replaced,
     Failed(io::Error),
 }
 
 impl Reader {
     fn plain(file: File, pos: Position) -> Reader {
-        Reader {
+        let len = pos.offset.min(HEAD as u64);
+        let recent = piece(&file, pos.offset - len, len as usize).unwrap_or_default();
+        let mut reader = Reader {
             bytes: Bytes::Plain(file),
             pos,
+            recent,
             quiet: Instant::now(),
             closed: false,
-        }
+            lost: false,
+        };
+        reader.mark();
+        reader
     }
 
     /// The file from its beginning.
     fn fresh(path: &Path) -> io::Result<Reader> {
         let file = File::open(path)?;
-        let meta = file.metadata()?;
-        // Also of what is not taken in yet: it may be rotated away before it is.
-        let head_len = meta.len().min(HEAD as u64) as u32;
-        let head = head_of(&file, head_len);
-        let pos = Position {
-            dev: meta.dev(),
-            ino: meta.ino(),
-            offset: 0,
-            head_len: if head.is_some() { head_len } else { 0 },
-            head: head.unwrap_or_else(|| fingerprint(&[])),
-            end: None,
-            real: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
-        };
-        Ok(if is_packed(path) {
-            let pos = Position {
-                head_len: 0,
-                head: fingerprint(&[]),
-                ..pos
-            };
-            Reader::packed(file, pos, 0)?
-        } else {
-            Reader::plain(file, pos)
-        })
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let pos = Position::new(&file.metadata()?, real);
+        if set::is_packed(path) {
+            return Reader::packed(file, pos);
+        }
+        let mut reader = Reader::plain(file, pos);
+        reader.learn();
+        Ok(reader)
     }
 
-    fn packed(file: File, pos: Position, skip: u64) -> io::Result<Reader> {
+    fn packed(file: File, pos: Position) -> io::Result<Reader> {
         let mut stream = unpacked(Box::new(file));
-        io::copy(&mut (&mut stream).take(skip), &mut io::sink())?;
+        io::copy(&mut (&mut stream).take(pos.offset), &mut io::sink())?;
         Ok(Reader {
             bytes: Bytes::Packed(stream, Vec::new()),
             pos,
+            recent: Vec::new(),
             quiet: Instant::now(),
             closed: true,
+            lost: false,
         })
+    }
+
+    fn of(path: &Path, packed: bool, pos: Position) -> io::Result<Reader> {
+        let file = File::open(path)?;
+        let meta = file.metadata()?;
+        let pos = Position {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            done: false,
+            ..pos
+        };
+        if packed {
+            Reader::packed(file, pos)
+        } else {
+            Ok(Reader::plain(file, pos))
+        }
+    }
+
+    /// A second reader of the same open file.
+    fn again(&self, pos: Position) -> Option<Reader> {
+        match &self.bytes {
+            Bytes::Plain(file) => Some(Reader::plain(file.try_clone().ok()?, pos)),
+            Bytes::Packed(..) => None,
+        }
+    }
+
+    fn size(&self) -> Option<u64> {
+        match &self.bytes {
+            Bytes::Plain(file) => file.metadata().ok().map(|m| m.len()),
+            Bytes::Packed(..) => None,
+        }
+    }
+
+    /// Learns more of how the file begins, while it is short; also of what is not taken in yet, for it may be copied away before
+    /// it is.
+    fn learn(&mut self) {
+        let Bytes::Plain(file) = &self.bytes else {
+            return;
+        };
+        if self.pos.head_len as usize >= HEAD {
+            return;
+        }
+        // One read: what was known and what is new have to be of the same file.
+        if let Ok(head) = piece(file, 0, HEAD)
+            && self.pos.begins(&head)
+        {
+            (self.pos.head_len, self.pos.head) = (head.len() as u32, fingerprint(&head));
+        }
+    }
+
+    fn mark(&mut self) {
+        self.pos.tail_len = self.recent.len() as u32;
+        self.pos.tail = fingerprint(&self.recent);
+    }
+
+    /// Goes on behind what was taken in.
+    fn took(&mut self, lines: &[u8]) {
+        self.pos.offset += lines.len() as u64;
+        let from = lines.len().saturating_sub(HEAD);
+        self.recent
+            .extend_from_slice(lines.get(from..).unwrap_or_default());
+        let over = self.recent.len().saturating_sub(HEAD);
+        self.recent.drain(..over);
+        self.mark();
+        self.quiet = Instant::now();
     }
 
     /// Puts whole lines into `buf`.
@@ -186,26 +300,14 @@ impl Reader {
                     Ok(n) => buf.truncate(n),
                     Err(e) => return Read1::Failed(e),
                 }
-                // Looked at after reading: what was read is of the file that begins like this.
-                let size = file.metadata().map_or(0, |m| m.len());
-                let same = size >= self.pos.offset
-                    && head_of(file, self.pos.head_len) == Some(self.pos.head);
-                if !same {
+                // Looked at after reading: what was read is of the file that is what it was.
+                if !self.pos.stands_in(file) {
                     buf.clear();
                     return Read1::Replaced;
                 }
                 let cut = whole(buf, self.closed || self.pos.end.is_some());
                 buf.truncate(cut);
-                if (self.pos.head_len as usize) < HEAD && size > u64::from(self.pos.head_len) {
-                    let len = size.min(HEAD as u64) as u32;
-                    if let Some(head) = head_of(file, len) {
-                        (self.pos.head_len, self.pos.head) = (len, head);
-                    }
-                }
-                if buf.is_empty() {
-                    return Read1::Nothing;
-                }
-                self.pos.offset += buf.len() as u64;
+                self.learn();
             }
             Bytes::Packed(stream, carry) => {
                 std::mem::swap(buf, carry);
@@ -228,17 +330,16 @@ impl Reader {
                 let cut = whole(buf, ended);
                 carry.extend_from_slice(buf.get(cut..).unwrap_or_default());
                 buf.truncate(cut);
-                if buf.is_empty() {
-                    return Read1::Nothing;
-                }
                 if self.pos.offset == 0 {
                     let head = buf.get(..HEAD.min(buf.len())).unwrap_or_default();
                     (self.pos.head_len, self.pos.head) = (head.len() as u32, fingerprint(head));
                 }
-                self.pos.offset += buf.len() as u64;
             }
         }
-        self.quiet = Instant::now();
+        if buf.is_empty() {
+            return Read1::Nothing;
+        }
+        self.took(buf);
         Read1::Lines
     }
 }
@@ -254,83 +355,43 @@ fn whole(buf: &[u8], closed: bool) -> usize {
     }
 }
 
-/// A file of the set: the log itself and its rotated copies.
-struct Sibling {
-    path: PathBuf,
-    age: Age,
-    packed: bool,
-    mtime: i64,
-    dev: u64,
-    ino: u64,
-    size: u64,
-}
-
-fn is_packed(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|n| n.to_str())
-        .is_some_and(|name| rotation(name).packed)
-}
-
-/// Oldest first; the log itself, where it is there, comes last.
-fn siblings(path: &Path) -> Vec<Sibling> {
-    let Some(base) = path.file_name().and_then(|n| n.to_str()) else {
-        return Vec::new();
-    };
-    let folder = match path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        Some(folder) => folder,
-        None => Path::new("."),
-    };
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut all: Vec<Sibling> = entries
-        .flatten()
-        .filter_map(|e| {
-            let name = e.file_name();
-            let r = rotation(name.to_str()?);
-            let itself = name.to_str() == Some(base);
-            if !itself && (r.base != base || r.age == Age::Current) {
-                return None;
-            }
-            let meta = std::fs::metadata(e.path()).ok().filter(|m| m.is_file())?;
-            Some(Sibling {
-                path: e.path(),
-                age: if itself { Age::Current } else { r.age },
-                packed: r.packed && !itself,
-                mtime: meta.mtime(),
-                dev: meta.dev(),
-                ino: meta.ino(),
-                size: meta.len(),
-            })
-        })
-        .collect();
-    // While a copy is being packed both are there, and the packed one is not whole.
-    let plain: Vec<PathBuf> = all
-        .iter()
-        .filter(|s| !s.packed)
-        .map(|s| s.path.clone())
-        .collect();
-    all.retain(|s| !s.packed || !plain.contains(&s.path.with_extension("")));
-    sort(&mut all, |s| {
-        (&s.age, Some(s.mtime), s.path.to_str().unwrap_or_default())
-    });
-    all
-}
-
-/// Whether the set is still what it was when it was listed. A rotation renames one file after another: a list made in its
-/// midst lacks some, and a path out of it may lead to another file by now.
-fn settled(set: &[Sibling], path: &Path) -> bool {
-    let now = siblings(path);
-    set.len() == now.len()
-        && set
-            .iter()
-            .zip(&now)
-            .all(|(a, b)| (a.dev, a.ino, &a.path) == (b.dev, b.ino, &b.path))
+/// The end of the last whole line before `at`.
+fn line_before(file: &File, at: u64) -> u64 {
+    let from = at.saturating_sub(MAX_LINE as u64);
+    let want = usize::try_from(at - from).unwrap_or(MAX_LINE);
+    match piece(file, from, want) {
+        Ok(buf) => memchr::memrchr(b'\n', &buf).map_or(from, |end| from + end as u64 + 1),
+        Err(_) => at,
+    }
 }
 
 /// How often a look is made anew while a rotation goes on, and the pause between two.
 const LOOKS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// What a file is to be taken for of which nothing is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    /// Never read.
+    New,
+    /// The log is new to us: its copies are no business of ours.
+    Past,
+}
+
+/// What a look at the set decided.
+#[derive(Default)]
+struct Plan {
+    /// By the place of their file in the set.
+    readers: Vec<(usize, Reader)>,
+    /// What is not in the set any more, but where it was.
+    elsewhere: Vec<Reader>,
+    done: Vec<Position>,
+    said: Vec<String>,
+    /// The log itself could not be opened.
+    failed: Option<io::Error>,
+    /// The log is a copy of that file (device, inode) and takes its place.
+    moved: Option<(u64, u64)>,
+}
 
 /// One log that is followed.
 pub struct Follow {
@@ -340,6 +401,13 @@ pub struct Follow {
     before: VecDeque<Reader>,
     /// Read when there is nothing else to do, oldest first.
     behind: VecDeque<Reader>,
+    /// Files of the set of which everything was taken in.
+    done: Vec<Position>,
+    heads: Heads,
+    /// The folder's time when the set was looked at last, and when that was.
+    looked: Option<(SystemTime, SystemTime)>,
+    /// The path leads nowhere since then.
+    missing: Option<Instant>,
     /// What to tell people: gaps, files that cannot be read.
     pub said: Vec<String>,
     /// What cannot be read was said once.
@@ -347,82 +415,71 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Goes on from `positions`; without any, the log is new to us: its end is followed and its past is read behind.
+    /// Goes on from `positions`; without any, the log is new to us: its end is followed and its past is read behind, unless it
+    /// is to be read from the beginning, with all that was rotated away.
     pub fn start(path: &Path, positions: Vec<Position>, from_the_beginning: bool) -> Follow {
         let mut f = Follow {
             path: path.to_owned(),
             live: None,
             before: VecDeque::new(),
             behind: VecDeque::new(),
+            done: Vec::new(),
+            heads: Heads::default(),
+            looked: None,
+            missing: None,
             said: Vec::new(),
             failing: false,
         };
         if positions.is_empty() && !from_the_beginning {
-            f.begin();
-        } else if positions.is_empty() {
-            // With all that was rotated away.
-            for look in 1..=LOOKS {
-                let set = siblings(path);
-                let newer = f.open_newer(&set, 0, &[]);
-                if look == LOOKS || settled(&set, path) {
-                    f.place(&set, newer);
-                    break;
-                }
-                std::thread::sleep(PAUSE);
-            }
+            f.look(Vec::new(), Unknown::Past);
+            f.follow_end();
         } else {
-            f.resume(positions);
+            f.look(positions, Unknown::New);
         }
         f
     }
 
     /// The positions to go on from: to be committed together with what was made of the lines.
     pub fn positions(&self) -> Vec<Position> {
-        self.behind
-            .iter()
-            .chain(&self.before)
-            .chain(&self.live)
-            .map(|r| r.pos.clone())
-            .collect()
+        let open = self.behind.iter().chain(&self.before).chain(&self.live);
+        let open = open.map(|r| r.pos.clone());
+        self.done.iter().cloned().chain(open).collect()
     }
 
-    /// Whether everything that is there was taken in.
+    /// Whether something older is still to be taken in.
     pub fn is_behind(&self) -> bool {
         !self.behind.is_empty()
     }
 
     pub fn is_open(&self) -> bool {
-        self.live.is_some()
+        self.live.is_some() && self.missing.is_none_or(|since| since.elapsed() < GONE)
     }
 
-    fn begin(&mut self) {
-        match Reader::fresh(&self.path) {
-            Ok(mut reader) => {
-                let Bytes::Plain(file) = &reader.bytes else {
-                    return;
-                };
-                let size = file.metadata().map_or(0, |m| m.len());
-                let end = line_before(file, size);
-                if end > 0 {
-                    let mut past = reader.pos.clone();
-                    let from = match end.checked_sub(FIRST_PAST) {
-                        Some(from) if from > 0 => line_before(file, from),
-                        _ => 0,
-                    };
-                    set(&mut past, file, from);
-                    past.end = Some(end);
-                    if let Ok(file) = file.try_clone() {
-                        self.behind.push_back(Reader::plain(file, past));
-                    }
-                    let Bytes::Plain(file) = &reader.bytes else {
-                        return;
-                    };
-                    set(&mut reader.pos, file, end);
-                }
-                self.live = Some(reader);
-            }
-            Err(e) => self.cannot(&e),
+    /// Of a log that is new to us: what is there already is read behind what comes.
+    fn follow_end(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let Bytes::Plain(file) = &live.bytes else {
+            return;
+        };
+        let end = line_before(file, live.size().unwrap_or(0));
+        if end == 0 {
+            return;
         }
+        let from = match end.checked_sub(FIRST_PAST) {
+            Some(from) if from > 0 => line_before(file, from),
+            _ => 0,
+        };
+        let at = |offset, end| Position {
+            offset,
+            end,
+            ..live.pos.clone()
+        };
+        let past = live.again(at(from, Some(end)));
+        let Some(next) = live.again(at(end, None)) else {
+            return;
+        };
+        self.behind.extend(past);
+        *live = next;
     }
 
     fn cannot(&mut self, e: &io::Error) {
@@ -433,95 +490,182 @@ impl Follow {
         self.failing = true;
     }
 
-    /// Finds the file of each position, and what is newer than all of them.
-    fn resume(&mut self, positions: Vec<Position>) {
-        for look in 1..=LOOKS {
-            let set = siblings(&self.path);
-            self.resume_in(&set, positions.clone());
-            if look == LOOKS || settled(&set, &self.path) {
-                break;
+    fn readers(&self) -> impl Iterator<Item = &Reader> {
+        self.behind.iter().chain(&self.before).chain(&self.live)
+    }
+
+    /// Looks at the log and its rotated copies, and decides what is to be read of each. `resumed`: positions of an earlier run.
+    fn look(&mut self, resumed: Vec<Position>, unknown: Unknown) {
+        for r in self.live.iter_mut().chain(&mut self.before) {
+            if !r.lost {
+                r.learn();
             }
-            self.live = None;
-            self.before.clear();
-            self.behind.clear();
-            self.said.clear();
-            self.failing = false;
+        }
+        for look in 1..=LOOKS {
+            let begin = SystemTime::now();
+            let time = set::folder_time(&self.path);
+            let also: Vec<PathBuf> = resumed
+                .iter()
+                .chain(self.readers().map(|r| &r.pos))
+                .filter(|p| !p.done)
+                .map(|p| p.real.clone())
+                .collect();
+            let set = siblings(&self.path, &also);
+            let plan = self.plan(&set, &resumed, unknown);
+            if look == LOOKS || settled(&set, &siblings(&self.path, &also)) {
+                self.looked = time.map(|t| (t, begin));
+                self.carry_out(&set, plan);
+                return;
+            }
             std::thread::sleep(PAUSE);
         }
     }
 
-    fn resume_in(&mut self, set: &[Sibling], positions: Vec<Position>) {
-        let mut newest: Option<usize> = None;
-        let mut readers: Vec<(usize, Reader)> = Vec::new();
-        let last = positions.len().saturating_sub(1);
-        let mut heads: Vec<(u32, u64)> = Vec::new();
-        for (i, pos) in positions.into_iter().enumerate() {
-            heads.push((pos.head_len, pos.head));
-            match find(set, &pos) {
-                Some((at, reader)) => {
-                    newest = newest.max(Some(at));
-                    match reader {
-                        Ok(reader) => readers.push((at, reader)),
-                        Err(e) => self.said.push(format!(
-                            "{} cannot be read on: {e}",
-                            set.get(at).map_or(String::new(), |s| s.path.display().to_string())
-                        )),
+    fn plan(&mut self, set: &[Sibling], resumed: &[Position], unknown: Unknown) -> Plan {
+        let mut plan = Plan::default();
+        let mut claimed: Vec<bool> = set
+            .iter()
+            .map(|s| self.readers().any(|r| !r.lost && r.pos.is_of(s)))
+            .collect();
+        // What has to be found: where an earlier run stopped, and what was lost under our hands.
+        let lost: Vec<Position> = self
+            .readers()
+            .filter(|r| r.lost)
+            .map(|r| r.pos.clone())
+            .collect();
+        let last = resumed.iter().rposition(|p| !p.done);
+        let wanted = resumed.iter().enumerate().map(|(i, p)| (p, Some(i)));
+        let wanted: Vec<(&Position, Option<usize>)> = wanted
+            .chain(lost.iter().map(|p| (p, None)))
+            .filter(|(p, _)| !p.done && p.counts())
+            .collect();
+        for (pos, resumed_at) in &wanted {
+            let found = self.heads.find(set, pos, |i| {
+                // Of two that are alike, one that nobody holds.
+                claimed.get(i).copied().unwrap_or(false)
+            });
+            if let Some((at, s)) = found {
+                match Reader::of(&s.path, s.packed, (*pos).clone()) {
+                    Ok(mut reader) => {
+                        // A copy of what was emptied gets no more.
+                        reader.closed |= resumed_at.is_none();
+                        plan.readers.push((at, reader));
                     }
+                    Err(e) => plan
+                        .said
+                        .push(format!("{} cannot be read on: {e}", s.path.display())),
                 }
-                None if let Some(reader) = elsewhere(&pos) => self.before.push_back(reader),
-                None if i == last => self.said.push(format!(
+                if let Some(c) = claimed.get_mut(at) {
+                    *c = true;
+                }
+            } else if let Some(reader) = elsewhere(pos) {
+                plan.elsewhere.push(reader);
+            } else if resumed_at.is_none() {
+                plan.said.push(format!(
+                    "{} was truncated and no copy of what it held was found: up to then, all of it had been read but its last moments",
+                    self.path.display()
+                ));
+            } else if *resumed_at == last {
+                plan.said.push(format!(
                     "what {} held when it was read last is gone: lines written after that may be missing (rotated away, or truncated)",
                     self.path.display()
-                )),
-                None => {}
+                ));
             }
         }
-        // Without any position that was found, only the log itself is ours to read.
-        let from = newest.map_or(set.len().saturating_sub(1), |n| n + 1);
-        readers.extend(self.open_newer(set, from, &heads));
-        self.place(set, readers);
-    }
-
-    /// Begins with every file from the one at `from` on.
-    fn open_newer(
-        &mut self,
-        set: &[Sibling],
-        from: usize,
-        heads: &[(u32, u64)],
-    ) -> Vec<(usize, Reader)> {
-        let mut readers = Vec::new();
-        for (at, sibling) in set.iter().enumerate().skip(from) {
-            let current = sibling.age == Age::Current;
-            // A copy of what was read already.
-            let copied = !current
-                && heads.iter().any(|(len, head)| {
-                    *len > 0
-                        && (if sibling.packed {
-                            head_inside(&sibling.path, *len)
-                        } else {
-                            File::open(&sibling.path)
-                                .ok()
-                                .and_then(|f| head_of(&f, *len))
-                        }) == Some(*head)
-                });
-            if copied {
+        let known: Vec<Position> = self.done.iter().chain(resumed).cloned().collect();
+        let known: Vec<&Position> = known.iter().filter(|p| p.done).collect();
+        let mut found = vec![false; known.len()];
+        let open: Vec<Position> = self
+            .readers()
+            .filter(|r| !r.lost)
+            .map(|r| r.pos.clone())
+            .chain(wanted.iter().map(|(p, _)| (*p).clone()))
+            .collect();
+        for (at, s) in set.iter().enumerate() {
+            if claimed.get(at).copied().unwrap_or(false) {
                 continue;
             }
-            match Reader::fresh(&sibling.path) {
-                Ok(reader) => readers.push((at, reader)),
-                Err(e) => self.cannot(&e),
+            if let Some((i, pos)) = known
+                .iter()
+                .enumerate()
+                .find(|(_, p)| self.heads.is(s, p))
+                .map(|(i, p)| (i, (*p).clone()))
+            {
+                if let Some(f) = found.get_mut(i) {
+                    *f = true;
+                }
+                // Written on after all, or the log again.
+                if !s.packed && (s.current || s.size > pos.offset) {
+                    match Reader::of(&s.path, false, pos) {
+                        Ok(reader) => plan.readers.push((at, reader)),
+                        Err(e) if s.current => plan.failed = Some(e),
+                        Err(_) => {}
+                    }
+                } else {
+                    plan.done.push(Position {
+                        dev: s.dev,
+                        ino: s.ino,
+                        ..pos
+                    });
+                }
+                continue;
+            }
+            let alike = |p: &&Position| self.heads.is(s, p) && self.heads.surely(s, p);
+            if let Some(pos) = open.iter().find(alike) {
+                // A copy of what is being read: of no use until the other one is emptied, unless it takes its place.
+                if s.current
+                    && pos.end.is_none()
+                    && let Ok(reader) = Reader::of(&s.path, false, pos.clone())
+                {
+                    plan.readers.push((at, reader));
+                    plan.moved = Some((pos.dev, pos.ino));
+                }
+                continue;
+            }
+            if !s.current && self.heads.is_copy(s, set.iter().find(|s| s.current)) {
+                continue;
+            }
+            if unknown == Unknown::Past && !s.current {
+                plan.done.push(self.heads.past(s));
+                continue;
+            }
+            match Reader::fresh(&s.path) {
+                Ok(reader) => plan.readers.push((at, reader)),
+                Err(e) if s.current => plan.failed = Some(e),
+                Err(e) => {
+                    plan.said
+                        .push(format!("{} cannot be read: {e}", s.path.display()));
+                    plan.done.push(self.heads.past(s));
+                }
             }
         }
-        readers
+        let gone = known.iter().zip(&found).filter(|(_, found)| !**found);
+        let gone: Vec<Position> = gone.map(|(p, _)| (*p).clone()).collect();
+        let over = gone.len().saturating_sub(REMEMBERED);
+        plan.done.splice(0..0, gone.into_iter().skip(over));
+        plan
     }
 
     /// Puts readers in the order in which they are to be read.
-    fn place(&mut self, set: &[Sibling], mut readers: Vec<(usize, Reader)>) {
-        readers.sort_by_key(|(at, r)| (*at, r.pos.end.is_none()));
-        let current = set
-            .iter()
-            .position(|s| s.age == Age::Current)
-            .unwrap_or(usize::MAX);
+    fn carry_out(&mut self, set: &[Sibling], plan: Plan) {
+        let place = |r: &Reader| set.iter().position(|s| r.pos.is_of(s));
+        self.done = plan.done;
+        self.said.extend(plan.said);
+        // All of what was moved stands in its successor.
+        let stays = |r: &Reader| !r.lost && plan.moved != Some((r.pos.dev, r.pos.ino));
+        self.before.retain(stays);
+        self.behind.retain(|r| !r.lost);
+        self.live = self.live.take().filter(stays);
+        let current = set.iter().position(|s| s.current);
+        let mut readers = plan.readers;
+        if let Some(mut old) = self.live.take() {
+            if current.is_none() || place(&old) == current {
+                self.live = Some(old);
+            } else {
+                old.quiet = Instant::now();
+                self.before.push_back(old);
+            }
+        }
         let waiting: u64 = readers
             .iter()
             .filter(|(_, r)| r.pos.end.is_none())
@@ -530,216 +674,176 @@ impl Follow {
                     .map_or(0, |s| s.size.saturating_sub(r.pos.offset))
             })
             .sum();
+        readers.sort_by_key(|(at, r)| (*at, r.pos.end.is_none()));
+        let much = waiting > LIVE_FIRST;
+        self.before.extend(plan.elsewhere);
         for (at, mut reader) in readers {
             if reader.pos.end.is_some() {
                 self.behind.push_back(reader);
-                continue;
-            }
-            if at != current {
-                reader.closed |= matches!(reader.bytes, Bytes::Packed(..));
-                if waiting > LIVE_FIRST {
+            } else if Some(at) != current {
+                if much {
                     self.behind.push_back(reader);
                 } else {
                     self.before.push_back(reader);
                 }
-                continue;
+            } else {
+                if much && let Bytes::Plain(file) = &reader.bytes {
+                    let size = reader.size().unwrap_or(0);
+                    let end = line_before(file, size).max(reader.pos.offset);
+                    let at = |offset, end| Position {
+                        offset,
+                        end,
+                        ..reader.pos.clone()
+                    };
+                    let past = reader.again(at(reader.pos.offset, Some(end)));
+                    let next = reader.again(at(end, None));
+                    if let (Some(past), Some(next)) = (past, next) {
+                        self.behind.push_back(past);
+                        reader = next;
+                        reader.learn();
+                    }
+                }
+                self.live = Some(reader);
             }
-            if waiting > LIVE_FIRST
-                && let Bytes::Plain(file) = &reader.bytes
-                && let Ok(again) = file.try_clone()
-            {
-                let size = file.metadata().map_or(0, |m| m.len());
-                let end = line_before(file, size).max(reader.pos.offset);
-                let mut past = reader.pos.clone();
-                past.end = Some(end);
-                set_pos(&mut reader, end);
-                self.behind.push_back(Reader::plain(again, past));
-            }
-            self.live = Some(reader);
+        }
+        // Oldest first; what is in no folder any more is older than all that is.
+        self.before
+            .make_contiguous()
+            .sort_by_key(|r| place(r).map_or(0, |at| at + 1));
+        match plan.failed {
+            Some(e) => self.cannot(&e),
+            None if self.live.is_some() => self.failing = false,
+            None => {}
         }
     }
 
-    /// Whether the path leads to another file than before; if so, goes over to it.
-    fn look_at_path(&mut self) {
-        let here = std::fs::metadata(&self.path);
-        let here = match &here {
-            Ok(meta) if meta.is_file() => meta,
-            Ok(_) => return,
-            Err(e) => {
-                // Rotated away and not made anew yet, or the folder is gone: what is open is read on.
-                if e.kind() != io::ErrorKind::NotFound {
-                    self.cannot(e);
+    /// Whether the set may be another one than at the last look.
+    fn changed(&mut self) -> bool {
+        if self.readers().any(|r| r.lost) {
+            return true;
+        }
+        match std::fs::metadata(&self.path) {
+            Ok(meta) if meta.is_file() => {
+                self.missing = None;
+                let same = |r: &Reader| r.pos.dev == meta.dev() && r.pos.ino == meta.ino();
+                if !self.live.as_ref().is_some_and(same) {
+                    return true;
                 }
-                return;
             }
+            Ok(_) => return false,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                // Rotated away and not made anew yet, or the folder is gone: what is open is read on.
+                if self.missing.is_none() {
+                    self.missing = Some(Instant::now());
+                }
+                if self.live.is_none() {
+                    self.cannot(&e);
+                }
+            }
+            Err(e) => {
+                self.cannot(&e);
+                return false;
+            }
+        }
+        let Some(time) = set::folder_time(&self.path) else {
+            return false;
         };
-        let same = |r: &Reader| r.pos.dev == here.dev() && r.pos.ino == here.ino();
-        if self.live.as_ref().is_some_and(same) {
-            self.failing = false;
-            return;
-        }
-        for look in 1..=LOOKS {
-            let set = siblings(&self.path);
-            // Where what we hold stands now.
-            let held: Vec<&Reader> = self.before.iter().chain(&self.live).collect();
-            let newest = held
-                .iter()
-                .filter_map(|r| {
-                    set.iter()
-                        .rposition(|s| s.dev == r.pos.dev && s.ino == r.pos.ino)
-                        .or_else(|| find(&set, &r.pos).map(|(at, _)| at))
-                })
-                .max();
-            let heads: Vec<(u32, u64)> =
-                held.iter().map(|r| (r.pos.head_len, r.pos.head)).collect();
-            // A symbolic link that was switched: the new target has siblings of its own and none of ours.
-            let from = newest
-                .map(|n| n + 1)
-                .filter(|n| *n < set.len())
-                .unwrap_or(set.len().saturating_sub(1));
-            let newer = self.open_newer(&set, from, &heads);
-            if look < LOOKS && !settled(&set, &self.path) {
-                std::thread::sleep(PAUSE);
-                continue;
-            }
-            if let Some(mut old) = self.live.take() {
-                old.quiet = Instant::now();
-                self.before.push_back(old);
-            }
-            self.place(&set, newer);
-            break;
-        }
-        if self.live.is_some() {
-            self.failing = false;
-        }
+        self.looked.is_none_or(|(then, at)| {
+            let sure = at.duration_since(time).is_ok_and(|d| d > TICK);
+            then != time || !sure
+        })
     }
 
     /// The next whole lines, if there are any. `buf` is overwritten.
     pub fn next(&mut self, buf: &mut Vec<u8>) -> Got {
-        // Twice at most: what is new after a rotation is worth a second look.
-        for round in 0..2 {
-            let mut i = 0;
-            while i < self.before.len() {
-                let Some(reader) = self.before.get_mut(i) else {
-                    break;
-                };
-                match reader.read(buf) {
-                    Read1::Lines => return Got::Lines(Lane::Live),
-                    Read1::Nothing if !reader.closed && reader.quiet.elapsed() < DRAINED => i += 1,
-                    Read1::Nothing if !reader.closed => {
-                        // The writer has gone over: a last line without an end is all that can be left.
-                        reader.closed = true;
-                    }
-                    Read1::Nothing | Read1::Replaced => {
-                        self.before.remove(i);
-                    }
-                    Read1::Failed(e) => {
-                        self.said.push(format!(
-                            "a rotated copy of {} cannot be read on: {e}",
-                            self.path.display()
-                        ));
-                        self.before.remove(i);
-                    }
-                }
+        // What is lost under our hands is looked for and read at once; a log that is emptied again and again waits.
+        for _ in 0..4 {
+            if self.changed() {
+                self.look(Vec::new(), Unknown::New);
             }
-            if let Some(reader) = &mut self.live {
-                match reader.read(buf) {
-                    Read1::Lines => return Got::Lines(Lane::Live),
-                    Read1::Nothing => {}
-                    Read1::Replaced => {
-                        self.truncated();
-                        continue;
-                    }
-                    Read1::Failed(e) => self.cannot(&e),
-                }
+            if let Some(got) = self.read(buf) {
+                return got;
             }
-            if round == 0 {
-                let had = self.live.as_ref().map(|r| (r.pos.dev, r.pos.ino));
-                self.look_at_path();
-                if self.live.as_ref().map(|r| (r.pos.dev, r.pos.ino)) == had {
-                    break;
-                }
-            }
-        }
-        while let Some(reader) = self.behind.front_mut() {
-            match reader.read(buf) {
-                Read1::Lines => return Got::Lines(Lane::Behind),
-                Read1::Replaced => {
-                    // Truncated under our hands: its copy may be there.
-                    let pos = reader.pos.clone();
-                    self.behind.pop_front();
-                    let set = siblings(&self.path);
-                    if let Some((_, Ok(copy))) = find(&set, &pos) {
-                        self.behind.push_front(copy);
-                    }
-                }
-                Read1::Nothing => {
-                    self.behind.pop_front();
-                }
-                Read1::Failed(e) => {
-                    self.said.push(format!(
-                        "an older part of {} cannot be read: {e}",
-                        self.path.display()
-                    ));
-                    self.behind.pop_front();
-                }
+            if !self.readers().any(|r| r.lost) {
+                break;
             }
         }
         Got::Nothing
     }
 
-    /// The file was emptied and begun anew where it is (copytruncate): what was not read yet stands in its copy.
-    fn truncated(&mut self) {
-        let Some(mut reader) = self.live.take() else {
-            return;
-        };
-        let set: Vec<Sibling> = siblings(&self.path)
-            .into_iter()
-            .filter(|s| s.ino != reader.pos.ino || s.dev != reader.pos.dev)
-            .collect();
-        match find(&set, &reader.pos) {
-            Some((_, Ok(mut copy))) => {
-                copy.closed = true;
-                self.before.push_back(copy);
+    fn read(&mut self, buf: &mut Vec<u8>) -> Option<Got> {
+        let mut i = 0;
+        while let Some(reader) = self.before.get_mut(i) {
+            match reader.read(buf) {
+                Read1::Lines => return Some(Got::Lines(Lane::Live)),
+                Read1::Nothing if reader.closed => self.drop_before(i),
+                Read1::Nothing if reader.quiet.elapsed() < DRAINED => i += 1,
+                // The writer has gone over: a last line without an end is all that can be left.
+                Read1::Nothing => reader.closed = true,
+                Read1::Replaced => {
+                    reader.lost = true;
+                    i += 1;
+                }
+                Read1::Failed(e) => {
+                    self.said.push(format!(
+                        "a rotated copy of {} cannot be read on: {e}",
+                        self.path.display()
+                    ));
+                    self.drop_before(i);
+                }
             }
-            _ => self.said.push(format!(
-                "{} was truncated and no copy of what it held was found: up to then, all of it had been read but its last moments",
-                self.path.display()
-            )),
         }
-        reader.pos.offset = 0;
-        reader.pos.head_len = 0;
-        reader.pos.head = fingerprint(&[]);
-        self.live = Some(reader);
-    }
-}
-
-fn set(pos: &mut Position, file: &File, offset: u64) {
-    pos.offset = offset;
-    let len = offset.min(HEAD as u64) as u32;
-    if let Some(head) = head_of(file, len) {
-        (pos.head_len, pos.head) = (len, head);
-    }
-}
-
-fn set_pos(reader: &mut Reader, offset: u64) {
-    if let Bytes::Plain(file) = &reader.bytes {
-        set(&mut reader.pos, file, offset);
-    }
-}
-
-/// The end of the last whole line before `at`.
-fn line_before(file: &File, at: u64) -> u64 {
-    let mut buf = vec![0; MAX_LINE];
-    let from = at.saturating_sub(MAX_LINE as u64);
-    let want = usize::try_from(at - from).unwrap_or(MAX_LINE);
-    buf.truncate(want);
-    match read_at(file, &mut buf, from) {
-        Ok(n) => {
-            buf.truncate(n);
-            memchr::memrchr(b'\n', &buf).map_or(from, |end| from + end as u64 + 1)
+        if self.before.iter().any(|r| r.lost) {
+            return None;
         }
-        Err(_) => at,
+        if let Some(reader) = &mut self.live {
+            match reader.read(buf) {
+                Read1::Lines => return Some(Got::Lines(Lane::Live)),
+                Read1::Nothing => {}
+                Read1::Replaced => {
+                    reader.lost = true;
+                    return None;
+                }
+                Read1::Failed(e) => self.cannot(&e),
+            }
+        }
+        while let Some(reader) = self.behind.front_mut() {
+            match reader.read(buf) {
+                Read1::Lines => return Some(Got::Lines(Lane::Behind)),
+                Read1::Replaced => {
+                    reader.lost = true;
+                    return None;
+                }
+                Read1::Nothing => self.drop_behind(),
+                Read1::Failed(e) => {
+                    self.said.push(format!(
+                        "an older part of {} cannot be read: {e}",
+                        self.path.display()
+                    ));
+                    self.drop_behind();
+                }
+            }
+        }
+        None
+    }
+
+    fn drop_before(&mut self, i: usize) {
+        if let Some(r) = self.before.remove(i) {
+            self.is_done(r.pos);
+        }
+    }
+
+    fn drop_behind(&mut self) {
+        if let Some(r) = self.behind.pop_front() {
+            self.is_done(r.pos);
+        }
+    }
+
+    fn is_done(&mut self, pos: Position) {
+        // A part of a file that is still read ends with its reader.
+        if pos.end.is_none() && pos.counts() {
+            self.done.push(Position { done: true, ..pos });
+        }
     }
 }
 
@@ -747,43 +851,6 @@ fn line_before(file: &File, at: u64) -> u64 {
 fn elsewhere(pos: &Position) -> Option<Reader> {
     let file = File::open(&pos.real).ok()?;
     let meta = file.metadata().ok().filter(|m| m.is_file())?;
-    let same = meta.dev() == pos.dev
-        && meta.ino() == pos.ino
-        && meta.len() >= pos.offset
-        && head_of(&file, pos.head_len) == Some(pos.head);
+    let same = meta.dev() == pos.dev && meta.ino() == pos.ino && pos.stands_in(&file);
     same.then(|| Reader::plain(file, pos.clone()))
-}
-
-/// The file that a position is about, wherever it is now.
-fn find(set: &[Sibling], pos: &Position) -> Option<(usize, io::Result<Reader>)> {
-    let open = |s: &Sibling| -> io::Result<Reader> {
-        let file = File::open(&s.path)?;
-        let mut pos = pos.clone();
-        (pos.dev, pos.ino) = (s.dev, s.ino);
-        if s.packed {
-            let offset = pos.offset;
-            Reader::packed(file, pos, offset)
-        } else {
-            Ok(Reader::plain(file, pos))
-        }
-    };
-    let begins_so = |s: &Sibling| {
-        s.size >= pos.offset
-            && File::open(&s.path)
-                .ok()
-                .and_then(|f| head_of(&f, pos.head_len))
-                == Some(pos.head)
-    };
-    let same = |s: &Sibling| !s.packed && s.dev == pos.dev && s.ino == pos.ino && begins_so(s);
-    // Without a fingerprint only the inode tells.
-    let known = pos.head_len > 0;
-    let copy = |s: &Sibling| known && !s.packed && begins_so(s);
-    let packed =
-        |s: &Sibling| known && s.packed && head_inside(&s.path, pos.head_len) == Some(pos.head);
-    let at = set
-        .iter()
-        .rposition(same)
-        .or_else(|| set.iter().rposition(copy))
-        .or_else(|| set.iter().rposition(packed))?;
-    Some((at, open(set.get(at)?)))
 }
