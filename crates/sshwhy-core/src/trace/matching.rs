@@ -4,8 +4,9 @@
 //! So every pair of a login and a line votes for its distance, and the distances with most votes are looked at closely: fitted
 //! (with a drift, where the clock drifts), and counted one to one. By chance a login meets a line of the same log as often as
 //! such lines are dense around it; a series that meets the logins as well when it is shifted by a day, or that has many distances
-//! nearly as good, is a timetable, and says nothing. The chance is a Chernoff bound on the Poisson tail, multiplied by the
-//! number of distances tried.
+//! nearly as good, is a timetable, and says nothing. How dense the lines are is taken at several widths, and the densest counts: who
+//! writes in bursts meets logins that come in bursts more often than its average says. The chance is a Chernoff bound on the binomial
+//! tail (a login is met or it is not), multiplied by the number of distances tried.
 
 use crate::time::{DAY, HOUR, MINUTE, SECOND};
 
@@ -17,15 +18,17 @@ const NEAR: i64 = 10 * MINUTE;
 const VOTERS: usize = 256;
 /// Lines beyond this many are too dense for far distances.
 const FAR_LINES: usize = 20_000;
-/// Least and greatest tolerance of a match.
+/// Least tolerance of a match where logins are known to the second, and where they are known better; and the greatest.
 const TIGHT: i64 = 600_000;
+const TIGHTER: i64 = 150_000;
 const LOOSE: i64 = 30 * SECOND;
 /// A drift beyond this many seconds a day is no clock.
 const MAX_DRIFT: f64 = 30.0;
 /// Within half a day a bad clock moves by less than this.
 const PACE: i64 = 20 * SECOND;
-/// Around a login, lines are counted this far to know how dense they are.
-const NEIGHBOURHOOD: i64 = 15 * MINUTE;
+/// Around a login, lines are counted this far to know how dense they are: whole minutes for what goes on all day, seconds for bursts.
+const NEIGHBOURHOODS: [i64; 3] = [WIDEST, 2 * MINUTE, 20 * SECOND];
+const WIDEST: i64 = 15 * MINUTE;
 
 /// A series that follows the logins.
 #[derive(Clone, Debug, PartialEq)]
@@ -509,6 +512,13 @@ fn fit_from(events: &[i64], lines: &[i64], peak: Peak, drift: f64, pivot: i64) -
         expected: 0.0,
         ln_chance: 0.0,
     };
+    // Of whole seconds the middle was taken.
+    let whole = |e: &i64| e.rem_euclid(SECOND) == SECOND / 2;
+    let tight = if events.iter().take(64).all(whole) {
+        TIGHT
+    } else {
+        TIGHTER
+    };
     for round in 0..4 {
         let near = pairs(events, lines, &m, m.tolerance);
         if near.len() < 2 {
@@ -521,7 +531,7 @@ fn fit_from(events: &[i64], lines: &[i64], peak: Peak, drift: f64, pivot: i64) -
         }
         let near = pairs(events, lines, &m, m.tolerance);
         let mad = median(&mut near.iter().map(|(_, off)| off.abs()).collect::<Vec<_>>());
-        let tolerance = (mad * 3).clamp(TIGHT, LOOSE);
+        let tolerance = (mad * 3).clamp(tight, LOOSE);
         if tolerance >= m.tolerance {
             break;
         }
@@ -584,6 +594,34 @@ impl Match {
         }
     }
 
+    /// Matches that lines as dense as those within `width` of each login's place would make by chance. Lines nearer than `gap` are the
+    /// login's own.
+    fn expected_at(
+        &self,
+        width: i64,
+        gap: i64,
+        events: &[i64],
+        lines: &[i64],
+        heads: &[u32],
+    ) -> f64 {
+        if width < 4 * gap {
+            return 0.0;
+        }
+        let mut wide = Running::new(lines);
+        let mut narrow = Running::new(lines);
+        let mut expected = 0.0;
+        for i in heads {
+            let e = events.get(*i as usize).copied().unwrap_or(0);
+            let at = e + self.shift(e);
+            let around = wide.between(at - width, at + width).len();
+            let own = narrow.between(at - gap, at + gap).len();
+            let rate = (around.saturating_sub(own) as f64 + 0.1 * width as f64 / WIDEST as f64)
+                / (2 * (width - gap)) as f64;
+            expected += 1.0 - (-rate * 2.0 * self.tolerance as f64).exp();
+        }
+        expected
+    }
+
     fn judge(&mut self, events: &[i64], lines: &[i64], covered: &[u32], peak: Peak) {
         // Logins in quick succession are one: what follows one of them follows all.
         let gap = (2 * self.tolerance).max(2 * SECOND);
@@ -598,18 +636,10 @@ impl Match {
         }
         let hit = |i: &u32| self.matched.binary_search(i).is_ok();
         let k = heads.iter().filter(|i| hit(i)).count() as f64;
-        let mut wide = Running::new(lines);
-        let mut narrow = Running::new(lines);
-        let mut expected = 0.0;
-        for i in &heads {
-            let e = events.get(*i as usize).copied().unwrap_or(0);
-            let at = e + self.shift(e);
-            let around = wide.between(at - NEIGHBOURHOOD, at + NEIGHBOURHOOD).len();
-            let own = narrow.between(at - gap, at + gap).len();
-            let rate = (around.saturating_sub(own) as f64 + 0.1)
-                / ((2 * NEIGHBOURHOOD - 2 * gap).max(SECOND) as f64);
-            expected += 1.0 - (-rate * 2.0 * self.tolerance as f64).exp();
-        }
+        let mut expected = NEIGHBOURHOODS
+            .into_iter()
+            .map(|width| self.expected_at(width, gap, events, lines, &heads))
+            .fold(0.0, f64::max);
         // Shifted by days it should match no better than by chance; a timetable does.
         for days in [-3i64, -2, -1, 1, 2, 3] {
             let (mut met, mut could) = (0.0, 0.0);
@@ -641,7 +671,7 @@ impl Match {
         }
         self.expected = expected;
         let tried = distances_tried(self.offset, self.tolerance);
-        self.ln_chance = (ln_tail(k, expected) + tried).min(0.0);
+        self.ln_chance = (ln_tail_of(heads.len() as f64, k, expected) + tried).min(0.0);
         // A timetable in phase with the logins: worth as much as its phase is rare, and whole minutes are everybody's phase.
         if peak.rival >= 0.6 && self.offset.abs() < 3 * SECOND && k >= 3.0 {
             let round = covered
@@ -672,13 +702,19 @@ fn distances_tried(offset: i64, tolerance: i64) -> f64 {
     }
 }
 
-/// Upper bound of ln P(X ≥ k) for a Poisson variable with this mean (Chernoff).
-pub fn ln_tail(k: f64, mean: f64) -> f64 {
-    if k <= mean || k <= 0.0 {
+/// Upper bound of ln P(X ≥ k) where each of `n` logins is met with the chance `mean / n` (Chernoff).
+pub fn ln_tail_of(n: f64, k: f64, mean: f64) -> f64 {
+    if k <= mean || k <= 0.0 || n <= 0.0 {
         return 0.0;
     }
-    let mean = mean.max(1e-9);
-    -(k * (k / mean).ln() - k + mean)
+    let (k, p) = (k.min(n), (mean / n).clamp(1e-12, 1.0 - 1e-12));
+    let met = k * (k / n / p).ln();
+    let missed = if k < n {
+        (n - k) * ((1.0 - k / n) / (1.0 - p)).ln()
+    } else {
+        0.0
+    };
+    -(met + missed).max(0.0)
 }
 
 #[cfg(test)]
@@ -870,6 +906,43 @@ mod tests {
         assert!(m.covered < 60 && m.share() > 0.95 && m.ln_chance < -50.0);
     }
 
+    /// A few logins within a minute, and others' lines in the same minute.
+    fn burst(dice: &mut Dice, first: i64) -> Vec<i64> {
+        let mut at = first;
+        (0..8)
+            .map(|_| {
+                at += 3 * SECOND + dice.below(5 * SECOND);
+                at
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lines_that_come_in_the_same_burst_are_no_match_and_those_that_follow_are() {
+        let mut worst = 0.0f64;
+        let mut known = 0;
+        for seed in 0..200 {
+            let mut dice = Dice(seed * 131 + 7);
+            let logged = burst(&mut dice, 0);
+            let beginning = dice.below(20 * SECOND) - 10 * SECOND;
+            let mut lines = match seed % 3 {
+                0 => burst(&mut dice, beginning),
+                step => (0..8)
+                    .map(|i| beginning + i * (3 + step as i64) * SECOND)
+                    .collect(),
+            };
+            let ln = best(&logged, &mut lines).map_or(0.0, |m| m.ln_chance);
+            worst = worst.min(ln);
+            let mut own: Vec<i64> = logged
+                .iter()
+                .map(|t| t - 200_000 - dice.below(300_000))
+                .collect();
+            known += usize::from(best(&logged, &mut own).is_some_and(|m| m.ln_chance < -7.0));
+        }
+        assert!(worst > -8.0, "{worst}");
+        assert!(known > 190, "{known}");
+    }
+
     #[test]
     fn a_storm_matches_no_other_burst() {
         let logged: Vec<i64> = (0..300).map(|i| i * 1_300_000).collect();
@@ -894,10 +967,14 @@ mod tests {
 
     #[test]
     fn the_bound_holds() {
-        assert_eq!(ln_tail(3.0, 5.0), 0.0);
-        assert!(ln_tail(10.0, 1.0) < -13.0);
+        assert_eq!(ln_tail_of(20.0, 3.0, 5.0), 0.0);
+        assert!(ln_tail_of(1000.0, 10.0, 1.0) < -13.0);
+        // All of eight, each with the chance of a fifth: 0.2^8.
+        assert!((ln_tail_of(8.0, 8.0, 1.6) - 8.0 * 0.2f64.ln()).abs() < 1e-9);
         // P(X >= 1 | 0.01) is 0.00995
-        let b = ln_tail(1.0, 0.01);
+        let b = ln_tail_of(1000.0, 1.0, 0.01);
         assert!(b > -4.6 && b < -3.5, "{b}");
+        assert_eq!(ln_tail_of(0.0, 0.0, 0.0), 0.0);
+        assert!(ln_tail_of(5.0, 9.0, 7.0).is_finite());
     }
 }

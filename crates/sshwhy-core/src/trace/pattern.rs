@@ -5,12 +5,18 @@
 //! guess was right; or something that runs from a place where no program belongs. What fits neither is unknown.
 
 use super::acts::{Act, Source};
-use crate::time::{DAY, HOUR, MINUTE, Time, Zone};
+use crate::time::{DAY, MINUTE, SECOND, Time, Zone};
 use serde::Serialize;
 
 /// Failures within [`STORM_SPAN`] that are a storm.
 const STORM: usize = 20;
 const STORM_SPAN: i64 = 10 * MINUTE;
+/// Who tries so many user names guesses.
+const NAMES: usize = 5;
+/// A longer pause ends a chain of guesses.
+const PAUSE: i64 = 3 * MINUTE;
+/// Nobody guesses by a timer slower than this; jobs retry by one.
+const BEAT: i64 = 20 * SECOND;
 
 /// Counts of one day (or night: days are cut at the quietest hour).
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -43,8 +49,12 @@ pub struct Pattern {
     pub crossings: u64,
     /// Most failures within ten minutes.
     pub storm: u64,
-    /// The storm ended in a success; nothing had succeeded before it.
+    /// Guessing ended in a success; nothing had succeeded before it.
     pub storm_won: bool,
+    /// Failures without a pause that led up to the first success.
+    pub chain: u64,
+    /// Failures before the first success, with whatever pauses.
+    pub before: u64,
 }
 
 /// What the target's log alone says.
@@ -101,7 +111,8 @@ impl Pattern {
         let window = window_of(&hours);
         // Days are cut in the middle of the quiet time, so that a night is one piece.
         let cut = window.map_or(0, |(start, len)| (start + len + (24 - len) / 2) % 24);
-        let (storm, storm_won) = storm(acts);
+        let storm = storm(acts);
+        let (chain, storm_won) = guessed(acts);
         Pattern {
             logins: acts.len() as u64,
             failures: source.failures(),
@@ -124,6 +135,12 @@ impl Pattern {
                 .count() as u64,
             storm,
             storm_won,
+            chain,
+            before: acts
+                .iter()
+                .take_while(|a| !a.ok)
+                .map(|a| u64::from(a.failures))
+                .sum(),
         }
     }
 
@@ -174,10 +191,25 @@ impl Pattern {
         let regular = nights >= 3 && (!self.window.is_empty() || self.crossings >= 4);
         if self.storm_won && !(regular && self.crossings >= 6) {
             why.push(format!(
-                "{} failures within ten minutes, then a success: a password was guessed",
-                self.storm
+                "{} failures without a pause, at times {} within ten minutes, then a success: a password was guessed",
+                self.chain, self.storm
             ));
             return (Verdict::Intrusion, why);
+        }
+        if self.successes > 0 && self.before >= STORM as u64 && self.users.len() >= NAMES {
+            why.push(format!(
+                "{} failures with {} user names, slowly, then a success: somebody guessed until it was right",
+                self.before,
+                self.users.len()
+            ));
+            return (Verdict::Intrusion, why);
+        }
+        // What never fails is a job that works, or a person: nothing is wrong with it that this log would know of.
+        if regular && self.failures == 0 {
+            why.push(format!(
+                "it came back on {nights} days and was let in each time: a job that works, or a person"
+            ));
+            return (Verdict::Unknown, why);
         }
         if regular && self.logins >= 5 && self.users.len() <= 10 {
             why.push(if self.window.is_empty() {
@@ -230,34 +262,52 @@ impl Pattern {
     }
 }
 
-/// Most failures in [`STORM_SPAN`], and whether the storm of that size was followed by the first success within the hour.
-fn storm(acts: &[Act]) -> (u64, bool) {
-    let failed: Vec<(Time, u32)> = acts
+/// Most failures in [`STORM_SPAN`].
+fn storm(acts: &[Act]) -> u64 {
+    let failed: Vec<(Time, u64)> = acts
         .iter()
         .filter(|a| !a.ok)
-        .map(|a| (a.at, a.failures.max(1)))
+        .map(|a| (a.at, u64::from(a.failures.max(1))))
         .collect();
     let (mut from, mut held, mut most) = (0usize, 0u64, 0u64);
-    let mut end = None;
     for (at, n) in &failed {
-        held += u64::from(*n);
+        held += n;
         while let Some((old, m)) = failed.get(from)
             && at.0 - old.0 > STORM_SPAN
         {
-            held -= u64::from(*m);
+            held -= m;
             from += 1;
         }
-        if held > most {
-            most = held;
-            end = Some(*at);
-        }
+        most = most.max(held);
     }
-    let won = most >= STORM as u64
-        && end.is_some_and(|end| {
-            let first_ok = acts.iter().find(|a| a.ok).map(|a| a.at);
-            first_ok.is_some_and(|ok| ok.0 >= end.0 - STORM_SPAN && ok.0 <= end.0 + HOUR)
-        });
-    (most, won)
+    most
+}
+
+/// The failures that led up to the first success, none farther than [`PAUSE`] from the next, and whether that is guessing: many, and
+/// not by the beat of a job that tries the same again each minute.
+fn guessed(acts: &[Act]) -> (u64, bool) {
+    let Some(won) = acts.iter().position(|a| a.ok) else {
+        return (0, false);
+    };
+    let before = acts.get(..won).unwrap_or_default();
+    let mut next = acts.get(won).map_or(0, |a| a.at.0);
+    let mut chain = 0u64;
+    let mut gaps: Vec<i64> = Vec::new();
+    for act in before.iter().rev() {
+        let gap = next - act.at.0;
+        if gap > PAUSE {
+            break;
+        }
+        // The last gap is the winner's: it may have waited, and a chain of one connection has no other.
+        gaps.push(gap);
+        chain += u64::from(act.failures.max(1));
+        next = act.at.0;
+    }
+    gaps.sort_unstable();
+    let at = |share: usize| gaps.get(gaps.len() * share / 10).copied().unwrap_or(0);
+    let (early, middle, late) = (at(1), at(5), at(9));
+    let steady = middle >= BEAT && late - early <= middle / 10;
+    (chain, chain >= STORM as u64 && !steady)
 }
 
 /// The longest run of days that is listed one by one.
@@ -374,6 +424,51 @@ pub(super) mod tests {
         acts.insert(0, act(MIDNIGHT - 86_400, true));
         let known = Pattern::of(&source(acts, &["root"]), &zone());
         assert_ne!(known.verdict().0, Verdict::Intrusion);
+    }
+
+    #[test]
+    fn slow_guessing_is_guessing_and_a_job_that_retries_by_a_timer_is_not() {
+        // Every 20 to 40 seconds for more than an hour, so that the fastest ten minutes are long over when it gets in.
+        let mut at = MIDNIGHT;
+        let mut acts: Vec<Act> = Vec::new();
+        for i in 0..200 {
+            at += if i < 40 { 18 } else { 20 + (i * 7919) % 20 };
+            acts.push(act(at, false));
+        }
+        acts.push(act(at + 25, true));
+        let p = Pattern::of(&source(acts, &["admin"]), &zone());
+        assert!(p.storm_won && p.chain == 200, "{} {}", p.chain, p.storm);
+        assert_eq!(p.verdict().0, Verdict::Intrusion);
+        // Each minute for hours, until somebody put the password right.
+        let mut acts: Vec<Act> = (0..300)
+            .map(|i| act(MIDNIGHT + i * 60 + i % 2, false))
+            .collect();
+        acts.push(act(MIDNIGHT + 300 * 60, true));
+        let p = Pattern::of(&source(acts, &["ops"]), &zone());
+        assert_ne!(p.verdict().0, Verdict::Intrusion);
+    }
+
+    #[test]
+    fn many_names_tried_slowly_are_guesses() {
+        let mut acts: Vec<Act> = (0..60)
+            .map(|i| act(MIDNIGHT + i * 1000 + (i * 7919) % 500, false))
+            .collect();
+        acts.push(act(MIDNIGHT + 61_000, true));
+        let names = ["root", "admin", "test", "oracle", "pi", "git"];
+        let verdict = |names: &[&str]| {
+            Pattern::of(&source(acts.clone(), names), &zone())
+                .verdict()
+                .0
+        };
+        assert_eq!(verdict(&names), Verdict::Intrusion);
+        assert_ne!(verdict(&names[..2]), Verdict::Intrusion);
+    }
+
+    #[test]
+    fn what_never_fails_is_no_misconfiguration() {
+        let p = Pattern::of(&source(nightly(8, |_| true), &["alice"]), &zone());
+        assert_eq!(p.verdict().0, Verdict::Unknown);
+        assert!(p.verdict().1.concat().contains("let in each time"));
     }
 
     #[test]

@@ -274,11 +274,11 @@ fn timeline(
     for s in ranking.suspects.iter().take(4) {
         let who = &s.name;
         if s.kind == SuspectKind::Container {
-            add(s.created, "container", who, format!("{who} was created"));
+            add(s.created, "container", who, format!("created: {who}"));
             let code = s
                 .exit_code
                 .map_or(String::new(), |c| format!(" with code {c}"));
-            add(s.finished, "container", who, format!("{who} exited{code}"));
+            add(s.finished, "container", who, format!("exited{code}: {who}"));
         }
         for p in s.evidence.iter().filter(|p| p.source != "containers") {
             let what = if p.source == e.audit_name {
@@ -316,7 +316,7 @@ fn timeline(
                 Some(f.mtime),
                 "file",
                 "files",
-                format!("{} was written", f.path),
+                format!("written: {}", f.path),
             );
         }
     }

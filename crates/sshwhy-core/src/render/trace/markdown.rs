@@ -127,6 +127,9 @@ fn write(o: &mut String, t: &Trace, zone: &Zone) -> std::fmt::Result {
             if step.risk != "none" {
                 writeln!(o, "   Risk: {}", esc(step.risk))?;
             }
+            if let Some(undo) = &step.undo {
+                writeln!(o, "   Undo: {}", esc(undo))?;
+            }
         }
     }
     writeln!(o, "\n## What this stands on\n")?;

@@ -60,8 +60,11 @@ fn facts(s: &Suspect, zone: &Zone) -> Vec<String> {
     if !s.image.is_empty() {
         out.push(format!("image {}", s.image));
     }
-    if !s.pod.is_empty() || !s.namespace.is_empty() {
-        out.push(format!("pod {} in namespace {}", s.pod, s.namespace));
+    match (s.pod.is_empty(), s.namespace.is_empty()) {
+        (false, false) => out.push(format!("pod {} in namespace {}", s.pod, s.namespace)),
+        (false, true) => out.push(format!("pod {}", s.pod)),
+        (true, false) => out.push(format!("namespace {}", s.namespace)),
+        (true, true) => {}
     }
     if !s.command.is_empty() && s.command != s.name {
         out.push(format!("command {}", s.command));
@@ -181,7 +184,7 @@ pub(crate) mod tests {
                 ),
                 place: "client",
                 risk: "none",
-                undo: None,
+                undo: Some("sshwhy trace disarm".to_owned()),
             }],
             ..Trace::default()
         }
@@ -208,6 +211,7 @@ pub(crate) mod tests {
             assert!(view.contains("192.0.2.7"), "{view}");
             assert!(view.contains("wrong zone"), "{view}");
             assert!(view.contains("sshwhy-trace"), "{view}");
+            assert!(view.contains("sshwhy trace disarm"), "{view}");
         }
         let page = html(&t, &zone);
         assert!(!page.contains("<script"), "{page}");

@@ -1,4 +1,5 @@
-//! `trace` as one self-contained HTML file with an SVG timeline: nights as columns, hours as rows, suspects' lives below.
+//! `trace` as one self-contained HTML file with an SVG timeline: nights as columns, hours as rows, and below them on the same axis a
+//! lane for each kind of source and for each suspect's life.
 
 use super::{facts, headline, kind, utc};
 use crate::render::markup::Markup;
@@ -26,7 +27,7 @@ pub fn html(t: &Trace, zone: &Zone) -> String {
     .raw(include_str!("../html.css"))
     .raw(concat!(
         ".chart { width: 100%; height: auto; display: block; }\n.chart text { font-size: 11px; fill: var(--dim); }\n",
-        ".chart .night { fill: var(--faint); }\n.chart .fail { fill: var(--fail); }\n.chart .life { fill: var(--low); }\n",
+        ".chart .night { fill: var(--faint); }\n.chart .fail { fill: var(--fail); }\n.chart .life, .chart .moment { fill: var(--low); }\n",
         ".chart .first { stroke: var(--critical); stroke-width: 1.5; }\n</style>\n</head>\n<body>\n<header class=\"top "
     ))
     .raw(match t.verdict {
@@ -109,6 +110,11 @@ pub fn html(t: &Trace, zone: &Zone) -> String {
             if step.risk != "none" {
                 m.raw("<p class=\"dim\">Risk: ").text(step.risk).raw("</p>");
             }
+            if let Some(undo) = &step.undo {
+                m.raw("<p class=\"dim\">Undo: <code>")
+                    .clipped(undo, TEXT)
+                    .raw("</code></p>");
+            }
             m.raw("</li>");
         }
         m.raw("</ol>\n");
@@ -142,6 +148,15 @@ pub fn html(t: &Trace, zone: &Zone) -> String {
     m.finish()
 }
 
+/// Kinds of moments, and what their lane is called.
+const LANES: [(&str, &str); 5] = [
+    ("target", "target"),
+    ("container", "lives"),
+    ("log", "logs"),
+    ("audit", "audit"),
+    ("file", "files"),
+];
+
 /// Nights from left to right, hours of the day from top to bottom, and below them when each suspect lived.
 fn chart(m: &mut Markup, t: &Trace, zone: &Zone) {
     let nights = t.pattern.nights.get(..NIGHTS).unwrap_or(&t.pattern.nights);
@@ -163,7 +178,8 @@ fn chart(m: &mut Markup, t: &Trace, zone: &Zone) {
     let (left, top, wide, row) = (60.0, 10.0, 900.0, 9.0);
     let column = wide / nights.len() as f64;
     let below = top + 24.0 * row + 22.0;
-    let height = below + lives.len() as f64 * 22.0 + 6.0;
+    let lanes_at = below + lives.len() as f64 * 22.0 + 10.0;
+    let height = lanes_at + LANES.len() as f64 * 14.0 + 2.0;
     m.raw("<h2>Nights and hours</h2>\n<div class=\"panel\"><svg class=\"chart\" role=\"img\" viewBox=\"0 0 1000 ")
         .number(height)
         .raw("\"><title>Logins by night and hour</title><desc>")
@@ -181,7 +197,7 @@ fn chart(m: &mut Markup, t: &Trace, zone: &Zone) {
             .number(top + f64::from(h) * row + 9.0)
             .raw("\">")
             .text(&format!("{h:02}:00"))
-            .raw("</text><text x=\"965\" y=\"")
+            .raw("</text><text text-anchor=\"end\" x=\"1000\" y=\"")
             .number(top + f64::from(h) * row + 9.0)
             .raw("\">")
             .text(&utc_hour(h, zone.offset_at(first.start.secs())))
@@ -250,6 +266,30 @@ fn chart(m: &mut Markup, t: &Trace, zone: &Zone) {
             .raw("\">")
             .clipped(&s.name, 120)
             .raw("</text></g>");
+    }
+    for (i, (what, label)) in LANES.into_iter().enumerate() {
+        let y = lanes_at + i as f64 * 14.0;
+        m.raw("<text x=\"0\" y=\"")
+            .number(y + 9.0)
+            .raw("\">")
+            .text(label)
+            .raw("</text><rect class=\"night\" x=\"")
+            .number(left)
+            .raw("\" y=\"")
+            .number(y)
+            .raw("\" width=\"")
+            .number(wide)
+            .raw("\" height=\"11\"/>");
+        let inside = |at: Time| from <= at && at <= until;
+        for moment in t.timeline.iter().filter(|m| m.what == what && inside(m.at)) {
+            m.raw("<g><title>")
+                .clipped(&format!("{} {}", utc(moment.at), moment.text), 300)
+                .raw("</title><rect class=\"moment\" x=\"")
+                .number(x_of(moment.at) - 1.5)
+                .raw("\" y=\"")
+                .number(y)
+                .raw("\" width=\"3\" height=\"11\"/></g>");
+        }
     }
     if let Some(at) = t.first_event {
         let x = x_of(at);

@@ -100,6 +100,9 @@ pub fn text(t: &Trace, opts: &TextOptions<'_>) -> String {
             if step.risk != "none" {
                 p.paragraph("       risk: ", step.risk);
             }
+            if let Some(undo) = &step.undo {
+                p.line(&format!("       undo: {}", esc(undo)));
+            }
         }
     }
     read(&mut p, t);
@@ -128,6 +131,9 @@ fn suspects(p: &mut Page<'_>, t: &Trace) {
             esc(&s.name)
         );
         p.bold(&cut(&name, p.opts.width));
+        if let Some(id) = &s.container {
+            p.paragraph("         ", &format!("id {id}"));
+        }
         for fact in facts(s, p.opts.zone) {
             p.paragraph("         ", &fact);
         }
