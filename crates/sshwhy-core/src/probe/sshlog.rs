@@ -18,6 +18,8 @@ const LONGEST_LINE: usize = 4096;
 const MOST_LINES: usize = 100_000;
 /// How many observations one text may become.
 const MOST: usize = 2_000;
+/// How many lines of a session's output are looked at: who turns somebody away says so at once.
+const MOST_OUTPUT: usize = 20;
 
 /// Reads the text. `command` is what was run, where that is known: it tells the target from a jump host, and whose
 /// command a message is about.
@@ -63,6 +65,29 @@ pub fn read(text: &str, command: Option<&Command>) -> Vec<Observation> {
     }
     reader.finish();
     reader.out
+}
+
+/// What a session printed before it ended badly (ssh's standard output, where ssh was run by us). `log` is what its
+/// standard error came to: the output of a session that went well is the user's own business.
+pub fn output(text: &str, log: &[Observation]) -> Vec<Observation> {
+    let has = |key: &str, values: &[&str]| {
+        log.iter()
+            .any(|o| o.key == key && values.contains(&o.value.as_str()))
+    };
+    if !has("auth.end", &["ok"]) || !has("session.end", &["exit", "closed", "reset", "signal"]) {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    for (i, line) in text.lines().enumerate().take(MOST_OUTPUT) {
+        let (gate, key, word) = match (says::account(line, true), says::session(line)) {
+            (Some(word), _) => (Gate::Account, "account.says", word),
+            (None, Some(word)) => (Gate::Session, "session.says", word),
+            (None, None) => continue,
+        };
+        let source = format!("the session's output, line {}", i + 1);
+        out.push(Observation::new(gate, key, word, source).text(line));
+    }
+    out
 }
 
 /// How far the target's connection got.
@@ -568,8 +593,21 @@ impl Reader<'_> {
         }
     }
 
-    /// The client's configuration and command line (readconf.c, ssh.c).
+    /// The client's configuration and command line (readconf.c, ssh.c, sshconnect.c ssh_create_socket()).
     fn configuration(&mut self, line: &str) -> bool {
+        if self.stage == Stage::Connecting
+            && let Some(rest) = line
+                .strip_prefix("bind ")
+                .or_else(|| line.strip_prefix("getaddrinfo: "))
+            && (rest.ends_with("Cannot assign requested address")
+                || rest.ends_with("Can't assign requested address")
+                || rest.ends_with("Invalid argument"))
+        {
+            // BindAddress or BindInterface: this machine does not have that address.
+            let about = rest.split(": ").next().unwrap_or_default().to_owned();
+            self.fail(Gate::Name, "client.config", "error", &about, line);
+            return true;
+        }
         if self.stage != Stage::Start {
             return false;
         }
