@@ -51,12 +51,15 @@ pub fn run_with(
         true => Stdio::null(),
         false => Stdio::piped(),
     };
-    let mut child = std::process::Command::new(program)
+    let mut command = std::process::Command::new(program);
+    command
         .args(arguments)
         .stdin(stdin)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+        .stderr(Stdio::piped());
+    #[cfg(unix)]
+    crate::sys::end_with_us(&mut command);
+    let mut child = command.spawn()?;
     if let Some(pipe) = child.stdin.take() {
         feed(pipe, input);
     }
@@ -671,7 +674,12 @@ pub fn intentions(config: &Config) -> Vec<Observation> {
         ("no", "ssh could not ask anybody for a password")
     };
     out.push(see("client.can-prompt", value, text));
-    for keyword in ["stricthostkeychecking", "pubkeyauthentication", "batchmode"] {
+    for keyword in [
+        "stricthostkeychecking",
+        "pubkeyauthentication",
+        "batchmode",
+        "identitiesonly",
+    ] {
         if let Some(value) = config.first(keyword) {
             out.push(see("client.setting", value, &format!("{keyword} {value}")).about(keyword));
         }
@@ -701,6 +709,18 @@ pub fn known_hosts(config: &Config) -> Vec<(String, Entry)> {
         }
     }
     out
+}
+
+/// Where RevokedHostKeys names this key: `FILE:LINE`. A list of public keys is read (sshkey.c sshkey_check_revoked()); a key
+/// revocation list, which is no text, is left to ssh.
+pub fn revoked(config: &Config, blob: &[u8]) -> Option<String> {
+    let path = config.path(config.first("revokedhostkeys").filter(|f| *f != "none")?);
+    let bytes = read_file(&path).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text
+        .lines()
+        .position(|line| keyfile::public_line(line).is_some_and(|(_, key)| key == blob))?;
+    Some(format!("{}:{}", path.display(), line + 1))
 }
 
 /// The lines of /etc/hosts for a name: (line number, address).

@@ -60,6 +60,8 @@ impl Home {
             "-o",
             "GlobalKnownHostsFile=none",
         ];
+        // The first of several counts.
+        words.extend(more);
         words.extend(["-o", "StrictHostKeyChecking=accept-new", "-i", &identity]);
         words.extend(["-o", "IdentitiesOnly=yes", "-p", &port]);
         words.push(&target);
@@ -70,7 +72,12 @@ impl Home {
     fn ask(&self, own: &[&str], typed: &[&str], environment: &[(&str, &str)]) -> Value {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sshwhy"));
         command
-            .args(["probe", "--format", "json", "--timeout", "2"])
+            .args(["probe", "--format", "json"])
+            .args(if own.contains(&"--timeout") {
+                &[][..]
+            } else {
+                &["--timeout", "2"]
+            })
             .args(own)
             .arg("ssh")
             .args(typed)

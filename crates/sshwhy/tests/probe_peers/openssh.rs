@@ -294,6 +294,7 @@ fn certificates_of_users_are_shown_and_judged() {
             .status();
         assert!(made.unwrap().success());
     };
+    assert!(home.keygen("id", &["-t", "ed25519"]));
     certify("good", "ed25519", &me, "-1h:+1h");
     certify("rsa", "rsa", &me, "-1h:+1h");
     certify("ecdsa", "ecdsa", &me, "-1h:+1h");
@@ -326,12 +327,7 @@ fn certificates_of_users_are_shown_and_judged() {
 #[test]
 fn certificates_of_hosts_are_trusted_by_their_authority_alone() {
     let test = "certificates_of_hosts_are_trusted_by_their_authority_alone";
-    for (kind, n) in [
-        ("good", 0),
-        ("expired", 1),
-        ("of-another-host", 2),
-        ("forged", 3),
-    ] {
+    for (kind, n) in [("good", 0), ("expired", 1), ("of-another-host", 2)] {
         let home = Home::new(&format!("hostcert-{kind}"));
         let ca = home.path("ca");
         assert!(home.keygen("ca", &["-t", "ed25519"]) && home.keygen("id", &["-t", "ed25519"]));
@@ -455,11 +451,13 @@ fn a_password_is_tried_once_and_never_shown() {
             ];
             home.ask(own, &words, &environment)
         };
+        // PAM lets one who was wrong wait for two seconds.
+        let asking = ["--password", "--timeout", "8"];
         // Not asked for, not tried.
         let answer = ask("echo right-word", &[]);
         assert!(!home.dir.join("asked").exists(), "{answer:#}");
         assert!(causes(&answer).is_empty(), "{answer:#}");
-        let answer = ask("echo wrong-word", &["--password"]);
+        let answer = ask("echo wrong-word", &asking);
         assert_eq!(
             causes(&answer).first(),
             Some(&"auth-rejected-password"),
@@ -467,19 +465,16 @@ fn a_password_is_tried_once_and_never_shown() {
         );
         assert_eq!(state(&answer, "auth"), "failed");
         assert!(!answer.to_string().contains("wrong-word"));
-        let answer = ask("echo right-word", &["--password"]);
+        let answer = ask("echo right-word", &asking);
         assert_eq!(state(&answer, "session"), "passed", "{method}: {answer:#}");
         assert!(causes(&answer).is_empty(), "{answer:#}");
         assert!(!answer.to_string().contains("right-word"));
         let asked = fs::read_to_string(home.path("asked")).unwrap();
         assert_eq!(asked.lines().count(), 2, "{asked}");
         let log = fs::read_to_string(home.path("log")).unwrap();
-        assert_eq!(
-            log.matches("Failed password").count()
-                + log.matches("authentication failure").count().min(1),
-            1,
-            "{log}"
-        );
+        let refusals = ["Failed password", "PAM: Authentication failure"];
+        let refused: usize = refusals.iter().map(|r| log.matches(r).count()).sum();
+        assert_eq!(refused, 1, "{log}");
         // A server whose key nobody knows is told no password.
         let mut words = vec!["-F", "none", "-o", "GlobalKnownHostsFile=none", "-p", &port];
         words.extend([

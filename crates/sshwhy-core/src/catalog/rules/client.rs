@@ -659,6 +659,23 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .any(&[NOT_LET_IN])
     .not(&[LET_IN, is("auth.method", &["partial"])]),
+    // An agent that holds keys, and a configuration that hides them.
+    rule(
+        "identity-file-missing",
+        0.6,
+        &[
+            is("client.setting", &["yes", "true"]).about("identitiesonly"),
+            is("auth.agent", &["ok"]),
+            is("auth.keys", &["none"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        LET_IN,
+        is("auth.key", &["permissions", "invalid", "passphrase", "type-not-taken"]),
+        is("auth.key-locked", &["yes"]),
+    ])
+    .settle("IdentitiesOnly keeps ssh from trying what the agent holds: name its key with IdentityFile (the public half suffices), or drop IdentitiesOnly for this host"),
     // Nothing could be shown to a server that wants a key, and nobody could be asked for a password.
     rule(
         "auth-method-mismatch",

@@ -312,8 +312,11 @@ impl Probe<'_> {
         }
     }
 
-    /// A key against known_hosts: the word of `hostkey.check`, and where that stands.
+    /// A key against RevokedHostKeys and known_hosts: the word of `hostkey.check`, and where that stands.
     pub(super) fn check(&self, kind: &str, blob: &[u8]) -> (&'static str, String) {
+        if let Some(place) = client::revoked(&self.config, blob) {
+            return ("revoked", place);
+        }
         let name = self.known_name();
         let entries = client::known_hosts(&self.config);
         let now = u64::try_from(super::now().secs()).unwrap_or(0);
