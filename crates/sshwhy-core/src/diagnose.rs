@@ -524,6 +524,7 @@ pub fn fill<'t>(text: &'t str, case: &Case, about: &str, place: &str) -> Cow<'t,
             "CLIENT_ADDR" => case.client_addr.as_deref(),
             "CLIENT_NET" => net.as_deref(),
             "KEY" | "FILE" | "PATH" => file,
+            "HOP" => (!about.is_empty()).then_some(about),
             _ => None,
         }
     };

@@ -434,6 +434,18 @@ impl Track {
         }
     }
 
+    /// Without what was learned of the server, for one whose key was changed on purpose. How it fares stays known, and a
+    /// warning that stands is cleared by the next check, where it holds no longer.
+    #[must_use]
+    pub fn forgotten(self) -> Track {
+        Track {
+            keys: Vec::new(),
+            ident: None,
+            algorithms: None,
+            ..self
+        }
+    }
+
     /// Whether it was not noted before.
     fn note(&mut self, slug: &str) -> bool {
         let new = !self.warnings.iter().any(|w| w == slug);

@@ -451,12 +451,7 @@ ssh: {err}
             let debian = key == "serveraliveinterval"
                 && theirs.get("batchmode").is_some_and(|v| v[0] == "yes")
                 && ours.first(key).is_some_and(|v| v.place.is_none());
-            // Whether there is somebody to ask, ssh knows from its terminal and session, too.
-            let asked = key == "updatehostkeys"
-                && values[0] == "false"
-                && mine.get(key).is_some_and(|v| v[0] == "ask");
             let same = debian
-                || asked
                 || mine.get(key) == Some(values)
                 || !mine.contains_key(key) && defaults.get(key) == Some(values);
             if !same {

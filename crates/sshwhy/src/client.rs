@@ -35,40 +35,6 @@ fn feed(mut pipe: impl std::io::Write + Send + 'static, text: String) {
     });
 }
 
-/// Runs a program until it has written one line, ended, or `timeout` is over; then it is ended.
-pub fn first_line(program: &str, arguments: &[String], timeout: Duration) -> std::io::Result<Ran> {
-    let mut child = std::process::Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    // An open standard input keeps a forwarding open.
-    let stdin = child.stdin.take();
-    let (line, lines) = std::sync::mpsc::channel();
-    if let Some(out) = child.stdout.take() {
-        std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let mut out = std::io::BufReader::new(out.take(64 << 10));
-            let _ = std::io::BufRead::read_until(&mut out, b'\n', &mut text);
-            let _ = line.send(String::from_utf8_lossy(&text).into_owned());
-        });
-    }
-    let err = child.stderr.take().map(|pipe| {
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = pipe.take(MOST_BYTES).read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
-        })
-    });
-    let out = lines.recv_timeout(timeout).unwrap_or_default();
-    drop(stdin);
-    let _ = child.kill();
-    let code = child.wait()?.code();
-    let err = err.and_then(|e| e.join().ok()).unwrap_or_default();
-    Ok(Ran { out, err, code })
-}
-
 /// Runs a program with nothing on its standard input, for no longer than `timeout`; then it is ended.
 pub fn run(program: &str, arguments: &[String], timeout: Duration) -> std::io::Result<Ran> {
     run_with(program, arguments, String::new(), timeout)
@@ -85,12 +51,15 @@ pub fn run_with(
         true => Stdio::null(),
         false => Stdio::piped(),
     };
-    let mut child = std::process::Command::new(program)
+    let mut command = std::process::Command::new(program);
+    command
         .args(arguments)
         .stdin(stdin)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+        .stderr(Stdio::piped());
+    #[cfg(unix)]
+    crate::sys::end_with_us(&mut command);
+    let mut child = command.spawn()?;
     if let Some(pipe) = child.stdin.take() {
         feed(pipe, input);
     }
@@ -177,6 +146,14 @@ impl Config {
         let text = tokens.percent(&text).unwrap_or(text);
         let mut env = |name: &str| std::env::var(name).ok();
         PathBuf::from(dollar(&text, &mut env).unwrap_or(text))
+    }
+
+    /// A command of the configuration with its tokens; `None` where ssh would refuse it.
+    pub fn expanded(&self, text: &str) -> Option<String> {
+        match &self.tokens {
+            Some(tokens) => tokens.percent(text).ok(),
+            None => Some(text.to_owned()),
+        }
     }
 
     pub fn is_known(&self) -> bool {
@@ -405,7 +382,8 @@ fn is_default(path: &Path) -> bool {
 pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
     let mut out = Vec::new();
     let mut usable = 0;
-    for file in config.all("identityfile").iter().take(50) {
+    let named = |key| config.all(key).iter().filter(|f| *f != "none").take(50);
+    for file in named("identityfile") {
         let path = config.path(file);
         let shown = path.display().to_string();
         let see = |value: &str, text: String| {
@@ -417,7 +395,12 @@ pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
         let bytes = match read_file(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                if !is_default(&path) && public.is_none() {
+                if public.is_some() {
+                    let text = format!(
+                        "{shown}.pub is there and {shown} is not: only an agent could sign with it"
+                    );
+                    out.push(see("no-private-half", text));
+                } else if !is_default(&path) {
                     out.push(see("missing", format!("{shown}: no such file")));
                 }
                 continue;
@@ -486,7 +469,7 @@ pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
         }
         out.extend(certificate(&format!("{shown}-cert.pub"), user, now));
     }
-    for file in config.all("certificatefile").iter().take(50) {
+    for file in named("certificatefile") {
         out.extend(certificate(
             &config.path(file).display().to_string(),
             user,
@@ -691,7 +674,12 @@ pub fn intentions(config: &Config) -> Vec<Observation> {
         ("no", "ssh could not ask anybody for a password")
     };
     out.push(see("client.can-prompt", value, text));
-    for keyword in ["stricthostkeychecking", "pubkeyauthentication", "batchmode"] {
+    for keyword in [
+        "stricthostkeychecking",
+        "pubkeyauthentication",
+        "batchmode",
+        "identitiesonly",
+    ] {
         if let Some(value) = config.first(keyword) {
             out.push(see("client.setting", value, &format!("{keyword} {value}")).about(keyword));
         }
@@ -721,6 +709,18 @@ pub fn known_hosts(config: &Config) -> Vec<(String, Entry)> {
         }
     }
     out
+}
+
+/// Where RevokedHostKeys names this key: `FILE:LINE`. A list of public keys is read (sshkey.c sshkey_check_revoked()); a key
+/// revocation list, which is no text, is left to ssh.
+pub fn revoked(config: &Config, blob: &[u8]) -> Option<String> {
+    let path = config.path(config.first("revokedhostkeys").filter(|f| *f != "none")?);
+    let bytes = read_file(&path).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text
+        .lines()
+        .position(|line| keyfile::public_line(line).is_some_and(|(_, key)| key == blob))?;
+    Some(format!("{}:{}", path.display(), line + 1))
 }
 
 /// The lines of /etc/hosts for a name: (line number, address).

@@ -1,5 +1,6 @@
 //! sshwhy: says why. Parses what was typed, runs the verb, turns its end into an exit code.
 
+mod carrier;
 mod cli;
 mod client;
 mod cmd;

@@ -1,5 +1,6 @@
 //! Sockets and timers that drive [`sshwhy_core::probe::exchange`]: every wait is bounded, and nothing is left open.
 
+use crate::carrier::Stream;
 use crate::sys::{Dial, Dialled, dial};
 use sshwhy_core::probe::exchange::{Depth, Exchange, Phase, Seen};
 use sshwhy_core::wire::dns;
@@ -71,15 +72,45 @@ pub struct Talk {
     pub host_key_ms: Option<u64>,
     pub took: Duration,
     /// The connection, where a library is to go on with it, and what it reads first.
-    pub onward: Option<(TcpStream, Vec<u8>)>,
+    pub onward: Option<(Stream, Vec<u8>)>,
+    /// How often something came.
+    pub pieces: usize,
+}
+
+impl Talk {
+    /// Text came little by little, and no greeting: lines one at a time, or not even a line.
+    pub fn dripped(&self) -> bool {
+        let seen = &self.seen;
+        let a_line_begins_ssh = seen.first_bytes.starts_with(b"SSH-");
+        seen.greeting.is_none() && (seen.prelude_lines > 1 || self.pieces > 2 && !a_line_begins_ssh)
+    }
 }
 
 fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Speaks with a server as deep as the exchange wants to go; each stage waits no longer than `stage`.
-pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> Talk {
+/// How long a conversation waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For the first word of the other side: a program that carries the connection has its own way to go before.
+    pub first: Duration,
+    /// For each stage after that.
+    pub stage: Duration,
+}
+
+impl Waits {
+    pub fn of(stage: Duration) -> Waits {
+        Waits {
+            first: stage,
+            stage,
+        }
+    }
+}
+
+/// Speaks with a server as deep as the exchange wants to go; each stage waits no longer than `waits` says.
+pub fn talk(stream: impl Into<Stream>, mut exchange: Exchange, waits: Waits) -> Talk {
+    let (mut stream, stage) = (stream.into(), waits.stage);
     let start = Instant::now();
     let mut talk = Talk {
         seen: Seen::default(),
@@ -92,11 +123,11 @@ pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> T
         host_key_ms: None,
         took: Duration::ZERO,
         onward: None,
+        pieces: 0,
     };
-    let _ = stream.set_nodelay(true);
-    let _ = stream.set_write_timeout(Some(stage));
+    stream.set_waits(stage);
     let quiet = QUIET.min(stage / 2);
-    let mut stage_end = start + stage;
+    let mut stage_end = start + waits.first;
     let mut buffer = vec![0; 16 << 10];
     let mut total = 0;
     let mut heard = false;
@@ -124,7 +155,7 @@ pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> T
             }
             continue;
         }
-        let _ = stream.set_read_timeout(Some(left));
+        stream.set_read_wait(left);
         let before = exchange.phase();
         match stream.read(&mut buffer) {
             Ok(0) => {
@@ -133,6 +164,7 @@ pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> T
             }
             Ok(n) => {
                 heard = true;
+                talk.pieces += 1;
                 total += n;
                 exchange.received(buffer.get(..n).unwrap_or_default());
                 let ms = millis(start.elapsed());
@@ -176,9 +208,7 @@ pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> T
     }
     match exchange.handed_over() {
         Some(replay) => talk.onward = Some((stream, replay)),
-        None => {
-            let _ = stream.shutdown(std::net::Shutdown::Both);
-        }
+        None => stream.shutdown(),
     }
     let spoke_first = exchange.has_spoken() && exchange.seen.greeting.is_none();
     let first = |end: &'static str| match end {
@@ -207,7 +237,7 @@ pub fn talk(mut stream: TcpStream, mut exchange: Exchange, stage: Duration) -> T
     talk
 }
 
-fn send(stream: &mut TcpStream, exchange: &mut Exchange) -> io::Result<()> {
+fn send(stream: &mut Stream, exchange: &mut Exchange) -> io::Result<()> {
     let out = exchange.take_output();
     if out.is_empty() {
         return Ok(());
@@ -234,7 +264,11 @@ pub fn greets(addr: SocketAddr, timeout: Duration) -> &'static str {
     let d = dial(addr, Dial::default(), timeout);
     match d.result {
         Ok(stream) => {
-            let talk = talk(stream, Exchange::new(Depth::Ident, &[], 0), timeout);
+            let talk = talk(
+                stream,
+                Exchange::new(Depth::Ident, &[], 0),
+                Waits::of(timeout),
+            );
             if talk.seen.greeting.is_some() {
                 "ssh"
             } else {
@@ -246,9 +280,27 @@ pub fn greets(addr: SocketAddr, timeout: Duration) -> &'static str {
     }
 }
 
-/// The addresses of a name in the order in which ssh tries them, or what getaddrinfo(3) said.
-pub fn lookup(host: &str, port: u16, family: Option<u8>) -> Result<Vec<SocketAddr>, String> {
-    let all = (host, port).to_socket_addrs().map_err(|e| {
+/// The addresses of a name in the order in which ssh tries them, or what getaddrinfo(3) said. It knows no limit of its own
+/// (name servers that are dead, one after the other), so it is left to itself after `wait`.
+pub fn lookup(
+    host: &str,
+    port: u16,
+    family: Option<u8>,
+    wait: Duration,
+) -> Result<Vec<SocketAddr>, String> {
+    let (over, waiting) = std::sync::mpsc::channel();
+    let name = host.to_owned();
+    std::thread::spawn(move || {
+        let found = (name.as_str(), port).to_socket_addrs();
+        let _ = over.send(found.map(Iterator::collect::<Vec<SocketAddr>>));
+    });
+    let found = waiting.recv_timeout(wait).map_err(|_| {
+        format!(
+            "Temporary failure in name resolution (no answer within {} s)",
+            wait.as_secs_f64()
+        )
+    })?;
+    let all = found.map_err(|e| {
         let text = e.to_string();
         text.rsplit(": ").next().unwrap_or(&text).to_owned()
     })?;
@@ -266,34 +318,29 @@ pub fn lookup(host: &str, port: u16, family: Option<u8>) -> Result<Vec<SocketAdd
     Ok(out)
 }
 
-/// What the name servers themselves say; `None` where none answers.
+/// What the name servers themselves say; `None` where none answers. Takes no longer than `timeout`, however many there are.
 pub fn ask_dns(servers: &[IpAddr], name: &str, timeout: Duration) -> Option<dns::Answer> {
-    let mut addresses = Vec::new();
-    let mut answered = None;
-    for v6 in [false, true] {
-        for (i, server) in servers.iter().take(3).enumerate() {
+    let servers = servers.get(..servers.len().min(3)).unwrap_or_default();
+    let each = timeout / u32::try_from(servers.len().max(1)).unwrap_or(1);
+    let family = |v6: bool| {
+        servers.iter().enumerate().find_map(|(i, server)| {
             let id = 0x5357_u16.wrapping_add(u16::try_from(i).unwrap_or(0));
-            let question = dns::question(id, name, v6)?;
-            let Some(answer) = ask(*server, &question, id, timeout) else {
-                continue;
-            };
-            match answer {
-                dns::Answer::Addresses(more) => {
-                    addresses.extend(more);
-                    answered = Some(dns::Answer::Addresses(Vec::new()));
-                }
-                other => {
-                    if answered.is_none() {
-                        answered = Some(other);
-                    }
-                }
-            }
-            break;
+            ask(*server, &dns::question(id, name, v6)?, id, each)
+        })
+    };
+    let (v4, v6) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| family(true));
+        (family(false), other.join().unwrap_or_default())
+    });
+    match (v4, v6) {
+        (Some(dns::Answer::Addresses(mut all)), Some(dns::Answer::Addresses(more))) => {
+            all.extend(more);
+            Some(dns::Answer::Addresses(all))
         }
-    }
-    match answered {
-        Some(dns::Answer::Addresses(_)) => Some(dns::Answer::Addresses(addresses)),
-        other => other,
+        (Some(dns::Answer::Addresses(all)), _) | (_, Some(dns::Answer::Addresses(all))) => {
+            Some(dns::Answer::Addresses(all))
+        }
+        (v4, v6) => v4.or(v6),
     }
 }
 
@@ -394,7 +441,7 @@ mod tests {
         let talk = talk(
             d.result.unwrap(),
             Exchange::new(Depth::HostKey, &[], 0),
-            STAGE,
+            Waits::of(STAGE),
         );
         let _ = finished.recv();
         thread.join().unwrap();

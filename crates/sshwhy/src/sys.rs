@@ -13,6 +13,8 @@ pub struct Dial {
     pub hops: Option<u8>,
     /// The largest segment, both ways.
     pub segment: Option<u16>,
+    /// The address to call from, where it is of the same family as the one that is called.
+    pub bind: Option<IpAddr>,
 }
 
 /// An ICMP message that answered.
@@ -146,6 +148,9 @@ mod linux {
         if let Some(segment) = how.segment {
             let segment = libc::c_int::from(segment);
             set(&fd, libc::IPPROTO_TCP, libc::TCP_MAXSEG, segment)?;
+        }
+        if let Some(from) = how.bind.filter(|from| from.is_ipv6() == v6) {
+            rustix::net::bind(&fd, &SocketAddr::new(from, 0))?;
         }
         let started = connect(&fd, addr);
         if let Err(e) = started
@@ -322,6 +327,19 @@ pub fn user_id() -> u32 {
     0
 }
 
+/// The program that this starts is told to end when the thread that starts it does: an interrupt leaves nothing behind. Only
+/// Linux can; elsewhere a program ends when its input does.
+#[cfg(unix)]
+pub fn end_with_us(command: &mut std::process::Command) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: what runs between fork and exec is one system call without pointers.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(command, process::die_with_parent);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
@@ -336,6 +354,7 @@ mod tests {
         let how = Dial {
             hops: Some(3),
             segment: Some(500),
+            bind: Some(addr.ip()),
         };
         assert!(dial(addr, how, SOON).result.is_ok());
         drop(listener);
@@ -343,6 +362,12 @@ mod tests {
         let kind = refused.result.unwrap_err().kind();
         assert_eq!(kind, io::ErrorKind::ConnectionRefused);
         assert_eq!(refused.icmp, None, "a reset is no ICMP message");
+        let elsewhere = Dial {
+            bind: Some(IpAddr::from([192, 0, 2, 1])),
+            ..Dial::default()
+        };
+        let kind = dial(addr, elsewhere, SOON).result.unwrap_err().kind();
+        assert_eq!(kind, io::ErrorKind::AddrNotAvailable);
     }
 
     #[test]

@@ -653,6 +653,18 @@ fn a_host_key_that_changes_is_an_alert() {
             .metrics()
             .contains("probe_ssh_host_key_changed{target=\"one\",depth=\"hostkey\"} 1")
     );
+    // It was changed on purpose: one that runs forgets the old one, and takes the new one for its own.
+    let out = tool(&["--config", &config, "--forget", "one"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    daemon.wait_for("forgot what was known of one");
+    daemon.wait_for(" cleared ");
+    assert!(
+        daemon
+            .metrics()
+            .contains("probe_ssh_host_key_changed{target=\"one\",depth=\"hostkey\"} 0")
+    );
+    let out = tool(&["--config", &config, "--forget", "no-such"]);
+    assert_eq!(out.status.code(), Some(2));
 }
 
 #[test]

@@ -116,7 +116,7 @@ pub const CLIENT: &[Fact] = &[
     fact(
         "name.source",
         Gate::Name,
-        &["hosts-file", "dns", "literal", "both"],
+        &["hosts-file", "dns", "literal", "both", "hop"],
         "address",
         "who says so",
     ),
@@ -429,6 +429,7 @@ pub const CLIENT: &[Fact] = &[
             "type-not-taken",
             "too-short",
             "mismatch",
+            "no-private-half",
             "sign-failed",
         ],
         "file, or what ssh calls the key",

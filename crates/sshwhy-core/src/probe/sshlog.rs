@@ -18,6 +18,8 @@ const LONGEST_LINE: usize = 4096;
 const MOST_LINES: usize = 100_000;
 /// How many observations one text may become.
 const MOST: usize = 2_000;
+/// How many lines of a session's output are looked at: who turns somebody away says so at once.
+const MOST_OUTPUT: usize = 20;
 
 /// Reads the text. `command` is what was run, where that is known: it tells the target from a jump host, and whose
 /// command a message is about.
@@ -63,6 +65,29 @@ pub fn read(text: &str, command: Option<&Command>) -> Vec<Observation> {
     }
     reader.finish();
     reader.out
+}
+
+/// What a session printed before it ended badly (ssh's standard output, where ssh was run by us). `log` is what its
+/// standard error came to: the output of a session that went well is the user's own business.
+pub fn output(text: &str, log: &[Observation]) -> Vec<Observation> {
+    let has = |key: &str, values: &[&str]| {
+        log.iter()
+            .any(|o| o.key == key && values.contains(&o.value.as_str()))
+    };
+    if !has("auth.end", &["ok"]) || !has("session.end", &["exit", "closed", "reset", "signal"]) {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    for (i, line) in text.lines().enumerate().take(MOST_OUTPUT) {
+        let (gate, key, word) = match (says::account(line, true), says::session(line)) {
+            (Some(word), _) => (Gate::Account, "account.says", word),
+            (None, Some(word)) => (Gate::Session, "session.says", word),
+            (None, None) => continue,
+        };
+        let source = format!("the session's output, line {}", i + 1);
+        out.push(Observation::new(gate, key, word, source).text(line));
+    }
+    out
 }
 
 /// How far the target's connection got.
@@ -568,8 +593,21 @@ impl Reader<'_> {
         }
     }
 
-    /// The client's configuration and command line (readconf.c, ssh.c).
+    /// The client's configuration and command line (readconf.c, ssh.c, sshconnect.c ssh_create_socket()).
     fn configuration(&mut self, line: &str) -> bool {
+        if self.stage == Stage::Connecting
+            && let Some(rest) = line
+                .strip_prefix("bind ")
+                .or_else(|| line.strip_prefix("getaddrinfo: "))
+            && (rest.ends_with("Cannot assign requested address")
+                || rest.ends_with("Can't assign requested address")
+                || rest.ends_with("Invalid argument"))
+        {
+            // BindAddress or BindInterface: this machine does not have that address.
+            let about = rest.split(": ").next().unwrap_or_default().to_owned();
+            self.fail(Gate::Name, "client.config", "error", &about, line);
+            return true;
+        }
         if self.stage != Stage::Start {
             return false;
         }
@@ -771,6 +809,15 @@ impl Reader<'_> {
         let check = |value| ("hostkey.check", value);
         let (key, value) = if line.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
             check("changed")
+        } else if let Some(file) = line
+            .strip_prefix("Host key ")
+            .and_then(|l| l.split_once(" revoked by file "))
+            .map(|(_, file)| file.to_owned())
+        {
+            // RevokedHostKeys
+            self.reach(Stage::HostKey);
+            self.fail(Gate::HostKey, "hostkey.check", "revoked", &file, line);
+            return true;
         } else if line.contains("REVOKED HOST KEY DETECTED") || line.contains("marked as revoked") {
             check("revoked")
         } else if line.starts_with("No ") && line.contains(" host key is known for ")
@@ -1238,6 +1285,8 @@ impl Reader<'_> {
             .any(|o| o.key == "name.lookup" && o.value != "ok");
         let passed: &[Gate] = match self.stage {
             Stage::Start => &[],
+            // An address that this machine does not have is found out late, and is the configuration's all the same.
+            Stage::Connecting if config => &[],
             Stage::Connecting => &[Gate::Name],
             Stage::Connected => &[Gate::Name, Gate::Route, Gate::Tcp],
             Stage::Ident => &[Gate::Name, Gate::Route, Gate::Tcp, Gate::Ident],
@@ -1273,7 +1322,7 @@ impl Reader<'_> {
                 }
                 return;
             }
-            Stage::Connecting if lookup => Gate::Name,
+            Stage::Connecting if lookup || config => Gate::Name,
             Stage::Connecting => Gate::Tcp,
             Stage::Connected => Gate::Ident,
             Stage::Ident => Gate::Kex,
@@ -1405,6 +1454,54 @@ mod tests {
             "ssh alice@server.example uptime",
             &format!("{UP_TO_AUTH}{}", tail.concat()),
         )
+    }
+
+    #[test]
+    fn an_address_that_this_machine_lacks_is_the_configurations_fault() {
+        let text = "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0\n\
+             debug1: Connecting to h.example [192.0.2.7] port 22.\n\
+             bind 198.51.100.9: Cannot assign requested address\n\
+             ssh: connect to host h.example port 22: failure\n";
+        let seen = read(text, None);
+        let config = seen.iter().find(|o| o.key == "client.config").unwrap();
+        assert_eq!(
+            (config.value.as_str(), config.about.as_str()),
+            ("error", "198.51.100.9")
+        );
+        let failed: Vec<Gate> = seen
+            .iter()
+            .filter(|o| o.key == "gate.state" && o.value == "failed")
+            .map(|o| o.gate)
+            .collect();
+        assert_eq!(failed, [Gate::Name]);
+    }
+
+    #[test]
+    fn a_key_that_a_file_revokes_is_revoked() {
+        let text = "Host key ED25519 SHA256:abc revoked by file /home/me/revoked\nHost key verification failed.\n";
+        let seen = read(text, None);
+        let check = seen.iter().find(|o| o.key == "hostkey.check").unwrap();
+        assert_eq!(
+            (check.value.as_str(), check.about.as_str()),
+            ("revoked", "/home/me/revoked")
+        );
+    }
+
+    #[test]
+    fn output_counts_where_the_session_ended_badly() {
+        let o = |key: &'static str, value: &str| {
+            Observation::new(Gate::Session, key, value, "ssh -v line 1")
+        };
+        let said = "This account is currently not available.\n";
+        let bad = [o("auth.end", "ok"), o("session.end", "exit")];
+        let seen = output(said, &bad);
+        assert_eq!(seen.len(), 1);
+        assert_eq!(
+            (seen[0].key.as_str(), seen[0].value.as_str()),
+            ("account.says", "shell-nologin")
+        );
+        assert!(output(said, &[o("auth.end", "ok"), o("session.end", "ok")]).is_empty());
+        assert!(output(said, &[o("auth.end", "denied")]).is_empty());
     }
 
     #[test]

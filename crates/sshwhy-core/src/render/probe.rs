@@ -2,6 +2,7 @@
 
 use super::escape::terminal;
 use super::json;
+use super::layout;
 use crate::diagnose::{Diagnosis, Look, State};
 use crate::finding::Finding;
 use crate::observation::Observation;
@@ -48,6 +49,9 @@ pub fn to_json(
 /// Facts that stand beside the way and tell least about how far somebody came.
 const BESIDE: &[&str] = &[
     "gate.state",
+    "auth.agent",
+    "auth.certificate",
+    "auth.key-options",
     "auth.key-kind",
     "auth.key-locked",
     "auth.keys",
@@ -55,23 +59,29 @@ const BESIDE: &[&str] = &[
     "client.key-files",
     "client.keys",
     "client.setting",
+    "client.wants",
     "hostkey.also",
     "hostkey.types",
     "path.mtu",
     "target.host",
     "target.port",
     "target.user",
+    "via.connect",
 ];
 
 /// How many further findings, and how many pieces of evidence, are shown.
 const MOST: usize = 6;
 
-/// The text view, without colour.
+/// The columns before what was seen: gate, state and time.
+const BEFORE: usize = 34;
+
+/// The text view, without colour, in lines of `width` cells where that can be; a command stays one line, to be copied.
 pub fn to_text(
     target: &Target,
     diagnosis: &Diagnosis,
     observations: &[Observation],
     notes: &[String],
+    width: usize,
 ) -> String {
     let mut out = String::new();
     let user = target.user.as_deref().map(|u| format!("{u}@"));
@@ -92,101 +102,187 @@ pub fn to_text(
         };
         failed |= look.state == State::Failed;
         let ms = look.ms.map_or(String::new(), |ms| format!("{ms} ms"));
-        let here = |o: &&Observation| o.gate.name() == look.gate && !o.text.is_empty();
-        let tells = |o: &&Observation| here(o) && !BESIDE.contains(&o.key.as_str());
-        let seen = observations
-            .iter()
-            .rev()
-            .find(tells)
-            .or_else(|| observations.iter().rev().find(here))
-            .map(|o| shorten(&terminal(&o.text), 60))
-            .unwrap_or_default();
-        let row = format!("  {:<8} {:<12} {:>8}  {}", look.gate, state, ms, seen);
-        let _ = writeln!(out, "{}", row.trim_end());
+        let row = format!("  {:<8} {:<11} {:>8}  ", look.gate, state, ms);
+        let seen = seen_at(look, observations);
+        let seen = layout::cut(&terminal(seen), width.saturating_sub(BEFORE).max(16));
+        let _ = writeln!(out, "{}", format!("{row}{seen}").trim_end());
     }
     out.push('\n');
     match diagnosis.findings.first() {
-        None if failed => {
-            out.push_str("It does not work, and what was seen fits no cause that is known.\n");
-        }
+        None if failed => paragraph(
+            &mut out,
+            "",
+            "It does not work, and what was seen fits no cause that is known.",
+            width,
+        ),
         None => {
             let looked = diagnosis
                 .looks
                 .iter()
                 .filter(|l| l.state == State::Passed)
                 .count();
-            let _ = writeln!(
-                out,
+            let text = format!(
                 "Nothing wrong was found: {looked} of {} gates were passed, {} facts were looked at.",
                 diagnosis.looks.len(),
                 observations.len()
             );
+            paragraph(&mut out, "", &text, width);
         }
-        Some(first) => verdict(&mut out, first),
+        Some(first) => verdict(&mut out, first, width),
     }
     let more = diagnosis.findings.get(1..).unwrap_or_default();
     if !more.is_empty() {
-        out.push_str("\nAlso:\n");
+        out.push_str("\nAlso possible, or next in the way:\n");
         for f in more.iter().take(MOST) {
             let percent = f.confidence * 100.0;
+            let text = format!("{} ({})", terminal(&f.headline), f.slug);
+            paragraph(&mut out, &format!("  {percent:>3.0} %  "), &text, width);
+        }
+        if more.len() > MOST {
             let _ = writeln!(
                 out,
-                "  {:>3.0} %  {} ({})",
-                percent,
-                terminal(&f.headline),
-                f.slug
+                "         and {} more (--format json)",
+                more.len() - MOST
             );
         }
     }
     for note in notes {
-        let _ = writeln!(out, "\nNote: {}", terminal(note));
+        out.push('\n');
+        paragraph(&mut out, "Note: ", &terminal(note), width);
     }
     out
 }
 
-fn verdict(out: &mut String, f: &Finding) {
+/// What tells most about how far somebody came at this gate; nothing where nobody came.
+fn seen_at<'o>(look: &Look, observations: &'o [Observation]) -> &'o str {
+    if look.state == State::NotReached {
+        return "";
+    }
+    let here = |o: &&Observation| o.gate.name() == look.gate && !o.text.is_empty();
+    let tells = |o: &&Observation| here(o) && !BESIDE.contains(&o.key.as_str());
+    observations
+        .iter()
+        .rev()
+        .find(tells)
+        .or_else(|| observations.iter().rev().find(here))
+        .map_or("", |o| o.text.as_str())
+}
+
+/// A text after what it begins with; its further lines stand below the first.
+fn paragraph(out: &mut String, start: &str, text: &str, width: usize) {
+    let indent = layout::width(start);
+    let lines = layout::wrap(text, width.saturating_sub(indent).max(20));
+    for (i, line) in lines.iter().enumerate() {
+        let blank = " ".repeat(indent);
+        let before = if i == 0 { start } else { blank.as_str() };
+        let _ = writeln!(out, "{}", format!("{before}{line}").trim_end());
+    }
+}
+
+fn verdict(out: &mut String, f: &Finding, width: usize) {
     let percent = f.confidence * 100.0;
-    let _ = writeln!(
-        out,
-        "{}\n  {} · {} · {:.0} % sure",
-        terminal(&f.headline),
-        f.slug,
-        f.id,
-        percent
-    );
+    paragraph(out, "", &terminal(&f.headline), width);
+    let _ = writeln!(out, "  {} · {} · {percent:.0} % sure", f.slug, f.id);
     for e in f.evidence.iter().take(MOST) {
-        let _ = writeln!(out, "  {}: {}", terminal(&e.source), terminal(&e.text));
+        let text = format!("{}: {}", terminal(&e.source), terminal(&e.text));
+        paragraph(out, "  ", &text, width);
     }
     for note in f.notes.iter().take(MOST) {
-        let _ = writeln!(out, "  - {}", terminal(note));
+        paragraph(out, "  - ", &terminal(note), width);
     }
-    if let Some(step) = f
-        .remedy
-        .iter()
-        .find(|s| s.command.is_some())
-        .or(f.remedy.first())
-    {
-        let _ = writeln!(
+    out.push('\n');
+    // The first step is the safest one. One without a command is a thing to think of; the command after it is shown too.
+    let Some(first) = f.remedy.first() else {
+        paragraph(
             out,
-            "\nNext, on the {}: {}",
-            step.place,
-            terminal(&step.action)
+            "",
+            "Next, on the server: sshwhy doctor --client-json FILE (this answer with --format json)",
+            width,
+        );
+        return;
+    };
+    let then = f.remedy.iter().find(|s| s.command.is_some());
+    let then = then.filter(|_| first.command.is_none());
+    for (word, step) in std::iter::once(("Next", first)).chain(then.map(|s| ("Then", s))) {
+        let start = format!("{word}, on the {}: ", step.place);
+        paragraph(
+            out,
+            "",
+            &format!("{start}{}", terminal(&step.action)),
+            width,
         );
         if let Some(command) = &step.command {
             let _ = writeln!(out, "  {}", terminal(command));
         }
         if step.risk != "none" {
-            let _ = writeln!(out, "  risk: {}", terminal(step.risk));
+            paragraph(out, "  ", &format!("risk: {}", terminal(step.risk)), width);
         }
-    } else {
-        out.push_str("\nNext, on the server: sshwhy doctor --client-json FILE (this answer with --format json)\n");
     }
 }
 
-fn shorten(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::causes::Gate;
+    use crate::diagnose::{Case, diagnose};
+
+    fn shown(width: usize) -> String {
+        let see = |gate, key, value: &str, text: &str| {
+            Observation::new(gate, key, value, "probe").text(text)
+        };
+        let long = "a server that has a lot to say about itself ".repeat(4);
+        let seen = [
+            see(Gate::Tcp, "tcp.connect", "ok", "connected"),
+            see(Gate::Tcp, "gate.state", "passed", ""),
+            see(
+                Gate::Ident,
+                "ident.server",
+                "x",
+                &format!("SSH-2.0-{long}\u{1b}[31m"),
+            ),
+            see(Gate::Ident, "gate.state", "passed", ""),
+            see(Gate::HostKey, "hostkey.check", "changed", &long),
+            see(Gate::HostKey, "gate.state", "failed", ""),
+            see(Gate::Auth, "auth.certificate", "ok", "a certificate"),
+        ];
+        let target = Target {
+            user: Some("alice".into()),
+            host: "h.example".into(),
+            port: 22,
+            program: "ssh",
+        };
+        to_text(
+            &target,
+            &diagnose(&Case::default(), &seen),
+            &seen,
+            &[long.clone()],
+            width,
+        )
     }
-    let cut: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{cut}…")
+
+    #[test]
+    fn lines_fit_the_terminal_but_for_commands() {
+        for width in [40, 60, 80, 120] {
+            let text = shown(width);
+            let commands: Vec<&str> = text.lines().filter(|l| l.starts_with("  ssh")).collect();
+            for line in text.lines().filter(|l| !commands.contains(l)) {
+                let least = BEFORE + 16;
+                assert!(layout::width(line) <= width.max(least), "{width}: {line}");
+            }
+            assert!(!text.contains('\u{1b}'));
+        }
+    }
+
+    #[test]
+    fn the_column_says_where_it_ended_and_nothing_of_what_lies_behind() {
+        let text = shown(80);
+        let row = |gate: &str| {
+            let line = text.lines().find(|l| l.trim_start().starts_with(gate));
+            line.unwrap_or_default().to_owned()
+        };
+        assert!(row("tcp").contains("passed") && row("tcp").ends_with("connected"));
+        assert!(row("hostkey").contains("failed here"));
+        assert!(row("auth").ends_with("not reached"), "{}", row("auth"));
+        assert_eq!(text.matches("Next, on the").count(), 1);
+    }
 }

@@ -104,7 +104,7 @@ fn forget(name: &str, state: &Path) -> Result<Exit, String> {
     }
     print(
         format!(
-            "{}: forgot the keys, ident and algorithms of {name}; the next check learns them anew (reload a running monitor)\n",
+            "{}: forgot the keys, ident and algorithms of {name}; the next check learns them anew, also that of a monitor that runs\n",
             escape::terminal(&state.display().to_string())
         )
         .as_bytes(),

@@ -11,21 +11,26 @@ mod stream;
 pub use offers::{Offer, Signs, collect};
 pub use session::Wish;
 
+use crate::carrier::Stream;
 use offers::Shown;
 use russh::client::{self, AuthResult, DisconnectReason, Handle, KeyboardInteractiveAuthResponse};
+use russh::keys::PublicKeyOrCertificate;
 use russh::keys::agent::AgentIdentity;
+#[cfg(unix)]
 use russh::keys::agent::client::AgentClient;
-use russh::keys::ssh_key::{Algorithm, HashAlg, PublicKey};
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_encoding::Encode as _;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::ssh_key::{Algorithm, HashAlg, PrivateKey, PublicKey};
 use russh::{Disconnect, MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
 use sshwhy_core::probe::exchange::{GOODBYE, GREETING};
 use sshwhy_core::probe::says;
 use sshwhy_core::wire::kexinit::Proposal;
+use sshwhy_core::wire::put_string;
 use std::borrow::Cow;
 use std::future::Future;
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -76,6 +81,9 @@ const HOST_KEYS: &[&str] = &[
     "ssh-dss",
 ];
 
+/// What an algorithm is called where a certificate of such a key is meant.
+const CERTIFICATE: &str = "-cert-v01@openssh.com";
+
 /// What the library proposes for a client with these lists: its algorithms in its order, and where `all`, after them the
 /// others that the library knows.
 pub fn proposal(client: &Proposal, host_keys: &[String], all: bool) -> Proposal {
@@ -96,9 +104,15 @@ pub fn proposal(client: &Proposal, host_keys: &[String], all: bool) -> Proposal 
     };
     let ciphers = pick(&client.cipher_out, CIPHERS);
     let macs = pick(&client.mac_out, MACS);
+    // The library puts certificates before keys, as ssh does where it knows their authority; else none is asked for.
+    let certificates = host_keys.iter().filter(|n| {
+        n.strip_suffix(CERTIFICATE)
+            .is_some_and(|plain| HOST_KEYS.contains(&plain))
+    });
+    let certificates = certificates.cloned();
     Proposal {
         kex: pick(&client.kex, KEX),
-        host_key: pick(host_keys, HOST_KEYS),
+        host_key: certificates.chain(pick(host_keys, HOST_KEYS)).collect(),
         cipher_out: ciphers.clone(),
         cipher_in: ciphers,
         mac_out: macs.clone(),
@@ -124,10 +138,21 @@ fn preferred(p: &Proposal) -> Preferred {
             .filter_map(|n| Algorithm::new(n).ok())
             .collect()
     };
+    let certified: Vec<String> = p
+        .host_key
+        .iter()
+        .filter_map(|n| n.strip_suffix(CERTIFICATE).map(str::to_owned))
+        .collect();
+    let plain: Vec<String> = p
+        .host_key
+        .iter()
+        .filter(|n| !n.ends_with(CERTIFICATE))
+        .cloned()
+        .collect();
     Preferred {
         kex: Cow::Owned(kexes),
-        key: Cow::Owned(list(&p.host_key)),
-        host_key_certificates: Cow::Borrowed(&[]),
+        key: Cow::Owned(list(&plain)),
+        host_key_certificates: Cow::Owned(list(&certified)),
         cipher: Cow::Owned(
             p.cipher_out
                 .iter()
@@ -186,6 +211,8 @@ impl End {
 struct Heard {
     /// (type, blob), proven by its signature over the key exchange.
     host_key: Option<(String, Vec<u8>)>,
+    /// It came in a certificate, and the authority named there did not sign that.
+    forged: bool,
     agreed: Option<String>,
     banner: Vec<String>,
     end: Option<End>,
@@ -210,7 +237,11 @@ impl client::Handler for Ears {
     ) -> Result<bool, russh::Error> {
         let blob = match key {
             PublicKeyOrCertificate::PublicKey { key, .. } => key.to_bytes(),
-            PublicKeyOrCertificate::Certificate(cert) => cert.to_bytes(),
+            PublicKeyOrCertificate::Certificate(cert) => {
+                let forged = cert.verify_signature().is_err();
+                self.note(|h| h.forged = forged);
+                cert.to_bytes()
+            }
         };
         if let Ok(blob) = blob {
             let kind = sshwhy_core::wire::Cursor::new(&blob)
@@ -335,6 +366,59 @@ impl russh::Signer for Refuses {
     }
 }
 
+/// Who signs without asking anybody. The library's own calls take SHA-1 for an RSA certificate, and ask an agent for a
+/// certificate where it holds the plain key only.
+enum Hand<'k> {
+    File(&'k PrivateKey),
+    #[cfg(unix)]
+    Agent(AgentClient<tokio::net::UnixStream>, AgentIdentity),
+}
+
+impl russh::Signer for Hand<'_> {
+    type Error = Unsigned;
+
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        hash: Option<HashAlg>,
+        mut data: Vec<u8>,
+    ) -> Result<Vec<u8>, Unsigned> {
+        match self {
+            Hand::File(key) => {
+                let signature = match key.key_data() {
+                    KeypairData::Rsa(pair) => (pair, hash).try_sign(&data),
+                    pair => pair.try_sign(&data),
+                };
+                let mut blob = Vec::new();
+                signature
+                    .map_err(|e| e.to_string())
+                    .and_then(|s| s.encode(&mut blob).map_err(|e| e.to_string()))
+                    .map_err(Unsigned::Why)?;
+                put_string(&mut data, &blob);
+                Ok(data)
+            }
+            #[cfg(unix)]
+            Hand::Agent(agent, identity) => agent
+                .sign_request(identity, hash, data)
+                .await
+                .map_err(|e| Unsigned::Why(e.to_string())),
+        }
+    }
+}
+
+/// Why there is no signature.
+enum Unsigned {
+    /// The connection ended meanwhile.
+    Gone,
+    Why(String),
+}
+
+impl From<russh::SendError> for Unsigned {
+    fn from(_: russh::SendError) -> Unsigned {
+        Unsigned::Gone
+    }
+}
+
 /// What came of asking.
 enum Answer {
     In,
@@ -363,7 +447,7 @@ fn names(methods: &MethodSet) -> String {
 impl Login {
     /// Goes on with a connection; `stage` bounds every step.
     pub fn begin(
-        stream: TcpStream,
+        stream: Stream,
         replay: Vec<u8>,
         proposal: &Proposal,
         stage: Duration,
@@ -415,6 +499,11 @@ impl Login {
 
     pub fn host_key(&self) -> Option<(String, Vec<u8>)> {
         self.hear(|h| h.host_key.clone())
+    }
+
+    /// Whether the host key came in a certificate that its authority did not sign.
+    pub fn is_forged(&self) -> bool {
+        self.hear(|h| h.forged)
     }
 
     /// Which algorithms were agreed on.
@@ -674,20 +763,23 @@ impl Login {
         let user = user.to_owned();
         self.ask(|h, _| {
             Box::pin(async move {
-                match (&offer.signs, &offer.shown) {
-                    (Signs::File(key), Shown::Key(_)) => {
-                        let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
-                        plain(h.authenticate_publickey(user, key).await)
+                let hand = match &offer.signs {
+                    Signs::File(key) => Hand::File(key),
+                    #[cfg(unix)]
+                    Signs::Agent { socket, plain } => {
+                        let agent = match AgentClient::connect_uds(socket).await {
+                            Ok(agent) => agent,
+                            Err(e) => {
+                                return Ok(Answer::Unsigned(format!("the agent is gone: {e}")));
+                            }
+                        };
+                        Hand::Agent(agent, offer.identity(*plain))
                     }
-                    (Signs::File(key), Shown::Certificate(cert)) => {
-                        let (key, cert) = (Arc::clone(key), (**cert).clone());
-                        plain(h.authenticate_openssh_cert(user, key, cert).await)
-                    }
-                    (Signs::Agent(socket), shown) => {
-                        agent_signs(h, user, socket, shown, hash).await
-                    }
-                    (Signs::Nobody(_), _) => Ok(Answer::Taken),
-                }
+                    #[cfg(not(unix))]
+                    Signs::Agent { .. } => return Ok(Answer::Taken),
+                    Signs::Nobody(_) => return Ok(Answer::Taken),
+                };
+                signed(h, user, hand, &offer.shown, hash).await
             })
         })
     }
@@ -901,7 +993,7 @@ fn describe(offer: &Offer) -> String {
         "key"
     };
     let by = match &offer.signs {
-        Signs::Agent(_) => ", in the agent",
+        Signs::Agent { .. } => ", in the agent",
         _ => "",
     };
     let print = offer
@@ -929,44 +1021,71 @@ fn plain(result: Result<AuthResult, russh::Error>) -> Result<Answer, russh::Erro
     result.map(result_of)
 }
 
-#[cfg(unix)]
-async fn agent_signs(
+async fn signed(
     handle: &mut Handle<Ears>,
     user: String,
-    socket: &str,
+    mut hand: Hand<'_>,
     shown: &Shown,
     hash: Option<HashAlg>,
 ) -> Result<Answer, russh::Error> {
-    let mut agent = match AgentClient::connect_uds(socket).await {
-        Ok(agent) => agent,
-        Err(e) => return Ok(Answer::Unsigned(format!("the agent is gone: {e}"))),
-    };
+    let of_agent = !matches!(hand, Hand::File(_));
     let said = match shown {
         Shown::Key(key) => {
             handle
-                .authenticate_publickey_with(user, key.clone(), hash, &mut agent)
+                .authenticate_publickey_with(user, key.clone(), hash, &mut hand)
                 .await
         }
         Shown::Certificate(cert) => {
             let cert = (**cert).clone();
             handle
-                .authenticate_certificate_with(user, cert, hash, &mut agent)
+                .authenticate_certificate_with(user, cert, hash, &mut hand)
                 .await
         }
     };
     match said {
         Ok(result) => Ok(result_of(result)),
-        Err(e) => Ok(Answer::Unsigned(format!("the agent would not sign: {e}"))),
+        Err(Unsigned::Gone) => Err(russh::Error::SendError),
+        Err(Unsigned::Why(why)) if of_agent => {
+            Ok(Answer::Unsigned(format!("the agent would not sign: {why}")))
+        }
+        Err(Unsigned::Why(why)) => Ok(Answer::Unsigned(format!("it does not sign: {why}"))),
     }
 }
 
-#[cfg(not(unix))]
-async fn agent_signs(
-    _handle: &mut Handle<Ears>,
-    _user: String,
-    _socket: &str,
-    _shown: &Shown,
-    _hash: Option<HashAlg>,
-) -> Result<Answer, russh::Error> {
-    Ok(Answer::Unsigned("no agent on this system".to_owned()))
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use client::Handler;
+    use russh::keys::ssh_key::Certificate;
+
+    /// Of a host, signed by an authority (ssh-keygen -h).
+    const SIGNED: &str = "ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29tAAAAIMgqPxEjXtC7EEV9pwalezV2QQTGhG07LKcFZ0SQiM0nAAAAILyDf10/qAIikDSgkbjzjtxi17rQuRHLZQ8KLavU0lKcAAAAAAAAAAAAAAACAAAAAWgAAAANAAAACWguZXhhbXBsZQAAAAAAAAAA//////////8AAAAAAAAAAAAAAAAAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIGsUlILhNDFFV5yJ6XQDzaYGViyMOhmFNnI+UzkKDljwAAAAUwAAAAtzc2gtZWQyNTUxOQAAAEDvzTlF9LHZ21tbAWGOfRYpn25cZWDntUiq1EG+wRJe849+XWg5i+BPTblsmWLb+g2k6m4ANhIrDioCTDg9F9QM x";
+
+    fn shown(text: &str) -> bool {
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let mut ears = Ears(Arc::clone(&heard));
+        let certificate = Certificate::from_openssh(text).unwrap();
+        let key = PublicKeyOrCertificate::Certificate(certificate);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let taken = runtime.block_on(ears.check_server_key(&key));
+        assert!(
+            taken.unwrap(),
+            "whether it is the right one is judged later"
+        );
+        let heard = heard.lock().unwrap();
+        assert!(heard.host_key.is_some());
+        heard.forged
+    }
+
+    #[test]
+    fn a_certificate_that_its_authority_did_not_sign_is_forged() {
+        assert!(!shown(SIGNED));
+        // One letter of the principal's name, which the signature covers.
+        let other = SIGNED.replacen("CWguZXhhbXBsZQ", "CWguZXhhbXBsZA", 1);
+        assert_ne!(other, SIGNED);
+        assert!(shown(&other));
+    }
 }

@@ -22,8 +22,11 @@ pub enum Shown {
 /// Who could sign with it without asking anybody.
 pub enum Signs {
     File(Arc<PrivateKey>),
-    /// The agent, at this socket.
-    Agent(String),
+    /// The agent, at this socket. `plain`: it holds the key, and the certificate is a file's.
+    Agent {
+        socket: String,
+        plain: bool,
+    },
     /// Nobody; why: `passphrase`, `permissions`, `hardware`, `no-private-key`.
     Nobody(&'static str),
 }
@@ -49,6 +52,20 @@ impl Offer {
         match self.public().algorithm() {
             Algorithm::Rsa { .. } => "ssh-rsa".to_owned(),
             other => other.as_str().to_owned(),
+        }
+    }
+
+    /// What an agent knows it by.
+    pub fn identity(&self, plain: bool) -> AgentIdentity {
+        match &self.shown {
+            Shown::Certificate(cert) if !plain => AgentIdentity::Certificate {
+                certificate: (**cert).clone(),
+                comment: String::new(),
+            },
+            _ => AgentIdentity::PublicKey {
+                key: self.public(),
+                comment: String::new(),
+            },
         }
     }
 
@@ -118,11 +135,12 @@ pub async fn collect(config: &Config, agent: Option<String>, wait: Duration) -> 
             into.push((path.to_owned(), cert));
         }
     };
-    for name in config.all("certificatefile").iter().take(MOST) {
+    let named = |key| config.all(key).iter().filter(|n| *n != "none").take(MOST);
+    for name in named("certificatefile") {
         let path = config.path(name).display().to_string();
         load_certificate(&path, &mut certificates);
     }
-    for name in config.all("identityfile").iter().take(MOST) {
+    for name in named("identityfile") {
         let path = config.path(name).display().to_string();
         if let Some(file) = file(&path) {
             files.push(file);
@@ -164,7 +182,10 @@ fn order(
             _ => None,
         });
         let signs = match of_file {
-            Some(Signs::Nobody(_)) | None if in_agent(&public) => Signs::Agent(socket.clone()),
+            Some(Signs::Nobody(_)) | None if in_agent(&public) => Signs::Agent {
+                socket: socket.clone(),
+                plain: true,
+            },
             Some(signs) => signs,
             None => Signs::Nobody("no-private-key"),
         };
@@ -203,7 +224,10 @@ fn order(
             out.push(Offer {
                 name: name.unwrap_or_else(|| comment.clone()),
                 shown,
-                signs: Signs::Agent(socket.clone()),
+                signs: Signs::Agent {
+                    socket: socket.clone(),
+                    plain: false,
+                },
             });
         }
     }

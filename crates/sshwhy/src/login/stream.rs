@@ -1,14 +1,20 @@
 //! A connection that our own code has begun and the library goes on with: what the server said already is read again, and
 //! the greeting that we have sent is not sent twice.
 
+use crate::carrier::Stream;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+/// Either kind of socket, as the runtime has it.
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
 pub struct Onward {
-    inner: TcpStream,
+    inner: Box<dyn Socket>,
     /// What is read before anything from the socket.
     replay: Vec<u8>,
     read: usize,
@@ -18,10 +24,20 @@ pub struct Onward {
 
 impl Onward {
     /// Of a socket that blocks; inside a runtime only.
-    pub fn new(stream: std::net::TcpStream, replay: Vec<u8>, sent: usize) -> io::Result<Onward> {
-        stream.set_nonblocking(true)?;
+    pub fn new(stream: Stream, replay: Vec<u8>, sent: usize) -> io::Result<Onward> {
+        let inner: Box<dyn Socket> = match stream {
+            Stream::Tcp(s) => {
+                s.set_nonblocking(true)?;
+                Box::new(TcpStream::from_std(s)?)
+            }
+            #[cfg(unix)]
+            Stream::Pair(s) => {
+                s.set_nonblocking(true)?;
+                Box::new(tokio::net::UnixStream::from_std(s)?)
+            }
+        };
         Ok(Onward {
-            inner: TcpStream::from_std(stream)?,
+            inner,
             replay,
             read: 0,
             sent,

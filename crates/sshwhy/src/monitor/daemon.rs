@@ -117,6 +117,9 @@ async fn watch(path: &Path, state: &Path, first: Settings) -> Result<(), String>
                 }
             }
             _ = tick.tick() => {
+                for name in store.to_forget() {
+                    forget(&name, &shared);
+                }
                 flush(&mut store, &shared);
                 if pruned.is_none_or(|p| p.elapsed() > PRUNE) {
                     pruned = Some(Instant::now());
@@ -171,6 +174,18 @@ async fn watch(path: &Path, state: &Path, first: Settings) -> Result<(), String>
     end_channels(notifier);
     drop(server);
     Ok(())
+}
+
+/// The next check learns its keys, ident and algorithms anew; whether it is up stays known.
+fn forget(name: &str, shared: &Shared) {
+    let mut board = shared.lock();
+    if let Some(entry) = board.entries.get_mut(name) {
+        entry.track = std::mem::take(&mut entry.track).forgotten();
+        eprintln!(
+            "sshwhy monitor: forgot what was known of {}",
+            escape::terminal(name)
+        );
+    }
 }
 
 fn end_channels(notifier: Arc<Notifier>) {

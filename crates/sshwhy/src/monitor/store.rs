@@ -16,6 +16,8 @@ const STEPS: &[&str] = &[
      CREATE INDEX result_by_endpoint ON result (endpoint, at);
      CREATE TABLE news (at INTEGER NOT NULL, endpoint INTEGER NOT NULL, change TEXT NOT NULL, finding TEXT NOT NULL) STRICT;",
     "CREATE INDEX result_by_time ON result (at);",
+    // What a person asked a monitor to forget: one that runs has its own copy, and would write it back.
+    "CREATE TABLE forget (name TEXT PRIMARY KEY) STRICT;",
 ];
 
 pub struct Store {
@@ -73,11 +75,42 @@ impl Store {
         read().map_err(|e| format!("the state file: {e}"))
     }
 
+    /// Forgets what is remembered of one endpoint, and leaves word for a monitor that runs. `false`: there is none of that
+    /// name.
     pub fn forget(&mut self, name: &str) -> Result<bool, String> {
-        self.connection
-            .execute("UPDATE endpoint SET track = '{}' WHERE name = ?1", [name])
-            .map(|n| n > 0)
-            .map_err(|e| format!("the state file: {e}"))
+        let mut go = || -> rusqlite::Result<bool> {
+            let t = self.connection.transaction()?;
+            let n = t.execute("UPDATE endpoint SET track = '{}' WHERE name = ?1", [name])?;
+            if n > 0 {
+                t.execute("INSERT OR IGNORE INTO forget VALUES (?1)", [name])?;
+            }
+            t.commit()?;
+            Ok(n > 0)
+        };
+        go().map_err(|e| format!("the state file: {e}"))
+    }
+
+    /// The endpoints that somebody asked to be forgotten since the last time.
+    pub fn to_forget(&mut self) -> Vec<String> {
+        let read = |c: &Connection| -> rusqlite::Result<Vec<String>> {
+            let mut s = c.prepare_cached("SELECT name FROM forget")?;
+            let names = s.query_map([], |r| r.get(0))?;
+            names.collect()
+        };
+        let names = read(&self.connection).unwrap_or_default();
+        if !names.is_empty()
+            && let Err(e) = self.connection.execute("DELETE FROM forget", [])
+        {
+            eprintln!("sshwhy monitor: the state file: {e}");
+            return Vec::new();
+        }
+        // Results from before would bring back what is to be forgotten.
+        for row in &mut self.waiting {
+            if names.contains(&row.name) {
+                "{}".clone_into(&mut row.track);
+            }
+        }
+        names
     }
 
     pub fn push(&mut self, name: &str, outcome: &Outcome, track: &Track, news: &[News]) {

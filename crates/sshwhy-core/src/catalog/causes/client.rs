@@ -545,8 +545,8 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Repair the hop first: take the cause of its own message, as for any host",
-                command: None,
+                action: "Look at the hop by itself, and mend what that says",
+                command: Some("sshwhy probe HOP"),
                 place: "client",
                 risk: "none",
                 undo: None,

@@ -421,7 +421,7 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "Call the port that sshd has",
-                command: Some("ssh -p PORT USER@HOST"),
+                command: Some("ssh -p SSHD_PORT USER@HOST"),
                 place: "client",
                 risk: "none",
                 undo: None,
@@ -466,7 +466,7 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[Remedy {
             action: "Ask for the real port, and set it under the Host in ~/.ssh/config",
-            command: Some("ssh -p PORT USER@HOST"),
+            command: Some("ssh -p SSHD_PORT USER@HOST"),
             place: "client",
             risk: "none",
             undo: None,

@@ -251,7 +251,7 @@ pub(super) const ROWS: &[Rule] = &[
     rule(
         "ip-banned",
         0.55,
-        &[is("via.connect", &["ssh"]), DEAD],
+        &[DEAD, is("via.connect", &["ssh"])],
     )
     .stronger(&[is("tcp.other-port", &["refused", "open"])])
     .not(&[
@@ -264,21 +264,21 @@ pub(super) const ROWS: &[Rule] = &[
     rule(
         "firewall-path-drop",
         0.4,
-        &[is("via.connect", &["ssh"]), SILENT],
+        &[SILENT, is("via.connect", &["ssh"])],
     )
     .not(&[is("client.firewall", &["drops", "rejects"])])
     .settle("the server lives: what lies between this client and it drops the packets, or the server does for this address only"),
     rule(
         "sshd-not-running",
         0.55,
-        &[is("via.connect", &["refused"]), REFUSED],
+        &[REFUSED, is("via.connect", &["refused"])],
     )
     .not(&[is("tcp.default-port", &["ssh"]), seen("tcp.ssh-port"), seen("tcp.icmp")])
     .settle("refused from two places: systemctl status ssh on the server"),
     rule(
         "host-unreachable",
         0.55,
-        &[is("via.connect", &["timeout"]), SILENT],
+        &[SILENT, is("via.connect", &["timeout"])],
     )
     .not(&[is("tcp.other-port", &["refused", "open"]), is("tcp.default-port", &["ssh"])])
     .settle("silent from two places: is the machine up? its console, or its provider's page"),
@@ -392,6 +392,16 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[is("hostkey.check", &["changed", "revoked", "match"])]),
+    rule(
+        "host-key-unknown",
+        0.88,
+        &[
+            is("hostkey.check", &["unknown"]),
+            is("client.setting", &["yes", "true"]).about("batchmode"),
+            is("client.setting", &["ask"]).about("stricthostkeychecking"),
+        ],
+    )
+    .not(&[is("hostkey.check", &["changed", "revoked", "match"]), LET_IN]),
     rule("host-key-changed", 0.97, &[is("hostkey.check", &["changed"])])
         .not(&[is("hostkey.check", &["revoked"])]),
     rule("host-key-revoked", 0.97, &[is("hostkey.check", &["revoked"])]),
@@ -450,8 +460,43 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         LET_IN,
         is("auth.key", &["permissions", "invalid", "agent-refused", "sign-failed"]).same(),
-        is("auth.key", &["mismatch"]).same(),
+        is("auth.key", &["mismatch", "no-private-half"]).same(),
     ]),
+    // Only the public half lies here, the server would take the key, and nobody signed: the agent that should hold it
+    // holds nothing (a locked agent says so too), or there is none.
+    rule(
+        "agent-refused",
+        0.65,
+        &[
+            is("auth.key", &["no-private-half"]),
+            is("auth.key", &["accepted-not-signed"]).same(),
+            is("auth.agent", &["empty", "locked"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[LET_IN])
+    .settle("ssh-add -X unlocks a locked agent, which until then says that it holds no keys; if it was not locked, the key has to be added again"),
+    rule(
+        "identity-file-missing",
+        0.8,
+        &[
+            is("auth.key", &["no-private-half"]),
+            is("auth.key", &["accepted-not-signed"]).same(),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[LET_IN, is("auth.agent", &["empty", "locked", "unreachable"])]),
+    rule(
+        "agent-unreachable",
+        0.85,
+        &[
+            is("auth.key", &["no-private-half"]),
+            is("auth.key", &["accepted-not-signed"]).same(),
+            is("auth.agent", &["unreachable"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[LET_IN]),
     rule(
         "key-passphrase",
         0.92,
@@ -614,6 +659,47 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .any(&[NOT_LET_IN])
     .not(&[LET_IN, is("auth.method", &["partial"])]),
+    // An agent that holds keys, and a configuration that hides them.
+    rule(
+        "identity-file-missing",
+        0.6,
+        &[
+            is("client.setting", &["yes", "true"]).about("identitiesonly"),
+            is("auth.agent", &["ok"]),
+            is("auth.keys", &["none"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        LET_IN,
+        is("auth.key", &["permissions", "invalid", "passphrase", "type-not-taken"]),
+        is("auth.key-locked", &["yes"]),
+    ])
+    .settle("IdentitiesOnly keeps ssh from trying what the agent holds: name its key with IdentityFile (the public half suffices), or drop IdentitiesOnly for this host"),
+    // Nothing could be shown to a server that wants a key, and nobody could be asked for a password.
+    rule(
+        "auth-method-mismatch",
+        0.55,
+        &[
+            is("auth.keys", &["none"]),
+            is("client.keys", &["none"]),
+            is("client.key-files", &["none"]),
+            is("client.can-prompt", &["no"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[
+        LET_IN,
+        is("auth.agent", &["unreachable", "locked"]),
+        is(
+            "auth.key",
+            &["missing", "permissions", "invalid", "passphrase", "type-not-taken", "no-private-half"],
+        ),
+        is("auth.key-locked", &["yes"]),
+        is("auth.method", &["partial"]),
+        is("auth.password", &["refused"]),
+    ])
+    .settle("ssh-add -l and ls ~/.ssh on the client: where is the key that was meant? (-i, IdentityFile, an agent that has to be filled or unlocked)"),
     rule(
         "auth-rejected-password",
         0.45,

@@ -639,12 +639,13 @@ impl Evaluator<'_> {
             word("loglevel").as_deref(),
             Some("quiet" | "fatal" | "error")
         );
-        // ssh goes by the terminal too, which a configuration does not tell: this is the part that it does.
+        // ssh.c main(): nobody is asked beside a command, in the background, or where nothing is shown.
         let silent = quiet
+            || !self.typed.command.is_empty()
             || word("requesttty").as_deref() == Some("no")
             || word("remotecommand").is_some()
             || (word("controlpersist").is_some_and(|v| v != "no") && word("controlpath").is_some());
-        // ssh.c 9.2: a command made of ProxyJump passes no descriptor, and nobody is asked where nothing is shown or no terminal is.
+        // ssh.c 9.2: a command made of ProxyJump passes no descriptor.
         let mut instead = |key: &'static str, text: &str| {
             let value = Value {
                 text: text.to_owned(),

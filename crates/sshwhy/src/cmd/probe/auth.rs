@@ -2,6 +2,7 @@
 //! that the greetings came on; nothing that ssh's own text has told already is asked again.
 
 use super::{Probe, millis};
+use crate::carrier::Stream;
 use crate::cli::ProbeDepth;
 use crate::client;
 use crate::login::{End, Login, Plan, Signs, Wish, proposal};
@@ -138,7 +139,7 @@ impl Probe<'_> {
     /// Goes on with a connection after the server's proposal. `None`: the library cannot, and own code should.
     pub(super) fn go_on(
         &mut self,
-        stream: std::net::TcpStream,
+        stream: Stream,
         replay: Vec<u8>,
         library: &Proposal,
     ) -> Option<()> {
@@ -167,6 +168,7 @@ impl Probe<'_> {
         self.timed(Gate::Kex, "kex.end", "ok", "", text, ms);
         self.state(Gate::Kex, true);
         let word = match login.host_key() {
+            Some((kind, _)) if login.is_forged() => self.forged(&kind),
             Some((kind, blob)) => self.shown(&kind, &blob, ms),
             None => "unknown",
         };

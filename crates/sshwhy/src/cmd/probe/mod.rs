@@ -8,10 +8,11 @@ mod way;
 
 use super::both_sides;
 use super::reading::now;
-use super::report::print;
+use super::report::{print, width};
 use crate::cli::{Probe as Args, ProbeFormat};
 use crate::client::{self, Config};
 use crate::exit::Exit;
+use crate::sys::Dial;
 use auth::Deeper;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::diagnose::{Case, Diagnosis, diagnose};
@@ -20,7 +21,7 @@ use sshwhy_core::probe::command::{self, Command, Program};
 use sshwhy_core::probe::redact::Redactor;
 use sshwhy_core::probe::sshlog;
 use sshwhy_core::render::probe::{Target, to_json, to_text};
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -31,11 +32,12 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let words = typed(&args.words);
     let command = command::parse(&words)?;
     let mut notes = Vec::new();
-    let log = log(&args, &words, &command)?;
+    let (log, output) = log(&args, &words, &command)?;
     let mut observations = log
         .as_deref()
         .map(|text| sshlog::read(text, Some(&command)))
         .unwrap_or_default();
+    observations.extend(sshlog::output(&output, &observations));
     let mut probe = Probe::new(&args, &command);
     probe.configuration(&mut notes);
     probe.target();
@@ -94,7 +96,12 @@ fn typed(words: &[String]) -> Vec<String> {
     words
 }
 
-fn log(args: &Args, words: &[String], command: &Command) -> Result<Option<String>, String> {
+/// What ssh wrote to standard error, and, where it was run here, what came out of its session.
+fn log(
+    args: &Args,
+    words: &[String],
+    command: &Command,
+) -> Result<(Option<String>, String), String> {
     if let Some(path) = &args.ssh_log {
         let mut bytes = Vec::new();
         let read = if path.as_os_str() == "-" {
@@ -106,10 +113,11 @@ fn log(args: &Args, words: &[String], command: &Command) -> Result<Option<String
             std::fs::File::open(path).and_then(|f| f.take(MOST_LOG).read_to_end(&mut bytes))
         };
         read.map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-        return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        return Ok((Some(text), String::new()));
     }
     if !args.run {
-        return Ok(None);
+        return Ok((None, String::new()));
     }
     let program = command.program.name();
     let named = words.first().is_some_and(|w| {
@@ -124,7 +132,7 @@ fn log(args: &Args, words: &[String], command: &Command) -> Result<Option<String
     let limit = Duration::from_secs(u64::from(args.timeout) * 4);
     let ran = client::run(program, &arguments, limit)
         .map_err(|e| format!("cannot run {program}: {e}"))?;
-    Ok(Some(ran.err))
+    Ok((Some(ran.err), ran.out))
 }
 
 struct Probe<'a> {
@@ -138,6 +146,8 @@ struct Probe<'a> {
     port: u16,
     addr: Option<SocketAddr>,
     source: Option<IpAddr>,
+    /// BindAddress: from where ssh would call.
+    bind: Option<IpAddr>,
     /// What a login is to find out.
     deeper: Deeper,
     notes: Vec<String>,
@@ -157,6 +167,7 @@ impl<'a> Probe<'a> {
             port: command.port.unwrap_or(22),
             addr: None,
             source: None,
+            bind: None,
             deeper: Deeper::No,
             notes: Vec::new(),
             out: Vec::new(),
@@ -172,6 +183,7 @@ impl<'a> Probe<'a> {
             port: self.port,
             addr: self.addr,
             source: self.source,
+            bind: self.bind,
             ..Probe::new(self.args, self.command)
         }
     }
@@ -234,6 +246,18 @@ impl<'a> Probe<'a> {
         }
         if let Some(port) = self.config.first("port").and_then(|p| p.parse().ok()) {
             self.port = port;
+        }
+        self.bind = self
+            .config
+            .first("bindaddress")
+            .and_then(|a| a.parse().ok());
+    }
+
+    /// How this client calls.
+    fn dialling(&self) -> Dial {
+        Dial {
+            bind: self.bind,
+            ..Dial::default()
         }
     }
 
@@ -349,7 +373,10 @@ fn show(
 ) -> Result<(), String> {
     let text = match format {
         ProbeFormat::Json => to_json(target, diagnosis, observations, notes),
-        ProbeFormat::Text => to_text(target, diagnosis, observations, notes),
+        ProbeFormat::Text => {
+            let width = width(std::io::stdout().is_terminal());
+            to_text(target, diagnosis, observations, notes, width)
+        }
     };
     print(text.as_bytes())
 }

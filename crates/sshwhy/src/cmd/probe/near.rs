@@ -5,11 +5,11 @@ use crate::client;
 use crate::net;
 use crate::sys::{Dial, Icmp};
 use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::observation::Observation;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 impl Probe<'_> {
-    /// Nothing could be reached: what is near it?
     /// How long a look beside the way may take: four of them fit into one stage.
     pub(super) fn soon(&self) -> Duration {
         (self.stage / 4).min(Duration::from_secs(3))
@@ -27,11 +27,12 @@ impl Probe<'_> {
         };
         let silent = [(first, "timeout", wait)];
         let (mut around, mut known) = (self.again(), self.again());
+        let how = self.dialling();
         let patience = self.soon();
         let (reached, looked) = std::thread::scope(|scope| {
             let (over, waiting) = std::sync::mpsc::channel();
             let tries = scope.spawn(move || {
-                let reached = net::reach(addrs, Dial::default(), wait);
+                let reached = net::reach(addrs, how, wait);
                 let _ = over.send(());
                 reached
             });
@@ -53,42 +54,79 @@ impl Probe<'_> {
         (reached, use_it)
     }
 
+    /// Nothing could be reached: what is near it?
     pub(super) fn look_around(&mut self, words: &[(SocketAddr, &'static str, Duration)]) {
         let Some((addr, word, _)) = words.first().copied() else {
             return;
         };
-        let wait = self.soon();
-        if addr.is_ipv6() && word != "refused" {
-            self.other_family(addr, wait);
+        let (wait, port) = (self.soon(), self.port);
+        let (silent, refused) = (word == "timeout", word == "refused");
+        self.at_once(&[
+            &|p| {
+                if addr.is_ipv6() && !refused {
+                    p.other_family(addr, wait);
+                }
+            },
+            &|p| {
+                if port != 22 {
+                    p.default_port(addr.ip());
+                } else if refused {
+                    p.other_ssh_ports(addr.ip());
+                }
+            },
+            &|p| {
+                if silent || refused {
+                    p.first_hop(addr, wait);
+                }
+            },
+            &|p| {
+                if silent {
+                    p.other_port(addr, wait);
+                }
+            },
+            &|p| p.local_firewall(addr),
+        ]);
+    }
+
+    /// Looks that do not need one another, at the same time; what they saw comes in their order.
+    fn at_once(&mut self, looks: &[&(dyn Fn(&mut Probe<'_>) + Sync)]) {
+        let seen: Vec<Vec<Observation>> = std::thread::scope(|scope| {
+            let running: Vec<_> = looks
+                .iter()
+                .map(|look| {
+                    let mut probe = self.again();
+                    scope.spawn(move || {
+                        look(&mut probe);
+                        probe.out
+                    })
+                })
+                .collect();
+            running
+                .into_iter()
+                .map(|r| r.join().unwrap_or_default())
+                .collect()
+        });
+        self.out.extend(seen.into_iter().flatten());
+    }
+
+    /// A port that nobody uses: is the whole machine silent, or this port?
+    fn other_port(&mut self, addr: SocketAddr, wait: Duration) {
+        let other = SocketAddr::new(addr.ip(), if self.port == 1 { 7 } else { 1 });
+        for r in net::reach(&[other], self.dialling(), wait) {
+            let value = match net::word(&r.dialled) {
+                "ok" => "open",
+                "refused" => "refused",
+                "timeout" => "timeout",
+                _ => "unreachable",
+            };
+            let text = format!("{other}: {value}");
+            self.see(Gate::Tcp, "tcp.other-port", value, &other.to_string(), text);
         }
-        if self.port != 22 {
-            self.default_port(addr.ip());
-        } else if word == "refused" {
-            self.other_ssh_ports(addr.ip());
-        }
-        if word == "timeout" {
-            let other = SocketAddr::new(addr.ip(), if self.port == 1 { 7 } else { 1 });
-            self.first_hop(addr, wait);
-            let near = net::reach(&[other], Dial::default(), wait);
-            for r in near {
-                let value = match net::word(&r.dialled) {
-                    "ok" => "open",
-                    "refused" => "refused",
-                    "timeout" => "timeout",
-                    _ => "unreachable",
-                };
-                let text = format!("{other}: {value}");
-                self.see(Gate::Tcp, "tcp.other-port", value, &other.to_string(), text);
-            }
-        } else if word == "refused" {
-            self.first_hop(addr, wait);
-        }
-        self.local_firewall(addr);
     }
 
     /// Only IPv6 was tried, and it is dead: does the server greet over IPv4?
     pub(super) fn other_family(&mut self, dead: SocketAddr, wait: Duration) {
-        let others = net::lookup(&self.host, self.port, Some(4)).unwrap_or_default();
+        let others = net::lookup(&self.host, self.port, Some(4), wait).unwrap_or_default();
         if let Some(other) = others.first()
             && net::greets(*other, wait) == "ssh"
         {
@@ -111,7 +149,7 @@ impl Probe<'_> {
         }
         let how = Dial {
             hops: Some(1),
-            segment: None,
+            ..self.dialling()
         };
         let other = SocketAddr::new(addr.ip(), if self.port == 1 { 7 } else { 1 });
         let wait = wait.min(Duration::from_secs(2));
@@ -175,13 +213,23 @@ impl Probe<'_> {
             }
         }
         let wait = self.soon();
-        for port in ports {
-            let addr = SocketAddr::new(ip, port);
-            if net::greets(addr, wait) == "ssh" {
-                let text = format!("an SSH server answers at port {port} of {ip}");
-                self.see(Gate::Tcp, "tcp.ssh-port", "ssh", &addr.to_string(), text);
-                return;
-            }
+        let answers: Vec<(u16, &'static str)> = std::thread::scope(|scope| {
+            let tries: Vec<_> = ports
+                .into_iter()
+                .map(|port| {
+                    let ask = move || net::greets(SocketAddr::new(ip, port), wait);
+                    (port, scope.spawn(ask))
+                })
+                .collect();
+            tries
+                .into_iter()
+                .map(|(port, t)| (port, t.join().unwrap_or("filtered")))
+                .collect()
+        });
+        if let Some((port, _)) = answers.iter().find(|(_, word)| *word == "ssh") {
+            let addr = SocketAddr::new(ip, *port);
+            let text = format!("an SSH server answers at port {port} of {ip}");
+            self.see(Gate::Tcp, "tcp.ssh-port", "ssh", &addr.to_string(), text);
         }
     }
 

@@ -1,8 +1,10 @@
 //! What the server says before anything is encrypted: greeting, proposal, host key; and whether large packets arrive.
 
+use super::hops::Way;
 use super::{Probe, millis};
+use crate::carrier::Stream;
 use crate::client;
-use crate::net;
+use crate::net::{self, Waits};
 use crate::sys::Dial;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
@@ -15,18 +17,28 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 impl Probe<'_> {
+    /// Speaks with whoever is there, up to what a library can go on with.
+    pub(super) fn speak(&self, stream: Stream, waits: Waits) -> net::Talk {
+        let want = self.wanted_host_keys();
+        let library = self.library(&want);
+        let exchange = Exchange::new(Depth::HostKey, &want, 0).hand_over(library);
+        net::talk(stream, exchange, waits)
+    }
+
+    /// Whoever answers at an address of the server.
     pub(super) fn talk(
         &mut self,
         stream: std::net::TcpStream,
         addr: SocketAddr,
         log: &[Observation],
     ) {
-        let want = self.wanted_host_keys();
-        let library = self.library(&want);
-        let exchange = Exchange::new(Depth::HostKey, &want, 0).hand_over(library);
-        let talk = net::talk(stream, exchange, self.stage);
-        let first = String::from_utf8_lossy(&talk.seen.first_bytes);
-        let first: String = first.chars().take(80).collect();
+        let talk = self.speak(stream.into(), Waits::of(self.stage));
+        self.manners(&talk, addr);
+        self.heard(talk, &Way::Direct(addr), log);
+    }
+
+    /// Who spoke first, and what that brought: only a socket of our own tells.
+    fn manners(&mut self, talk: &net::Talk, addr: SocketAddr) {
         let quiet_text = match talk.quiet {
             "silent" => "the server kept still until we greeted".to_owned(),
             other => format!("before we said anything: {other}"),
@@ -43,6 +55,12 @@ impl Probe<'_> {
                 self.see(Gate::Ident, "ident.mute", word, "", text);
             }
         }
+    }
+
+    /// What the conversation showed, and what follows from it.
+    pub(super) fn heard(&mut self, talk: net::Talk, way: &Way, log: &[Observation]) {
+        let first = String::from_utf8_lossy(&talk.seen.first_bytes);
+        let first: String = first.chars().take(80).collect();
         for line in &talk.seen.prelude {
             if line.contains("Exceeded MaxStartups") {
                 self.see(
@@ -70,12 +88,16 @@ impl Probe<'_> {
                 self.see(Gate::Ident, "ident.protocol", protocol, "", text);
             } else if talk.seen.flood {
                 self.see(Gate::Ident, "ident.prelude", "flood", "", first);
-            } else if talk.end == "timeout" && talk.seen.prelude_lines > 1 {
-                let text = format!("{} lines and no greeting: {first}", talk.seen.prelude_lines);
+            } else if talk.end == "timeout" && talk.dripped() {
+                let text = format!(
+                    "{} lines ({} bytes) in {took} ms, and no greeting: {first}",
+                    talk.seen.prelude_lines,
+                    talk.seen.first_bytes.len()
+                );
                 self.see(Gate::Ident, "ident.prelude", "dripping", "", text);
             }
             self.state(Gate::Ident, false);
-            if self.port != 22 {
+            if let (Way::Direct(addr), true) = (way, self.port != 22) {
                 self.default_port(addr.ip());
             }
             return;
@@ -95,10 +117,10 @@ impl Probe<'_> {
         if !speaks {
             return;
         }
-        self.kex(talk, addr, log);
+        self.kex(talk, way, log);
     }
 
-    pub(super) fn kex(&mut self, mut talk: net::Talk, addr: SocketAddr, log: &[Observation]) {
+    fn kex(&mut self, mut talk: net::Talk, way: &Way, log: &[Observation]) {
         let took = millis(talk.took);
         let Some(theirs) = talk.seen.proposal.clone() else {
             let text = format!("after the greetings: {} in {took} ms", talk.end);
@@ -109,8 +131,8 @@ impl Probe<'_> {
             };
             self.timed(Gate::Kex, "kex.end", end, "", text, took);
             self.state(Gate::Kex, false);
-            if talk.end == "timeout" {
-                self.small_segments(addr);
+            if let (Way::Direct(addr), "timeout") = (way, talk.end) {
+                self.small_segments(*addr);
             }
             return;
         };
@@ -149,24 +171,35 @@ impl Probe<'_> {
                 library = crate::login::proposal(&self.config.proposal(), &want, true);
             }
             if self.go_on(stream, replay, &library).is_some() {
-                self.every_host_key(addr, &theirs.host_key);
+                self.every_host_key(way, &theirs.host_key);
                 return;
             }
             // The library could not: once more, with the little that own code can do.
-            let d = crate::sys::dial(addr, Dial::default(), self.stage);
-            let Ok(stream) = d.result else { return };
-            talk = net::talk(stream, Exchange::new(Depth::HostKey, &want, 0), self.stage);
+            let Some(again) = way.talk(
+                self.dialling(),
+                self.stage,
+                Exchange::new(Depth::HostKey, &want, 0),
+            ) else {
+                return;
+            };
+            talk = again;
         }
         let stalled = log
             .iter()
             .any(|o| o.key == "kex.end" && o.value == "timeout");
         let lost = talk.phase == Phase::HostKey && talk.end == "timeout";
-        if stalled || lost {
-            self.small_segments(addr);
+        if let (Way::Direct(addr), true) = (way, stalled || lost) {
+            self.small_segments(*addr);
         }
         if lost {
             let text = format!("the key exchange stopped for {took} ms");
             self.timed(Gate::Kex, "kex.end", "timeout", "", text, took);
+            self.state(Gate::Kex, false);
+            return;
+        }
+        if talk.phase == Phase::HostKey && talk.end != "done" {
+            let text = format!("in the key exchange, after both proposals: {}", talk.end);
+            self.timed(Gate::Kex, "kex.end", talk.end, "", text, took);
             self.state(Gate::Kex, false);
             return;
         }
@@ -175,11 +208,11 @@ impl Probe<'_> {
             let ms = talk.host_key_ms.unwrap_or(took);
             self.shown(&kind, &blob, ms);
         }
-        self.every_host_key(addr, &theirs.host_key);
+        self.every_host_key(way, &theirs.host_key);
     }
 
     /// The keys of the other types, a connection for each (`--host-keys`).
-    fn every_host_key(&mut self, addr: SocketAddr, types: &[String]) {
+    fn every_host_key(&mut self, way: &Way, types: &[String]) {
         if !self.args.host_keys {
             return;
         }
@@ -201,10 +234,10 @@ impl Probe<'_> {
                 continue;
             }
             known.push(base(name));
-            let d = crate::sys::dial(addr, Dial::default(), self.stage);
-            let Ok(stream) = d.result else { return };
-            let want = [name.clone()];
-            let talk = net::talk(stream, Exchange::new(Depth::HostKey, &want, 0), self.stage);
+            let exchange = Exchange::new(Depth::HostKey, std::slice::from_ref(name), 0);
+            let Some(talk) = way.talk(self.dialling(), self.stage, exchange) else {
+                return;
+            };
             if let Some((kind, blob)) = talk.seen.host_key {
                 let print = fingerprint(&blob);
                 let word = self.check(&kind, &blob).0;
@@ -262,6 +295,15 @@ impl Probe<'_> {
         want
     }
 
+    /// A certificate that the authority named in it did not sign: whoever shows it has made it up.
+    pub(super) fn forged(&mut self, kind: &str) -> &'static str {
+        let word = "certificate-invalid";
+        let text = format!("the server shows a {kind} that its authority did not sign");
+        self.see(Gate::HostKey, "hostkey.check", word, "", text);
+        self.state(Gate::HostKey, false);
+        word
+    }
+
     /// How known_hosts calls the server.
     fn known_name(&self) -> String {
         match self.config.first("hostkeyalias") {
@@ -270,8 +312,11 @@ impl Probe<'_> {
         }
     }
 
-    /// A key against known_hosts: the word of `hostkey.check`, and where that stands.
+    /// A key against RevokedHostKeys and known_hosts: the word of `hostkey.check`, and where that stands.
     pub(super) fn check(&self, kind: &str, blob: &[u8]) -> (&'static str, String) {
+        if let Some(place) = client::revoked(&self.config, blob) {
+            return ("revoked", place);
+        }
         let name = self.known_name();
         let entries = client::known_hosts(&self.config);
         let now = u64::try_from(super::now().secs()).unwrap_or(0);
@@ -297,19 +342,29 @@ impl Probe<'_> {
 
     /// The server's key against known_hosts.
     fn host_key(&mut self, kind: &str, blob: &[u8]) -> &'static str {
-        if client::known_hosts(&self.config).is_empty() {
-            return "unknown";
-        }
         let (word, about) = self.check(kind, blob);
+        let accepts = self.config.is(
+            "stricthostkeychecking",
+            &["no", "off", "false", "accept-new"],
+        );
+        let refuses = self.config.is("stricthostkeychecking", &["yes", "true"])
+            || self.config.is("batchmode", &["yes", "true"]);
+        let then = match word {
+            "unknown" if accepts => ", and taken (StrictHostKeyChecking)",
+            "unknown" if refuses => ", and not taken without somebody who is asked",
+            "unknown" => ": ssh would ask whether to trust it",
+            _ => "",
+        };
         let text = format!(
-            "the key that the server shows, for {}: {word}",
+            "the key that the server shows, for {}: {word}{then}",
             self.known_name()
         );
         self.see(Gate::HostKey, "hostkey.check", word, &about, text);
-        if word == "match" {
-            self.state(Gate::HostKey, true);
-        } else if word != "unknown" {
-            self.state(Gate::HostKey, false);
+        match word {
+            "match" => self.state(Gate::HostKey, true),
+            "unknown" if accepts => self.state(Gate::HostKey, true),
+            "unknown" if !refuses => {}
+            _ => self.state(Gate::HostKey, false),
         }
         word
     }
@@ -317,24 +372,25 @@ impl Probe<'_> {
     /// The same again with small segments: what gets through now and did not before was too large for the way.
     pub(super) fn small_segments(&mut self, addr: SocketAddr) {
         let how = Dial {
-            hops: None,
             segment: Some(480),
+            ..self.dialling()
         };
         let d = crate::sys::dial(addr, how, self.stage);
         let Ok(stream) = d.result else { return };
         let want = self.wanted_host_keys();
-        let talk = net::talk(stream, Exchange::new(Depth::HostKey, &want, 0), self.stage);
+        let exchange = Exchange::new(Depth::HostKey, &want, 0);
+        let talk = net::talk(stream, exchange, Waits::of(self.stage));
         if talk.seen.proposal.is_none() {
             let text = "with small segments it stops too".to_owned();
             self.see(Gate::Kex, "kex.large", "lost", "", text);
             return;
         }
         // It works with small ones; do large ones of ours arrive?
-        let d = crate::sys::dial(addr, Dial::default(), self.stage);
+        let d = crate::sys::dial(addr, self.dialling(), self.stage);
         let Ok(stream) = d.result else { return };
         let exchange = Exchange::new(Depth::HostKey, &want, 6000);
         let wait = self.stage.min(Duration::from_secs(4));
-        let large = net::talk(stream, exchange, wait);
+        let large = net::talk(stream, exchange, Waits::of(wait));
         if large.end == "timeout" && large.phase != Phase::Greeting {
             let text =
                 "with segments of 480 bytes the key exchange goes on, with full ones it stops"

@@ -19,12 +19,14 @@ impl Probe<'_> {
             configured.map(str::to_owned)
         });
         if let Some(jump) = jump.filter(|j| j != "none") {
-            self.jump(&jump, log.is_empty());
+            self.jump(&jump, log.is_empty(), log);
+            self.seen_from_elsewhere();
             return;
         }
         let proxy = self.config.first("proxycommand").filter(|c| *c != "none");
         if let Some(proxy) = proxy.map(str::to_owned) {
-            self.proxy(&proxy);
+            self.proxy(&proxy, log.is_empty(), log);
+            self.seen_from_elsewhere();
             return;
         }
         let family = self
@@ -103,6 +105,11 @@ impl Probe<'_> {
         if !looked {
             self.known_addresses(&addrs);
         }
+        self.seen_from_elsewhere();
+    }
+
+    /// `--via`
+    fn seen_from_elsewhere(&mut self) {
         if let Some(via) = self.args.via.clone() {
             self.via(&via);
         }
@@ -122,7 +129,7 @@ impl Probe<'_> {
             return Some(vec![SocketAddr::new(ip, self.port)]);
         }
         let start = std::time::Instant::now();
-        let found = net::lookup(&host, self.port, family);
+        let found = net::lookup(&host, self.port, family, self.stage);
         let ms = millis(start.elapsed());
         let addrs = match found {
             Err(error) => {
@@ -333,7 +340,7 @@ impl Probe<'_> {
         }
         let name = known_hosts::name(&self.host, self.port);
         // An address of the other family is no other place: the name still leads there.
-        let every = net::lookup(&self.host, self.port, None).unwrap_or_default();
+        let every = net::lookup(&self.host, self.port, None, self.soon()).unwrap_or_default();
         let mut known: Vec<IpAddr> = Vec::new();
         for (_, entry) in client::known_hosts(&self.config) {
             if !entry.names().any(|n| n.eq_ignore_ascii_case(&name)) {
