@@ -1,5 +1,5 @@
-//! MaxAuthTries as we say it works against a real sshd on loopback: how many refused keys end a connection, and which of them a log
-//! of LogLevel INFO shows.
+//! MaxAuthTries as we say it works against a real sshd on loopback: how many refused tries end a connection, and which of them a
+//! log of LogLevel INFO shows.
 //!
 //! Without root, an sshd or an ssh it does not run, and says so by name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
@@ -63,7 +63,7 @@ fn start(max_auth_tries: u32) -> Daemon {
     fs::write(
         &config,
         format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {}\nPidFile none\nUsePAM no\nPermitRootLogin yes\nLogLevel INFO\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nAuthorizedKeysFile none\nMaxAuthTries {max_auth_tries}\n",
+            "ListenAddress 127.0.0.1:{port}\nHostKey {}\nPidFile none\nUsePAM no\nPermitRootLogin yes\nLogLevel INFO\nKbdInteractiveAuthentication no\nAuthorizedKeysFile none\nMaxAuthTries {max_auth_tries}\n",
             host.display()
         ),
     )
@@ -94,33 +94,58 @@ fn start(max_auth_tries: u32) -> Daemon {
 }
 
 #[test]
-fn refused_keys_end_the_connection_and_stand_in_the_log_from_half_way_on() {
+fn refused_tries_end_the_connection_and_show_in_the_log_as_we_say() {
     if let Some(why) = missing() {
         eprintln!(
-            "skipped: max_auth_tries::refused_keys_end_the_connection_and_stand_in_the_log_from_half_way_on: {why}"
+            "skipped: max_auth_tries::refused_tries_end_the_connection_and_show_in_the_log_as_we_say: {why}"
         );
         return;
     }
-    for (most, offered) in [(6, 8), (3, 4), (1, 2), (6, 2)] {
+    // Passwords first, then keys.
+    for (most, passwords, keys) in [
+        (6, 0, 8),
+        (3, 0, 4),
+        (1, 0, 2),
+        (6, 0, 2),
+        (6, 3, 4),
+        (6, 2, 2),
+        (4, 2, 4),
+    ] {
         let daemon = start(most);
+        let ask = daemon.folder.join("ask");
+        fs::write(&ask, "#!/bin/sh\necho wrong\n").unwrap();
+        fs::set_permissions(&ask, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let mut ssh = Command::new("ssh");
         ssh.args(["-F", "none", "-p", &daemon.port.to_string()]);
         for option in [
-            "BatchMode=yes",
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes",
             "IdentityAgent=none",
-            "PreferredAuthentications=publickey",
         ] {
             ssh.args(["-o", option]);
         }
-        for n in 0..offered {
+        let methods = if passwords > 0 {
+            "password,publickey"
+        } else {
+            "publickey"
+        };
+        ssh.args(["-o", &format!("PreferredAuthentications={methods}")]);
+        ssh.args([
+            "-o",
+            &format!("NumberOfPasswordPrompts={}", passwords.max(1)),
+        ]);
+        ssh.env("SSH_ASKPASS", &ask)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .stdin(Stdio::null());
+        for n in 0..keys {
             ssh.arg("-i").arg(key(&daemon.folder, &format!("k{n}")));
         }
         let out = ssh.args(["root@127.0.0.1", "true"]).output().unwrap();
         assert!(!out.status.success());
-        let predicted = tries(most, &vec![Method::Key; offered]);
+        let mut offers = vec![Method::Password; passwords];
+        offers.extend(vec![Method::Key; keys]);
+        let predicted = tries(most, &offers);
         let ended = predicted.last().is_some_and(|t| t.last);
         let shown = predicted.iter().filter(|t| t.logged).count();
         // The last line of a connection is written before its end is seen here, or a little later.
@@ -142,13 +167,18 @@ fn refused_keys_end_the_connection_and_stand_in_the_log_from_half_way_on() {
         };
         let failed = log
             .lines()
-            .filter(|l| l.contains("Failed publickey for root"))
+            .filter(|l| {
+                l.contains("Failed publickey for root") || l.contains("Failed password for root")
+            })
             .count();
-        assert_eq!(failed, shown, "MaxAuthTries {most}, {offered} keys: {log}");
+        assert_eq!(
+            failed, shown,
+            "MaxAuthTries {most}, {passwords} passwords, {keys} keys: {log}"
+        );
         assert_eq!(
             log.contains("Too many authentication failures"),
             ended,
-            "MaxAuthTries {most}, {offered} keys: {log}"
+            "MaxAuthTries {most}, {passwords} passwords, {keys} keys: {log}"
         );
     }
 }

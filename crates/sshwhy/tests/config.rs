@@ -297,7 +297,7 @@ fn a_log_is_replayed_and_says_what_a_login_leaves() {
             login["keys_not_logged"].as_u64(),
             login["gone_noticed_after"].as_u64()
         ),
-        (Some(2), Some(40))
+        (Some(4), Some(40))
     );
     // Nothing in it: said, and no table of zeros.
     desk.file("empty", "Mar  1 10:00:00 web cron[1]: x\n");

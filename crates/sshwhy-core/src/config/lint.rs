@@ -530,12 +530,12 @@ fn names(lints: &mut Lints<'_>, e: &Effective) {
         if !matches!(d.keyword.name, "AllowUsers" | "DenyUsers") {
             continue;
         }
-        let hosts = d
+        let mut hosts = d
             .values
             .iter()
             .filter_map(|v| v.split_once('@'))
             .flat_map(|(_, h)| h.split(','));
-        if let Some(name) = hosts.into_iter().find(is_name) {
+        if let Some(name) = hosts.find(is_name) {
             found.push((d.pos, format!("{} …@{name}", d.keyword.name)));
         }
     }
@@ -692,13 +692,11 @@ fn everybody(lints: &mut Lints<'_>, known: &Known) {
     let named = |keyword: &str, known: &dyn Fn(&str) -> bool| {
         let lines = lints.config.directives().into_iter();
         lines.filter(|d| d.keyword.name == keyword).any(|d| {
-            let names = d
+            let mut names = d
                 .values
                 .iter()
                 .map(|v| v.split('@').next().unwrap_or_default());
-            names
-                .into_iter()
-                .any(|n| !n.contains(['*', '?', '!']) && !known(n))
+            names.any(|n| !n.contains(['*', '?', '!']) && !known(n))
         })
     };
     let user = |n: &str| known.accounts.iter().any(|a| a.account.name == n);

@@ -597,9 +597,13 @@ impl Reader<'_> {
             None => strange(name).map(str::to_owned).or_else(|| {
                 let known = keywords::ROWS.iter().filter(|k| k.known_in(self.release));
                 let names: Vec<&str> = known.map(|k| k.name).chain(["Match", "Include"]).collect();
+                // What follows the word is a value, and not the rest of a longer word.
                 let begins = |k: &&&str| {
                     let head = name.get(..k.len());
+                    let rest = name.get(k.len()..).unwrap_or_default().to_ascii_lowercase();
                     head.is_some_and(|h| h.eq_ignore_ascii_case(k))
+                        && (rest.starts_with(|c: char| c.is_ascii_digit())
+                            || matches!(rest.as_str(), "yes" | "no"))
                 };
                 if let Some(glued) = names.iter().filter(begins).max_by_key(|k| k.len()) {
                     return Some(format!("a blank is missing after {glued}"));

@@ -158,7 +158,7 @@ fn numeric(text: &str) -> Option<IpAddr> {
     if before.iter().any(|p| *p > 255) || u64::from(*last) >= 1u64 << (8 * free) {
         return None;
     }
-    let high = before.iter().fold(0u32, |sum, p| sum << 8 | p);
+    let high = before.iter().fold(0u32, |sum, p| (sum << 8) | p);
     let high = high.checked_shl(8 * free as u32).unwrap_or(0);
     Some(IpAddr::from(std::net::Ipv4Addr::from(high | last)))
 }

@@ -81,15 +81,22 @@ fn masked(net: &str, mask: &str, ip: IpAddr) -> bool {
     let Some(net) = address(net) else {
         return false;
     };
-    let len = match (mask.parse::<u8>(), parse_ip(mask.as_bytes())) {
-        (Ok(len), _) => len,
-        (_, Some(IpAddr::V4(m))) => u32::from(m).count_ones() as u8,
-        _ => return false,
-    };
-    // An IPv4 net with bits beyond its mask fits nobody, as libwrap compares.
-    match net.is_ipv4() {
-        true => ip.is_ipv4() && net == network(ip, len),
-        false => ip.is_ipv6() && network(net, len) == network(ip, len),
+    match (net, ip) {
+        (IpAddr::V4(net), IpAddr::V4(ip)) => {
+            let mask = match (mask.parse::<u32>(), parse_ip(mask.as_bytes())) {
+                // A length of 0 is none to libwrap.
+                (Ok(len @ 1..=32), _) => u32::MAX << (32 - len),
+                (_, Some(IpAddr::V4(m))) => u32::from(m),
+                _ => return false,
+            };
+            // A net with bits beyond its mask fits nobody.
+            u32::from(ip) & mask == u32::from(net)
+        }
+        (IpAddr::V6(_), IpAddr::V6(_)) => match mask.parse::<u8>() {
+            Ok(len) if len <= 128 => network(net, len) == network(ip, len),
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -160,12 +167,14 @@ const OPTIONS: [&str; 13] = [
     "setenv",
 ];
 
-/// What an option at the end of a line says, where it overrules the file.
+/// What the options at the end of a line say, where they overrule the file.
 fn overruled(fields: &[String]) -> Option<bool> {
-    fields.iter().skip(2).find_map(|f| {
+    let last = fields.len().saturating_sub(1);
+    fields.iter().enumerate().skip(2).find_map(|(i, f)| {
         let word = f.trim().split([' ', '=', '\t']).next().unwrap_or_default();
         match word.to_ascii_lowercase().as_str() {
-            "allow" => Some(true),
+            // It has to be the last one.
+            "allow" => Some(i == last),
             "deny" | "twist" => Some(false),
             "severity" | "aclexec" => None,
             other if OPTIONS.contains(&other) => None,

@@ -91,21 +91,22 @@ pub struct Try {
     pub last: bool,
 }
 
-/// The refused tries that one connection can make, in the order offered (auth.c auth_log(), auth2.c userauth_finish()).
+/// The refused tries that one connection can make, in the order offered (auth.c auth_log(), auth2.c userauth_finish(), monitor.c).
 ///
-/// Every refused key, password or dialogue counts, the first `none` does not. A refused password is always logged, everything
-/// else only once half of MaxAuthTries (rounded down) has failed before it. `pam`: after so many refused passwords PAM lets none
-/// be tried any more (PAM_MAXTRIES, faillock's `deny`), and sshd refuses the rest by itself; they count all the same.
+/// Every refused key, password or dialogue uses up a try, the first `none` does not. A refused password is always logged, anything
+/// else only once half of MaxAuthTries (rounded down) has failed before it; and there only passwords and dialogues are counted:
+/// the half of sshd that writes the log never hears of a refused key as of a failure.
 pub fn tries(max_auth_tries: u32, offers: &[Method]) -> Vec<Try> {
     let most = max_auth_tries.max(1);
-    let mut out = Vec::new();
+    let (mut out, mut counted) = (Vec::new(), 0u32);
     for (failed, method) in (0u32..).zip(offers) {
         let last = failed + 1 >= most;
         out.push(Try {
             method: *method,
-            logged: failed >= max_auth_tries / 2 || *method == Method::Password,
+            logged: counted >= max_auth_tries / 2 || *method == Method::Password,
             last,
         });
+        counted += u32::from(*method != Method::Key);
         if last {
             break;
         }
@@ -113,7 +114,8 @@ pub fn tries(max_auth_tries: u32, offers: &[Method]) -> Vec<Try> {
     out
 }
 
-/// Password prompts that are worth something after `keys` refused keys: what MaxAuthTries leaves, and what PAM takes.
+/// Password prompts that are worth something after `keys` refused keys: what MaxAuthTries leaves, and what PAM takes. `pam`: after
+/// so many wrong ones PAM takes none any more (faillock's `deny`), whatever sshd still asks.
 pub fn password_tries(max_auth_tries: u32, keys: u32, pam: Option<u32>) -> u32 {
     let left = max_auth_tries.saturating_sub(keys);
     pam.map_or(left, |p| p.min(left))
@@ -168,15 +170,21 @@ mod tests {
     }
 
     #[test]
-    fn keys_use_up_tries_and_are_logged_from_half_way_on() {
+    fn keys_use_up_tries_and_show_only_behind_passwords() {
         use Method::{Dialogue, Key, Password};
+        let logged = |most, offers: &[Method]| -> Vec<bool> {
+            tries(most, offers).iter().map(|t| t.logged).collect()
+        };
         let six = tries(6, &[Key, Key, Key, Key, Password, Dialogue, Password]);
-        assert_eq!(six.len(), 6);
-        let logged: Vec<bool> = six.iter().map(|t| t.logged).collect();
-        assert_eq!(logged, [false, false, false, true, true, true]);
-        assert!(six[5].last && !six[4].last);
-        assert!(tries(3, &[Password, Key])[0].logged);
-        assert!(!tries(3, &[Key, Key])[0].logged && tries(3, &[Key, Key])[1].logged);
+        assert!(six.len() == 6 && six[5].last && !six[4].last);
+        assert_eq!(logged(6, &[Key; 8]), [false; 6]);
+        assert_eq!(logged(6, &[Password, Password, Password, Key]), [true; 4]);
+        assert_eq!(
+            logged(6, &[Dialogue, Dialogue, Dialogue, Dialogue]),
+            [false, false, false, true]
+        );
+        assert_eq!(logged(3, &[Password, Key]), [true, true]);
+        assert_eq!(logged(1, &[Key]), [true]);
         assert_eq!(password_tries(6, 4, None), 2);
         assert_eq!(password_tries(6, 0, Some(3)), 3);
         assert_eq!(password_tries(3, 5, Some(3)), 0);

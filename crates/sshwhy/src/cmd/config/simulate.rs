@@ -443,9 +443,10 @@ fn scene(a: &ConfigSimulate, limits: &Limits) -> Result<Scene, String> {
             load::MOST
         ));
     }
-    let speed = match a.speed {
-        s if s == 1.0 => String::new(),
-        s => format!(", {s} times as fast"),
+    let speed = if (a.speed - 1.0).abs() < 1e-9 {
+        String::new()
+    } else {
+        format!(", {} times as fast", a.speed)
     };
     Ok(Scene {
         load: format!(
@@ -505,7 +506,6 @@ fn of(part: u64, t: &Tally) -> String {
     percent(part as f64 / t.tries.max(1) as f64)
 }
 
-#[allow(clippy::too_many_arguments)]
 fn in_text(
     a: &ConfigSimulate,
     limits: &Limits,
@@ -624,8 +624,10 @@ fn one_login(l: &OneLogin) -> String {
         None => ", unless PAM ends it before\n".to_owned(),
     });
     out.push_str(&format!(
-        "  the log (LogLevel INFO) shows refused keys only after {} that it does not show, and every refused password: {} of the {} tries\n",
-        l.silent, l.logged, l.most
+        "  the log (LogLevel INFO) shows every refused password, and refused keys only behind {} on the same connection: {} of these {} tries\n",
+        words::count(u64::from(l.most / 2), "refused password", "refused passwords"),
+        l.logged,
+        l.most
     ));
     out.push_str(&match l.grace {
         0 => "  LoginGraceTime 0: who says nothing keeps a slot for ever\n".to_owned(),

@@ -61,7 +61,11 @@ impl Desk {
                 .iter()
                 .map(|(a, _, groups)| in_json(a, groups))
                 .collect();
-            view::to_string(&json!({"findings": [], "accounts": accounts}), false)
+            let notes: Vec<&str> = unsure(&rows).into_iter().collect();
+            view::to_string(
+                &json!({"findings": [], "accounts": accounts, "notes": notes}),
+                false,
+            )
         } else {
             in_text(&rows, a.all)
         };
@@ -144,6 +148,12 @@ impl Desk {
     }
 }
 
+/// What could not be seen.
+fn unsure(rows: &[(Account, bool, Vec<From>)]) -> Option<&'static str> {
+    let blind = rows.iter().all(|(a, ..)| a.shadow.is_none());
+    blind.then_some("/etc/shadow cannot be read: whether an account has a password is not known, and taken for granted")
+}
+
 /// What an account that the lists let in is short of.
 fn lacks(on: &[&str], key: bool, password: bool, e: &Effective) -> String {
     let asks = |m: &str| on.contains(&m);
@@ -209,6 +219,9 @@ fn in_text(rows: &[(Account, bool, Vec<From>)], all: bool) -> String {
                 escape::terminal(&from)
             ));
         }
+    }
+    if let Some(note) = unsure(rows) {
+        out.push_str(&format!("note: {note}\n"));
     }
     if without_shell > 0 {
         out.push_str(&format!(
