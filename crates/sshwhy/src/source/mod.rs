@@ -12,7 +12,7 @@ mod open;
 mod read;
 mod rotation;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod unpack;
 
 pub use expand::{expand, own};

@@ -285,8 +285,8 @@ impl Reader {
         self.quiet = Instant::now();
     }
 
-    /// Puts whole lines into `buf`.
-    fn read(&mut self, buf: &mut Vec<u8>) -> Read1 {
+    /// Puts whole lines into `buf`; `room` is where they are read to first.
+    fn read(&mut self, buf: &mut Vec<u8>, room: &mut Vec<u8>) -> Read1 {
         buf.clear();
         match &mut self.bytes {
             Bytes::Plain(file) => {
@@ -295,18 +295,18 @@ impl Reader {
                     .end
                     .map_or(u64::MAX, |e| e.saturating_sub(self.pos.offset));
                 let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-                buf.resize(want, 0);
-                match read_at(file, buf, self.pos.offset) {
-                    Ok(n) => buf.truncate(n),
+                room.resize(CHUNK, 0);
+                let room = room.get_mut(..want).unwrap_or_default();
+                let got = match read_at(file, room, self.pos.offset) {
+                    Ok(n) => room.get(..n).unwrap_or_default(),
                     Err(e) => return Read1::Failed(e),
-                }
+                };
                 // Looked at after reading: what was read is of the file that is what it was.
                 if !self.pos.stands_in(file) {
-                    buf.clear();
                     return Read1::Replaced;
                 }
-                let cut = whole(buf, self.closed || self.pos.end.is_some());
-                buf.truncate(cut);
+                let cut = whole(got, self.closed || self.pos.end.is_some());
+                buf.extend_from_slice(got.get(..cut).unwrap_or_default());
                 self.learn();
             }
             Bytes::Packed(stream, carry) => {
@@ -404,6 +404,7 @@ pub struct Follow {
     /// Files of the set of which everything was taken in.
     done: Vec<Position>,
     heads: Heads,
+    room: Vec<u8>,
     /// The folder's time when the set was looked at last, and when that was.
     looked: Option<(SystemTime, SystemTime)>,
     /// The path leads nowhere since then.
@@ -425,6 +426,7 @@ impl Follow {
             behind: VecDeque::new(),
             done: Vec::new(),
             heads: Heads::default(),
+            room: Vec::new(),
             looked: None,
             missing: None,
             said: Vec::new(),
@@ -774,7 +776,7 @@ impl Follow {
     fn read(&mut self, buf: &mut Vec<u8>) -> Option<Got> {
         let mut i = 0;
         while let Some(reader) = self.before.get_mut(i) {
-            match reader.read(buf) {
+            match reader.read(buf, &mut self.room) {
                 Read1::Lines => return Some(Got::Lines(Lane::Live)),
                 Read1::Nothing if reader.closed => self.drop_before(i),
                 Read1::Nothing if reader.quiet.elapsed() < DRAINED => i += 1,
@@ -797,7 +799,7 @@ impl Follow {
             return None;
         }
         if let Some(reader) = &mut self.live {
-            match reader.read(buf) {
+            match reader.read(buf, &mut self.room) {
                 Read1::Lines => return Some(Got::Lines(Lane::Live)),
                 Read1::Nothing => {}
                 Read1::Replaced => {
@@ -808,7 +810,7 @@ impl Follow {
             }
         }
         while let Some(reader) = self.behind.front_mut() {
-            match reader.read(buf) {
+            match reader.read(buf, &mut self.room) {
                 Read1::Lines => return Some(Got::Lines(Lane::Behind)),
                 Read1::Replaced => {
                     reader.lost = true;
