@@ -178,7 +178,11 @@ impl Desk {
             }
         }
         let (proofs, mut found) = self.prove(&nets)?;
-        found.retain(|f| !free.iter().any(|n| f.subjects.addrs.contains(&n.to_string())));
+        found.retain(|f| {
+            !free
+                .iter()
+                .any(|n| f.subjects.addrs.contains(&n.to_string()))
+        });
         findings.extend(found);
         findings.sort_by(Finding::order);
         for (net, proof) in nets.iter().zip(&proofs) {
