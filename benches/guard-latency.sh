@@ -2,12 +2,12 @@
 # From the line that is one too many to the packet that is dropped, in network namespaces with nft; beside fail2ban in the same
 # world. Needs root, nft, ip, python3, and fail2ban for the comparison.
 #
-#   benches/guard-latency.sh target/release/sshwhy [ROUNDS] [LINES-A-SECOND]
+#   benches/guard-latency.sh target/release/sshwhy [ROUNDS] [LINES-A-SECOND…]        default: 100 rounds, at 10 and at 10000
 #
 # An attacker's namespace asks for a TCP port of the server's every millisecond from a new address; the fifth failure is
 # written to the log; the time is taken from that write to the first request that is not answered any more.
 set -euo pipefail
-sshwhy=$(realpath "$1"); rounds=${2:-30}; rate=${3:-10}
+sshwhy=$(realpath "$1"); rounds=${2:-100}; shift $(( $# < 2 ? $# : 2 )); rates=("${@:-10}"); [ $# -gt 0 ] || rates=(10 10000)
 work=$(mktemp -d); chmod 755 "$work"
 ns=sg$$
 cleanup() { for pid in $(cat "$work"/*.pid 2>/dev/null); do kill "$pid" 2>/dev/null || true; done; sleep 1; ip netns del "$ns" 2>/dev/null || true; ip netns del "$ns-a" 2>/dev/null || true; rm -rf "$work"; }
@@ -102,9 +102,10 @@ TOML
 mkdir "$work/s"
 ip netns exec "$ns" "$sshwhy" guard --config "$work/guard.toml" >"$work/guard.out" 2>&1 & echo $! >"$work/guard.pid"
 sleep 2
-ip netns exec "$ns-a" python3 "$work/run.py" "$work/log/auth.log" "$rounds" "$rate" sshwhy 1
-ip netns exec "$ns" "$sshwhy" guard --config "$work/guard.toml" status || true
-for p in $(pgrep -f "$sshwhy guard" || true); do grep -H VmRSS "/proc/$p/status" | sed "s|/proc/||" || true; done
+net=1
+for rate in "${rates[@]}"; do
+  ip netns exec "$ns-a" python3 "$work/run.py" "$work/log/auth.log" "$rounds" "$rate" sshwhy "$net"; net=$((net + 1))
+done
 kill "$(cat "$work/guard.pid")"; sleep 1; rm "$work/guard.pid"
 # fail2ban, its own defaults
 if command -v fail2ban-server >/dev/null; then
@@ -121,5 +122,7 @@ port = 1:65535
 protocol = udp
 INI
   ip netns exec "$ns" fail2ban-server -c "$work/f2b" -s "$work/f2b.sock" -p "$work/f2b.pid" --logtarget "$work/f2b.log" -f start >/dev/null 2>&1 & sleep 5
-  ip netns exec "$ns-a" python3 "$work/run.py" "$work/log2/auth.log" "$rounds" "$rate" fail2ban 2
+  for rate in "${rates[@]}"; do
+    ip netns exec "$ns-a" python3 "$work/run.py" "$work/log2/auth.log" "$rounds" "$rate" fail2ban "$net"; net=$((net + 1))
+  done
 fi

@@ -128,6 +128,18 @@ impl World {
         }
     }
 
+    /// Until so many failures were counted, or no more come.
+    fn progress(&self, want: u64) {
+        let mut last = (0, Instant::now());
+        while last.0 < want && last.1.elapsed() < Duration::from_secs(30) {
+            let n = self.status().1["logs"][0]["sight"]["failures"].as_u64();
+            if n.is_some_and(|n| n > last.0) {
+                last = (n.unwrap_or(0), Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn write(&mut self, text: &str) {
         self.lines += text.lines().count() as u64;
         let mut f = fs::File::options()
@@ -349,15 +361,7 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
         }
     }
     let want: u64 = ledger.values().sum();
-    let mut last = 0;
-    let mut since = Instant::now();
-    w.until("every line to be read", |_, s| {
-        let n = s["logs"][0]["sight"]["failures"].as_u64().unwrap_or(0);
-        if n != last {
-            (last, since) = (n, Instant::now());
-        }
-        n >= want || since.elapsed() > Duration::from_secs(10)
-    });
+    w.progress(want);
     std::thread::sleep(Duration::from_millis(600));
     w.stop();
     let (bans, counted) = w.state("state");
@@ -374,9 +378,7 @@ fn killed_at_any_moment_it_counts_every_line_once_and_bans_the_same() {
     }
     fs::write(w.log(), &all).unwrap();
     w.start();
-    w.until("the calm run", |_, s| {
-        s["logs"][0]["sight"]["failures"] == want
-    });
+    w.progress(want);
     std::thread::sleep(Duration::from_millis(600));
     w.stop();
     let (calm, calmly) = w.state("calm");
@@ -536,10 +538,12 @@ fn the_panic_file_lifts_everything_and_bans_come_back_without_it() {
 }
 
 #[test]
-fn a_journal_that_nobody_writes_is_said_loudly() {
-    if Path::new("/run/systemd/journal/socket").exists() {
+fn a_journal_that_vanishes_is_said_loudly_and_followed_again() {
+    let journalctl = Path::new("/usr/bin/journalctl").exists();
+    let made = Command::new("unshare").args(["-m", "true"]).output();
+    if !is_root() || !journalctl || !made.is_ok_and(|o| o.status.success()) {
         eprintln!(
-            "skipped: a_journal_that_nobody_writes_is_said_loudly: this machine has a journal"
+            "skipped: a_journal_that_vanishes_is_said_loudly_and_followed_again needs root, unshare and journalctl"
         );
         return;
     }
@@ -551,9 +555,82 @@ fn a_journal_that_nobody_writes_is_said_loudly() {
         .map(|l| format!("{}\n", l.replace("journal = \"no\"", "journal = \"yes\"")))
         .collect();
     fs::write(w.dir.join("guard.toml"), text).unwrap();
+    // A /run of its own, in which journald seems to run, whatever this machine has.
+    let script = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && touch /run/systemd/journal/socket && exec \"$@\"";
+    let out = fs::File::create(w.dir.join("out")).unwrap();
+    let child = Command::new("unshare")
+        .args(["-m", "--propagation", "private", "sh", "-c", script, "sh"])
+        .arg(sshwhy())
+        .args(["guard", "--config"])
+        .arg(w.dir.join("guard.toml"))
+        .stdout(out.try_clone().unwrap())
+        .stderr(out)
+        .spawn()
+        .unwrap();
+    let socket = format!("/proc/{}/root/run/systemd/journal/socket", child.id());
+    w.guard = Some(child);
+    let open = |s: &Value| s["logs"][0]["open"] == true;
+    w.until("the journal", |_, s| open(s));
+    fs::remove_file(&socket).unwrap();
+    let s = w.until("blindness", |code, s| code == Some(1) && !open(s));
+    assert_eq!(s["findings"][0]["severity"], "critical", "{s}");
+    assert!(
+        s["findings"][0]["headline"]
+            .as_str()
+            .unwrap()
+            .contains("journal"),
+        "{s}"
+    );
+    fs::write(&socket, "").unwrap();
+    w.until("the journal again", |_, s| open(s));
+}
+
+#[test]
+fn a_clock_that_is_set_back_by_an_hour_opens_no_gap_and_is_said() {
+    let mut w = World::new("backend = \"null\"", "");
     w.start();
+    w.until("guard", |code, _| code == Some(0));
+    w.attack("203.0.113.6", 1);
+    w.until("a line", |_, s| s["logs"][0]["sight"]["failures"] == 1);
+    // What sshd writes is an hour behind from now on; the attack begins before that and goes on.
+    let back = |text: String| {
+        let (time, rest) = text.split_once(' ').unwrap();
+        let (time, _) = sshwhy_core::time::Time::parse_rfc3339(time.as_bytes()).unwrap();
+        format!("{} {rest}", sshwhy_core::time::Time(time.0 - 3_600_000_000))
+    };
+    w.attack("203.0.113.7", 4);
+    let one = back(failed("203.0.113.7", 3000));
+    w.write(&one);
+    let five: String = (0..5)
+        .map(|i| back(failed("203.0.113.8", 4000 + i)))
+        .collect();
+    w.write(&five);
+    let s = w.until("both bans", |code, s| code == Some(1) && s["banned"] == 2);
+    let said = s["findings"].to_string();
+    assert!(said.contains("behind this clock"), "{said}");
+    assert!(said.contains("was set back"), "{said}");
+    w.stop();
+    // The bans run by this machine's clock: an hour from now, not an hour ago.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let c = rusqlite::Connection::open(w.dir.join("state/sshwhy/guard.db")).unwrap();
+    let first: i64 = c
+        .query_row("SELECT min(until) FROM bans", [], |r| r.get(0))
+        .unwrap();
+    assert!(first > i64::try_from(now.as_micros()).unwrap() + 1_800_000_000);
+}
+
+#[test]
+fn a_folder_that_goes_while_it_is_followed_is_said_and_followed_again() {
+    let mut w = World::new("backend = \"null\"", "");
+    w.attack("203.0.113.7", 5);
+    w.start();
+    w.until("a ban", |code, s| code == Some(0) && s["banned"] == 1);
+    fs::remove_dir_all(w.dir.join("log")).unwrap();
     let s = w.until("blindness", |code, _| code == Some(1));
-    assert!(s["findings"].to_string().contains("journal"), "{s}");
+    assert!(s["findings"].to_string().contains("cannot be read"), "{s}");
+    fs::create_dir(w.dir.join("log")).unwrap();
+    w.attack("203.0.113.8", 5);
+    w.until("sight again", |code, s| code == Some(0) && s["banned"] == 2);
 }
 
 /// With nftables in a network of its own: banned, flushed by somebody, there again.

@@ -223,7 +223,7 @@ fn dry_run(args: &Args) -> Result<Exit, String> {
             .map(|(ip, r)| {
                 json!({
                     "addr": ip, "bans": r.bans, "fail2ban_first": r.fail2ban, "fail2ban_bans": r.fail2ban_bans,
-                    "spared": r.spared, "failures": r.failures, "accepted": r.accepted,
+                    "spared": r.spared, "failures": r.failures, "accepted": r.accepted, "prevented": r.prevented,
                 })
             })
             .collect();
@@ -255,7 +255,11 @@ fn dry_run(args: &Args) -> Result<Exit, String> {
             let _ = write!(why, "; {} bans in all", r.bans.len());
         }
         if r.accepted > 0 {
-            let _ = write!(why, "; {} logins from there", r.accepted);
+            let s = if r.accepted == 1 { "" } else { "s" };
+            let _ = write!(why, "; {} login{s} from there", r.accepted);
+            if r.prevented > 0 {
+                let _ = write!(why, ", {} of them after that", r.prevented);
+            }
         }
         let _ = writeln!(
             text,

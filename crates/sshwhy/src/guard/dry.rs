@@ -25,8 +25,9 @@ pub struct Row {
     pub fail2ban: Option<Time>,
     pub fail2ban_bans: u32,
     pub spared: Option<String>,
-    /// Somebody got in from there.
+    /// Somebody got in from there; and how often while a ban would have held.
     pub accepted: u32,
+    pub prevented: u32,
     pub failures: u64,
 }
 
@@ -84,7 +85,10 @@ pub fn run(feed: &mut Feed, mut decider: Decider, zone: &Zone) -> Outcome {
             .block(block, &scanned, &mut |o| {
                 match o.what {
                     What::Accepted { .. } => {
-                        out.rows.entry(o.ip).or_default().accepted += 1;
+                        let row = out.rows.entry(o.ip).or_default();
+                        row.accepted += 1;
+                        let kept_out = decider.ban_over(o.ip, o.logged).is_some();
+                        row.prevented += u32::from(kept_out);
                     }
                     What::Failed => {
                         out.rows.entry(o.ip).or_default().failures += u64::from(o.n);

@@ -93,6 +93,12 @@ pub fn choose(config: &Config) -> (Vec<PathBuf>, bool) {
     }
     files.sort();
     files.dedup();
+    // A link beside what it leads to, both of them named by one pattern: lines are counted once.
+    let all = files.clone();
+    files.retain(|f| {
+        let real = std::fs::canonicalize(f).ok();
+        real.is_none_or(|real| real == *f || !all.contains(&real))
+    });
     let journal = match config.log.journal {
         Journal::Yes => true,
         Journal::No => false,

@@ -113,9 +113,14 @@ pub fn breaks(machine: &Machine, followed: &Followed) -> Vec<Break> {
     } else {
         Vec::new()
     };
-    let listener = processes.iter().find(|p| p.is_listener());
+    let listener = listener(machine, &processes);
     let title = listener.map_or("", |l| l.title.as_str());
     let mut out = Vec::new();
+    // A file of somebody's own choice may hold the lines of any machine.
+    let own = |f: &String| THEIRS.contains(&f.as_str()) || options(title, 'E').contains(f);
+    if !followed.journal && !followed.files.iter().any(own) {
+        return out;
+    }
     levels(machine, title, &mut out);
     if let Some(l) = listener {
         names(l, followed, &mut out);
@@ -228,6 +233,21 @@ pub fn breaks(machine: &Machine, followed: &Followed) -> Vec<Break> {
         );
     }
     out
+}
+
+/// This machine's sshd among all that run: not a container's, and rather one with the usual configuration.
+fn listener<'a>(machine: &Machine, processes: &'a [Process]) -> Option<&'a Process> {
+    let contained = |p: &Process| {
+        let status = machine.text(&format!("/proc/{}/status", p.pid));
+        let status = status.unwrap_or_default();
+        // A number in each process namespace from ours on down.
+        let numbers = status.lines().find_map(|l| l.strip_prefix("NSpid:"));
+        numbers.is_some_and(|n| n.split_ascii_whitespace().count() > 1)
+    };
+    let ours = processes
+        .iter()
+        .filter(|p| p.is_listener() && !contained(p));
+    ours.min_by_key(|p| (!options(&p.title, 'f').is_empty(), p.pid))
 }
 
 /// LogLevel, for everybody and in Match blocks.
@@ -744,6 +764,33 @@ mod tests {
         assert!(live("/usr/sbin/sshd -D -e", &unit, journal()).is_empty());
         let said = live("/opt/bin/mysshd -D", &[], journal());
         assert!(said.is_empty(), "not known to be sshd: {said:?}");
+    }
+
+    #[test]
+    fn a_containers_sshd_and_a_second_one_are_not_this_machines() {
+        let mut files = vec![("etc/rsyslog.conf".to_owned(), RSYSLOG.to_owned())];
+        process(
+            5,
+            "sshd",
+            "/usr/sbin/sshd -D -E /var/log/contained.log",
+            &mut files,
+        );
+        files.retain(|(name, _)| name != "proc/5/status");
+        let status = "Uid:\t0\t0\t0\t0\nNSpid:\t5\t1\n".to_owned();
+        files.push(("proc/5/status".to_owned(), status));
+        process(
+            6,
+            "sshd",
+            "/usr/sbin/sshd -f /srv/x -E /srv/x.log",
+            &mut files,
+        );
+        process(7, "sshd", "/usr/sbin/sshd -D", &mut files);
+        process(8, "rsyslogd", "/usr/sbin/rsyslogd -n", &mut files);
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(a, b)| (a.as_str(), b.as_str()))
+            .collect();
+        assert!(world(&files, file(AUTH)).is_empty());
     }
 
     #[test]

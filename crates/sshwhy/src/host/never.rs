@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Groups whose members may become root (Debian and Ubuntu; RHEL, Arch, Alpine; older Ubuntu).
 const ADMIN_GROUPS: [&str; 4] = ["sudo", "wheel", "admin", "root"];
 
+/// An allow-list that counts without being named anywhere.
+pub const ALLOW: &str = "/etc/sshwhy/allow";
+
 /// A network that is never banned.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fact {
@@ -87,7 +90,8 @@ impl Facts {
     }
 }
 
-/// Everything that can be known now. `allow` as the owner wrote it: addresses, prefixes, names, and files of them (`/path`).
+/// Everything that can be known now. `allow` as the owner wrote it: addresses, prefixes, names, and files of them (`/path`);
+/// [`ALLOW`] counts besides.
 pub fn gather(machine: &Machine, allow: &[String], names: &mut Names) -> Facts {
     let mut out = Facts::default();
     for (net, len) in [
@@ -119,7 +123,12 @@ pub fn gather(machine: &Machine, allow: &[String], names: &mut Names) -> Facts {
             out.add(ip, Why::LoggedIn, format!("{user} is logged in from there"));
         }
     }
-    for entry in allow {
+    let usual = allow.iter().all(|a| a != ALLOW) && machine.exists(ALLOW);
+    for entry in allow
+        .iter()
+        .map(String::as_str)
+        .chain(usual.then_some(ALLOW))
+    {
         allowed(machine, entry, names, &mut out, 0);
     }
     out

@@ -13,7 +13,7 @@ mod read;
 mod rotation;
 pub mod stdin;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod unpack;
 
 pub use expand::{expand, own};

@@ -169,11 +169,34 @@ impl Desk {
         } else {
             super::nets(&a.addrs)?
         };
-        let (proofs, found) = self.prove(&nets)?;
+        // Of whom nobody banned there is nothing to prove; what keeps him out all the same is said.
+        let mut free = Vec::new();
+        for net in &nets {
+            let held = !self.ledger.covering(net.ip, self.now)?.is_empty();
+            if !held && self.ledger.within(*net, self.now)?.is_empty() {
+                free.push(*net);
+            }
+        }
+        let (proofs, mut found) = self.prove(&nets)?;
+        found.retain(|f| {
+            !free
+                .iter()
+                .any(|n| f.subjects.addrs.contains(&n.to_string()))
+        });
         findings.extend(found);
         findings.sort_by(Finding::order);
         for (net, proof) in nets.iter().zip(&proofs) {
-            let _ = writeln!(text, "{net}: {}", terminal(&words(proof)));
+            let kept_out = matches!(proof, Proof::Effective { .. });
+            let _ = match free.contains(net) {
+                true if kept_out => writeln!(
+                    text,
+                    "{net} is not banned in {}, and is kept out: {}",
+                    self.state.display(),
+                    terminal(&words(proof))
+                ),
+                true => writeln!(text, "{net} is not banned: see sshwhy bans why {}", net.ip),
+                false => writeln!(text, "{net}: {}", terminal(&words(proof))),
+            };
         }
         let total = self.ledger.count(self.now)?;
         if a.addrs.is_empty() {
@@ -187,7 +210,7 @@ impl Desk {
         let rows: Vec<Value> = nets
             .iter()
             .zip(&proofs)
-            .map(|(n, p)| object!({"net": n.to_string(), "proof": json(p)}))
+            .map(|(n, p)| object!({"net": n.to_string(), "banned": !free.contains(n), "proof": json(p)}))
             .collect();
         self.show(text, object!({"proofs": rows, "total": total}), &findings)?;
         Ok(Exit::of(&findings, false))

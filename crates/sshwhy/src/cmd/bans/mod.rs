@@ -9,8 +9,9 @@ mod import;
 
 use crate::cli::{Bans as Args, BansAdd, BansList, BansRemove, BansVerb, BansWhy, TextOrJson};
 use crate::exit::Exit;
+use crate::guard::control::{self, Request};
 use crate::host::machine::Machine;
-use crate::host::never::{self, Facts, Names};
+use crate::host::never::{self, ALLOW, Facts, Names};
 use crate::ledger::{self, Entry, Ledger};
 use crate::settings::{self, Span};
 use crate::sink::firewall::{self, Applied, Firewall, Order, Scope, Setup, Template};
@@ -33,8 +34,6 @@ use std::path::{Path, PathBuf};
 
 /// Where the settings lie that guard reads.
 const SETTINGS: &str = "/etc/sshwhy/guard.toml";
-/// An allow-list that counts without being named anywhere.
-const ALLOW: &str = "/etc/sshwhy/allow";
 /// Rows of a list, unless all are wanted.
 const ROWS: usize = 50;
 
@@ -45,6 +44,8 @@ struct Desk {
     zone: Zone,
     ledger: Ledger,
     state: PathBuf,
+    /// Where a running guard answers.
+    socket: PathBuf,
     firewall: Firewall,
     scope: Scope,
     machine: Machine,
@@ -58,6 +59,7 @@ struct Desk {
 #[derive(Default)]
 struct Settings {
     state: Option<PathBuf>,
+    socket: Option<PathBuf>,
     backend: Option<String>,
     ports: Vec<u16>,
     ban: Option<String>,
@@ -93,6 +95,7 @@ impl Settings {
         });
         Ok(Settings {
             state: word(Some(&table), "state").map(PathBuf::from),
+            socket: word(Some(&table), "socket").map(PathBuf::from),
             backend: word(firewall, "backend"),
             ports: ports.collect::<Result<_, _>>()?,
             ban: word(firewall, "ban-command"),
@@ -133,13 +136,13 @@ pub fn run(args: Args) -> Result<Exit, String> {
         .clone()
         .or(settings.state)
         .unwrap_or_else(|| PathBuf::from(ledger::FILE));
+    let socket = settings
+        .socket
+        .unwrap_or_else(|| crate::guard::config::Config::default().socket);
     let (ledger, moved) = Ledger::open(&state)?;
     let machine = Machine::here();
     let mut allow = settings.allow;
     allow.extend(args.allow.iter().cloned());
-    if machine.exists(ALLOW) {
-        allow.push(ALLOW.to_owned());
-    }
     let facts = never::gather(&machine, &allow, &mut Names::default());
     let mut never = NeverList::default();
     facts.fill(&mut never);
@@ -158,6 +161,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         zone: zone::local(),
         ledger,
         state,
+        socket,
         firewall,
         scope,
         machine,
@@ -589,6 +593,19 @@ impl Desk {
         if let Some(why) = &never {
             let _ = writeln!(text, "It is never to be banned: {}", terminal(why));
         }
+        let counted = self.counted(ip);
+        if let Some(c) = &counted {
+            let number = |key: &str| c[key].as_u64().unwrap_or(0);
+            let seen = c["l"].as_i64().map_or_else(String::new, |at| {
+                format!(", last heard of at {}", self.clock(Time(at)))
+            });
+            let _ = writeln!(
+                text,
+                "guard has counted {} failures of it, and {} bans{seen}.",
+                number("c"),
+                number("s")
+            );
+        }
         if !past.is_empty() {
             text.push_str("What happened before:\n");
         }
@@ -618,8 +635,14 @@ impl Desk {
             })
             .collect();
         let history: Vec<Value> = past.iter().map(|p| json!({"at": p.at, "act": p.act, "net": p.net.to_string(), "until": p.until, "detector": p.detector, "reason": p.reason, "origin": p.origin, "evidence": p.evidence})).collect();
-        self.show(text, json!({"addr": ip.to_string(), "bans": entries, "history": history, "held": held, "never": never, "others": others}), &findings)?;
+        self.show(text, json!({"addr": ip.to_string(), "bans": entries, "history": history, "held": held, "never": never, "others": others, "counted": counted}), &findings)?;
         Ok(Exit::of(&findings, false))
+    }
+
+    /// What a running guard has counted of it. Without one there is nothing to be said.
+    fn counted(&self, ip: IpAddr) -> Option<Value> {
+        let answer = control::ask(&self.socket, &Request::Why { ip }).ok()?;
+        answer.get("counted").filter(|c| c.is_object()).cloned()
     }
 
     fn entry(&self, text: &mut String, e: &Entry) {

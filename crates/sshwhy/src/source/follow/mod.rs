@@ -285,8 +285,8 @@ impl Reader {
         self.quiet = Instant::now();
     }
 
-    /// Puts whole lines into `buf`.
-    fn read(&mut self, buf: &mut Vec<u8>) -> Read1 {
+    /// Puts whole lines into `buf`; `room` is where they are read to first.
+    fn read(&mut self, buf: &mut Vec<u8>, room: &mut Vec<u8>) -> Read1 {
         buf.clear();
         match &mut self.bytes {
             Bytes::Plain(file) => {
@@ -295,18 +295,18 @@ impl Reader {
                     .end
                     .map_or(u64::MAX, |e| e.saturating_sub(self.pos.offset));
                 let want = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-                buf.resize(want, 0);
-                match read_at(file, buf, self.pos.offset) {
-                    Ok(n) => buf.truncate(n),
+                room.resize(CHUNK, 0);
+                let room = room.get_mut(..want).unwrap_or_default();
+                let got = match read_at(file, room, self.pos.offset) {
+                    Ok(n) => room.get(..n).unwrap_or_default(),
                     Err(e) => return Read1::Failed(e),
-                }
+                };
                 // Looked at after reading: what was read is of the file that is what it was.
                 if !self.pos.stands_in(file) {
-                    buf.clear();
                     return Read1::Replaced;
                 }
-                let cut = whole(buf, self.closed || self.pos.end.is_some());
-                buf.truncate(cut);
+                let cut = whole(got, self.closed || self.pos.end.is_some());
+                buf.extend_from_slice(got.get(..cut).unwrap_or_default());
                 self.learn();
             }
             Bytes::Packed(stream, carry) => {
@@ -365,8 +365,9 @@ fn line_before(file: &File, at: u64) -> u64 {
     }
 }
 
-/// How often a look is made anew while a rotation goes on, and the pause between two.
-const LOOKS: u32 = 100;
+/// How often a look is made anew while a rotation goes on: at the start, where everything depends on it, and later, where what
+/// is open is read on meanwhile. And the pause between two.
+const LOOKS: (u32, u32) = (2000, 25);
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// What a file is to be taken for of which nothing is known.
@@ -404,6 +405,7 @@ pub struct Follow {
     /// Files of the set of which everything was taken in.
     done: Vec<Position>,
     heads: Heads,
+    room: Vec<u8>,
     /// The folder's time when the set was looked at last, and when that was.
     looked: Option<(SystemTime, SystemTime)>,
     /// The path leads nowhere since then.
@@ -425,16 +427,17 @@ impl Follow {
             behind: VecDeque::new(),
             done: Vec::new(),
             heads: Heads::default(),
+            room: Vec::new(),
             looked: None,
             missing: None,
             said: Vec::new(),
             failing: false,
         };
         if positions.is_empty() && !from_the_beginning {
-            f.look(Vec::new(), Unknown::Past);
+            f.look(Vec::new(), Unknown::Past, LOOKS.0);
             f.follow_end();
         } else {
-            f.look(positions, Unknown::New);
+            f.look(positions, Unknown::New, LOOKS.0);
         }
         f
     }
@@ -495,13 +498,14 @@ impl Follow {
     }
 
     /// Looks at the log and its rotated copies, and decides what is to be read of each. `resumed`: positions of an earlier run.
-    fn look(&mut self, resumed: Vec<Position>, unknown: Unknown) {
+    /// While the set does not come to rest nothing is decided: what is missing in one moment is there in the next.
+    fn look(&mut self, resumed: Vec<Position>, unknown: Unknown, looks: u32) {
         for r in self.live.iter_mut().chain(&mut self.before) {
             if !r.lost {
                 r.learn();
             }
         }
-        for look in 1..=LOOKS {
+        for look in 1..=looks {
             let begin = SystemTime::now();
             let time = set::folder_time(&self.path);
             let also: Vec<PathBuf> = resumed
@@ -512,7 +516,8 @@ impl Follow {
                 .collect();
             let set = siblings(&self.path, &also);
             let plan = self.plan(&set, &resumed, unknown);
-            if look == LOOKS || settled(&set, &siblings(&self.path, &also)) {
+            let at_last = look == looks && looks == LOOKS.0;
+            if at_last || settled(&set, &siblings(&self.path, &also)) {
                 self.looked = time.map(|t| (t, begin));
                 self.carry_out(&set, plan);
                 return;
@@ -585,12 +590,11 @@ impl Follow {
             if claimed.get(at).copied().unwrap_or(false) {
                 continue;
             }
-            if let Some((i, pos)) = known
-                .iter()
-                .enumerate()
-                .find(|(_, p)| self.heads.is(s, p))
-                .map(|(i, p)| (i, (*p).clone()))
-            {
+            // Most are where they were.
+            let itself = known.iter().position(|p| p.is_of(s));
+            let itself = itself.filter(|i| known.get(*i).is_some_and(|p| self.heads.is(s, p)));
+            let found_at = itself.or_else(|| known.iter().position(|p| self.heads.is(s, p)));
+            if let Some((i, pos)) = found_at.and_then(|i| Some((i, (*known.get(i)?).clone()))) {
                 if let Some(f) = found.get_mut(i) {
                     *f = true;
                 }
@@ -759,7 +763,7 @@ impl Follow {
         // What is lost under our hands is looked for and read at once; a log that is emptied again and again waits.
         for _ in 0..4 {
             if self.changed() {
-                self.look(Vec::new(), Unknown::New);
+                self.look(Vec::new(), Unknown::New, LOOKS.1);
             }
             if let Some(got) = self.read(buf) {
                 return got;
@@ -774,7 +778,7 @@ impl Follow {
     fn read(&mut self, buf: &mut Vec<u8>) -> Option<Got> {
         let mut i = 0;
         while let Some(reader) = self.before.get_mut(i) {
-            match reader.read(buf) {
+            match reader.read(buf, &mut self.room) {
                 Read1::Lines => return Some(Got::Lines(Lane::Live)),
                 Read1::Nothing if reader.closed => self.drop_before(i),
                 Read1::Nothing if reader.quiet.elapsed() < DRAINED => i += 1,
@@ -797,7 +801,7 @@ impl Follow {
             return None;
         }
         if let Some(reader) = &mut self.live {
-            match reader.read(buf) {
+            match reader.read(buf, &mut self.room) {
                 Read1::Lines => return Some(Got::Lines(Lane::Live)),
                 Read1::Nothing => {}
                 Read1::Replaced => {
@@ -808,7 +812,7 @@ impl Follow {
             }
         }
         while let Some(reader) = self.behind.front_mut() {
-            match reader.read(buf) {
+            match reader.read(buf, &mut self.room) {
                 Read1::Lines => return Some(Got::Lines(Lane::Behind)),
                 Read1::Replaced => {
                     reader.lost = true;
