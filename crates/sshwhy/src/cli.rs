@@ -484,7 +484,12 @@ pub struct Reading {
     /// Files, folders, globs, or - for standard input. Without any: what is piped in, otherwise this machine's own logs.
     pub logs: Vec<OsString>,
     /// Zone of times that say none, and of the times shown: +08:00, Europe/Berlin, UTC, local
-    #[arg(long, value_name = "ZONE", default_value = "local")]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "local",
+        allow_hyphen_values = true
+    )]
     pub tz: String,
     /// Year of the first line, where the log writes no years
     #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i32).range(1970..2200))]
@@ -576,7 +581,12 @@ pub struct Trace {
     #[arg(long, value_name = "PATH")]
     pub evidence: Vec<PathBuf>,
     /// Zone of times that say none, and of the times shown: +08:00, Europe/Berlin, UTC, local
-    #[arg(long, value_name = "ZONE", default_value = "local")]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "local",
+        allow_hyphen_values = true
+    )]
     pub tz: String,
     /// Year of the first line, where the log writes no years
     #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i32).range(1970..2200))]
@@ -646,7 +656,12 @@ pub struct TraceCollect {
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub time_limit: u64,
     /// Zone of the times above
-    #[arg(long, value_name = "ZONE", default_value = "local")]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "local",
+        allow_hyphen_values = true
+    )]
     pub tz: String,
     #[arg(long, value_enum, default_value = "text")]
     pub format: TextOrJson,
@@ -664,7 +679,12 @@ pub struct TraceArm {
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Zone of the times above
-    #[arg(long, value_name = "ZONE", default_value = "local")]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "local",
+        allow_hyphen_values = true
+    )]
     pub tz: String,
     /// Do it; without this it only says what it would do
     #[arg(long)]

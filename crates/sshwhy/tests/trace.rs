@@ -364,6 +364,156 @@ fn a_disk_is_collected_within_the_window_and_without_secrets() {
     fs::remove_dir_all(&dir).unwrap();
 }
 
+/// A program that prints a document for its arguments, and fails for all others.
+fn tool(dir: &Path, name: &str, answers: &[(&str, Value)]) {
+    let mut script = "#!/bin/sh\ncase \"$*\" in\n".to_owned();
+    for (i, (arguments, answer)) in answers.iter().enumerate() {
+        put(dir, &format!("{name}.{i}.json"), &answer.to_string());
+        script.push_str(&format!(
+            "{arguments}) cat {}/{name}.{i}.json ;;\n",
+            dir.display()
+        ));
+    }
+    script.push_str("*) echo 'no such thing' >&2; exit 1 ;;\nesac\n");
+    put(dir, name, &script);
+    fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Each runtime is asked in its own way; one that does not answer costs only itself, and no secret comes along.
+#[test]
+fn docker_podman_the_cri_and_kubernetes_each_tell_what_they_know() {
+    if Command::new("zstd").arg("--version").output().is_err() {
+        eprintln!(
+            "skipped: docker_podman_the_cri_and_kubernetes_each_tell_what_they_know: zstd is missing"
+        );
+        return;
+    }
+    let dir = folder("runtimes");
+    let id = |c: char| c.to_string().repeat(64);
+    let (docker, podman, cri, pod) = (id('1'), id('2'), id('3'), id('4'));
+    let sockets = [
+        dir.join("docker.sock"),
+        dir.join("podman.sock"),
+        dir.join("gone.sock"),
+    ];
+    for (socket, id, name, events) in [
+        (
+            &sockets[0],
+            &docker,
+            "docker-job",
+            json!({"Type": "container", "Action": "die", "Actor": {"ID": id('5'), "Attributes": {"name": "was-removed", "image": "job:1", "exitCode": "0"}}, "time": 1_700_000_000}),
+        ),
+        (
+            &sockets[1],
+            &podman,
+            "podman-job",
+            json!({"ID": id('6'), "Image": "job:1", "Name": "was-removed-too", "Status": "died", "Time": "2026-03-01T00:00:00Z", "Type": "container"}),
+        ),
+    ] {
+        let answers = engine(socket);
+        serve(
+            &answers,
+            &[inspect(id, name, 0, Path::new(""), false)],
+            &[],
+            &events.to_string(),
+        );
+    }
+    let tools = dir.join("bin");
+    let row = json!({"id": cri, "metadata": {"name": "cri-job"}, "image": {"image": "job:1"}, "createdAt": "1700000000000000000",
+        "labels": {"io.kubernetes.pod.name": "p-0", "io.kubernetes.pod.namespace": "prod"}});
+    let status = json!({"status": {"id": cri, "metadata": {"name": "cri-job", "attempt": 2}, "state": "CONTAINER_EXITED", "exitCode": 3,
+        "createdAt": "2026-03-01T00:00:00Z", "startedAt": "2026-03-01T00:00:01Z", "finishedAt": "2026-03-02T00:00:00Z", "image": {"image": "job:1"},
+        "labels": {"io.kubernetes.pod.name": "p-0", "io.kubernetes.pod.namespace": "prod"}},
+        "info": {"pid": 77, "runtimeSpec": {"process": {"args": ["job", "--token=hunter2"], "env": ["A=hunter2"]}}}});
+    tool(
+        &tools,
+        "crictl",
+        &[
+            (
+                "'ps -a -o json'",
+                json!({"containers": [row, {"id": id('7'), "metadata": {"name": "no-more"}}]}),
+            ),
+            (&format!("'inspect -o json {cri}'"), status),
+        ],
+    );
+    let pods = json!({"kind": "List", "items": [{"kind": "Pod", "metadata": {"name": "p-1", "namespace": "prod"},
+        "spec": {"containers": [{"name": "pod-job", "command": ["job"], "env": [{"name": "A", "value": "hunter2"}]}]},
+        "status": {"podIP": "192.0.2.9", "containerStatuses": [{"name": "pod-job", "image": "job:1", "containerID": format!("containerd://{pod}"),
+            "state": {"running": {"startedAt": "2026-03-01T00:00:00Z"}}}]}}]});
+    let events = json!({"kind": "List", "items": [{"kind": "Event", "reason": "Killing", "message": "Stopping container old-job", "lastTimestamp": "2026-03-01T00:00:00Z",
+        "involvedObject": {"kind": "Pod", "name": "p-2", "namespace": "prod", "uid": "u-2", "fieldPath": "spec.containers{old-job}"}}]});
+    tool(
+        &tools,
+        "kubectl",
+        &[("*'get pods '*", pods), ("*'get events '*", events)],
+    );
+    let archive = dir.join("node.tar.zst");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut collect = sshwhy();
+    collect
+        .args([
+            "trace",
+            "collect",
+            "--since",
+            "1h",
+            "--max-files",
+            "10",
+            "--max-log",
+            "1",
+            "--time-limit",
+            "30",
+            "--format",
+            "json",
+        ])
+        .env("PATH", format!("{}:{path}", tools.display()))
+        .env("KUBECONFIG", dir.join("config"))
+        .arg("--out")
+        .arg(&archive);
+    for s in &sockets {
+        collect.arg("--socket").arg(s);
+    }
+    let out = collect.output().unwrap();
+    assert!(matches!(out.status.code(), Some(0 | 3)), "{}", said(&out));
+    let manifest: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let refused = manifest["refused"].to_string();
+    assert!(refused.contains("gone.sock"), "{refused}");
+    assert!(
+        refused.contains(&format!("crictl inspect {}", id('7'))),
+        "{refused}"
+    );
+    let files = unpack(&archive);
+    for (name, bytes) in &files {
+        let is_description = name.ends_with(".json") && name != "processes.json";
+        assert!(
+            !is_description || !String::from_utf8_lossy(bytes).contains("hunter2"),
+            "a secret in {name}"
+        );
+    }
+    let log = dir.join("auth.log");
+    fs::write(
+        &log,
+        "2026-03-01T00:00:00Z db-3 sshd[7]: Failed password for ops from 192.0.2.7 port 5000 ssh2\n",
+    )
+    .unwrap();
+    let only = dir.join("only");
+    for (name, bytes) in &files {
+        let wanted = ["containers.json", "cri.json", "pods.json"].contains(&name.as_str())
+            || name.starts_with("events/");
+        if wanted {
+            put(&only, name, &String::from_utf8_lossy(bytes));
+        }
+    }
+    let answer = trace(&log, &[&only], &[]);
+    // Four that are described, one more in the CRI's list, and three that only events tell of.
+    assert_eq!(
+        answer["read"]["containers"],
+        8,
+        "{:?}",
+        fs::read_dir(&only).map(|d| d.flatten().map(|e| e.path()).collect::<Vec<_>>())
+    );
+    fs::remove_dir_all(&dir).unwrap();
+}
+
 /// Names that lead out of the archive and bombs: refused or bounded, and the rest is read.
 #[test]
 fn hostile_archives_are_bounded() {
@@ -655,7 +805,7 @@ fn a_job_in_a_container_is_named_also_when_it_is_gone() {
                 "--since",
                 "1h",
                 "--time-limit",
-                "60",
+                "30",
                 "--format",
                 "json",
                 "--socket",

@@ -379,6 +379,18 @@ fn json_file_line(line: &[u8]) -> Option<(Time, &[u8])> {
     let body = line
         .strip_prefix(b"{\"log\":\"")
         .or_else(|| line.strip_prefix(b"{\"log\": \""))?;
+    // As the daemon writes it: no search is needed.
+    let close = body.strip_suffix(b"\"}")?;
+    let value = memchr::memrchr(b'"', close)?;
+    let plain = close.get(..value).and_then(|rest| {
+        let rest = rest.strip_suffix(b",\"time\":")?;
+        rest.strip_suffix(b"\",\"stream\":\"stdout\"")
+            .or_else(|| rest.strip_suffix(b"\",\"stream\":\"stderr\""))
+    });
+    if let Some(text) = plain {
+        let (time, _) = Time::parse_rfc3339(close.get(value + 1..)?)?;
+        return Some((time, text.strip_suffix(b"\\n").unwrap_or(text)));
+    }
     let tail_from = body.len().saturating_sub(64);
     let tail = body.get(tail_from..)?;
     let key = memmem::rfind(tail, b"\"time\":")?;

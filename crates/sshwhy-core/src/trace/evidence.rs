@@ -137,6 +137,51 @@ impl LogFacts {
                 look(Topic::Kind, series);
             }
         }
+        // A program that says each time something else says it all at one distance.
+        if owner != Owner::Node
+            && let Some(best) = found
+                .iter()
+                .filter(|f| f.topic == Topic::Kind)
+                .min_by(|a, b| a.ln_chance.total_cmp(&b.ln_chance))
+            && best.fit.share() < 0.5
+        {
+            let at = best.fit.offset;
+            let reach = 2 * best.fit.tolerance;
+            let alike: Vec<&str> = found
+                .iter()
+                .filter(|f| f.topic == Topic::Kind && (f.fit.offset - at).abs() <= reach)
+                .map(|f| f.sample.as_str())
+                .collect();
+            let mut union = Series::default();
+            let mut kinds = 0;
+            for series in log
+                .kinds
+                .iter()
+                .filter(|s| alike.contains(&s.sample.as_str()))
+            {
+                kinds += 1;
+                union.lines += series.lines;
+                union.times.extend(&series.times);
+                if union.sample.is_empty() {
+                    union.sample.clone_from(&series.sample);
+                }
+            }
+            union.times.sort_unstable();
+            if kinds > 1
+                && let Some(fit) = matcher.best(events, &union.times)
+                && fit.ln_chance < -1.0
+            {
+                tried += kinds;
+                found.push(Found {
+                    topic: Topic::Kind,
+                    sample: union.sample,
+                    lines: union.lines,
+                    ln_chance: fit.ln_chance,
+                    first: Time(union.times.first().copied().unwrap_or(0)),
+                    fit,
+                });
+            }
+        }
         for f in &mut found {
             f.ln_chance = (f.ln_chance + f64::from(tried.max(1)).ln()).min(0.0);
         }

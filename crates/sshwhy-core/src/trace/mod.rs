@@ -16,6 +16,7 @@ pub mod matching;
 pub mod pattern;
 pub mod rank;
 pub mod story;
+pub mod timetable;
 
 pub use acts::{Act, Acts, Source};
 pub use evidence::Evidence;

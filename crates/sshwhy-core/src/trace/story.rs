@@ -114,6 +114,7 @@ pub fn question(
     target_addrs: Vec<IpAddr>,
     port: u16,
     log: Option<(Time, Time)>,
+    zone: &Zone,
 ) -> Question {
     let resolution = acts::resolution(&source.acts);
     let middle = if resolution == SECOND { SECOND / 2 } else { 0 };
@@ -127,6 +128,7 @@ pub fn question(
         port,
         log,
         resolution,
+        zone: zone.clone(),
     }
 }
 
@@ -393,7 +395,11 @@ fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
             (SuspectKind::Container, Some(id)) => {
                 out.push(step(
                     "Keep the container and its log before anything else: removing it removes the evidence.",
-                    Some(format!("docker inspect {id}; docker logs --timestamps {id}; docker export {id} > container.tar")),
+                    Some(if s.pod.is_empty() {
+                        format!("docker inspect {id} > inspect.json; docker logs --timestamps {id} > log.txt 2>&1; docker export {id} > container.tar")
+                    } else {
+                        format!("crictl inspect {id} > inspect.json; crictl logs --timestamps {id} > log.txt 2>&1")
+                    }),
                     "client",
                     "none",
                 ));

@@ -110,7 +110,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
             ..Trace::default()
         },
         Some((chosen, pattern)) => {
-            let question = story::question(chosen, targets, args.port, span);
+            let question = story::question(chosen, targets, args.port, span, &zone);
             let (evidence, more) = if args.evidence.is_empty() {
                 (Evidence::default(), Read::default())
             } else {

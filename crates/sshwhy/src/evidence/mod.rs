@@ -203,11 +203,12 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
         };
         from.read(&mut done, &mut read.skipped);
     }
+    let audit = done.audit.take().map(Intake::finish);
     done.logs.sort_by_key(|l| l.0);
     let logs: Vec<LogFacts> = done.logs.into_iter().map(|(_, l)| l).collect();
     let mut containers = owners.containers();
     runs.unite(&families, &mut containers);
-    if let Some(audit) = &done.audit {
+    if let Some(audit) = &audit {
         gone(audit, &mut containers);
     }
     read.skipped.extend(done.skipped);
@@ -220,7 +221,7 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
         .count();
     read.container_log_lines = logs.iter().map(|l| l.lines).sum();
     read.files = small.files.len();
-    if let Some(a) = &done.audit {
+    if let Some(a) = &audit {
         read.audit_records = a.records;
         read.audit_first = a.span.map(|s| s.0);
         read.audit_last = a.span.map(|s| s.1);
@@ -235,7 +236,7 @@ pub fn load(paths: &[PathBuf], wanted: &Wanted) -> (Evidence, Read) {
         containers,
         logs,
         audit_name: audit_name.unwrap_or_else(|| "audit.log".to_owned()),
-        audit: done.audit.filter(|a| !a.is_empty()),
+        audit: audit.filter(|a| !a.is_empty()),
         files: small.files,
         running: small.running,
         schedules: small.schedules,
@@ -420,7 +421,8 @@ fn document(path: &Path, name: &str) -> Result<Vec<u8>, Skipped> {
 struct Done {
     /// With the number of their job, for a fixed order.
     logs: Vec<(usize, LogFacts)>,
-    audit: Option<Facts>,
+    /// All audit logs together, auditd's and the watcher's: open until the last was read.
+    audit: Option<Intake>,
     skipped: Vec<Skipped>,
 }
 
@@ -469,7 +471,7 @@ fn work(jobs: VecDeque<Job>, wanted: &Wanted) -> Done {
                         audit_blocks(&mut blocks, &mut intake);
                         lock(&done).skipped.extend(blocks.finish().skipped);
                     }
-                    lock(&done).audit = Some(intake.finish());
+                    lock(&done).audit = Some(intake);
                 }
                 Job::Logs(owner, list) => {
                     let mut digest = wanted.digest();
@@ -653,7 +655,6 @@ impl Archived<'_> {
             return; // said already
         };
         let mut matcher = Matcher::default();
-        let mut intake: Option<Intake> = None;
         let mut open: Option<(Owner, String, Digest)> = None;
         let mut shared: BTreeMap<String, (String, Digest)> = BTreeMap::new();
         let mut number = 1_000_000;
@@ -670,7 +671,7 @@ impl Archived<'_> {
             let head = entry.peek(512);
             match role(&entry.name, &head) {
                 Role::Audit => {
-                    let intake = intake.get_or_insert_with(|| {
+                    let intake = done.audit.get_or_insert_with(|| {
                         Intake::new(
                             self.wanted.zone.clone(),
                             Limits::default(),
@@ -716,17 +717,6 @@ impl Archived<'_> {
         close(&mut open, done);
         for (id, (name, digest)) in shared {
             close(&mut Some((Owner::Container(id), name, digest)), done);
-        }
-        if let Some(intake) = intake {
-            let facts = intake.finish();
-            // Of two audit logs the one that reaches farther counts: they cannot be merged once they are settled.
-            if done
-                .audit
-                .as_ref()
-                .is_none_or(|a| a.records < facts.records)
-            {
-                done.audit = Some(facts);
-            }
         }
     }
 }

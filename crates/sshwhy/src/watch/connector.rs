@@ -16,8 +16,9 @@ const LISTEN: u32 = 1;
 const EXEC: u32 = 2;
 const NLMSG_DONE: u16 = 3;
 
-/// Remembers every program that starts from now on, as long as this process lives; `started` wakes whoever looks at sockets.
-pub fn listen(memory: Arc<Mutex<Memory>>, started: SyncSender<()>) -> io::Result<()> {
+/// Remembers every program that starts from now on, as long as this process lives; `started` wakes whoever looks at sockets, and says
+/// which process it is: it may be the first one of a network namespace.
+pub fn listen(memory: Arc<Mutex<Memory>>, started: SyncSender<u32>) -> io::Result<()> {
     let fd = socket_with(
         AddressFamily::NETLINK,
         SocketType::DGRAM,
@@ -47,8 +48,8 @@ pub fn listen(memory: Arc<Mutex<Memory>>, started: SyncSender<()>) -> io::Result
                     && let Some(seen) = look(pid)
                 {
                     super::lock(&memory).put(seen);
-                    // Whoever is awake needs no second call.
-                    let _ = started.try_send(());
+                    // Whoever is that far behind finds it in the next list of all processes.
+                    let _ = started.try_send(pid);
                 }
             }
         }

@@ -29,12 +29,16 @@ pub const KEY: &str = "sshwhy-trace";
 
 /// Rules for connects to addresses of that family and for programs that start. The kernel cannot look at the port: the reader does.
 pub fn rules(target: IpAddr) -> Vec<String> {
-    // The length of a socket address says its family, on every kernel.
-    let length = if target.is_ipv4() { 16 } else { 28 };
-    vec![
-        format!("-a always,exit -F arch=b64 -S connect -F a2={length} -k {KEY}"),
-        format!("-a always,exit -F arch=b64 -S execve -S execveat -k {KEY}"),
-    ]
+    // The length of a socket address says its family, on every kernel; sockets of IPv6 connect to addresses of IPv4 too (Java does).
+    let lengths: &[u32] = if target.is_ipv4() { &[16, 28] } else { &[28] };
+    let mut rules: Vec<String> = lengths
+        .iter()
+        .map(|n| format!("-a always,exit -F arch=b64 -S connect -F a2={n} -k {KEY}"))
+        .collect();
+    rules.push(format!(
+        "-a always,exit -F arch=b64 -S execve -S execveat -k {KEY}"
+    ));
+    rules
 }
 
 /// Between two times of the day, which may span midnight.
@@ -151,7 +155,7 @@ pub fn run(watch: &Watch, out: &Path, stop: &AtomicBool) -> Result<Watched, Stri
     let mut file = Output::open(out, watch.most)?;
     let mut done = Watched::default();
     let memory = Arc::new(Mutex::new(Memory::default()));
-    let (started, starts) = mpsc::sync_channel::<()>(64);
+    let (started, starts) = mpsc::sync_channel::<u32>(4096);
     if let Err(e) = connector::listen(Arc::clone(&memory), started) {
         done.notes.push(format!(
             "the process connector is not to be had ({e}): programs that are over within {} ms stay unseen",
@@ -207,9 +211,12 @@ pub fn run(watch: &Watch, out: &Path, stop: &AtomicBool) -> Result<Watched, Stri
         if Instant::now() < hurry_until {
             wait = SOON.max(took * 4);
         }
-        if starts.recv_timeout(wait).is_ok() {
+        if let Ok(pid) = starts.recv_timeout(wait) {
             hurry_until = Instant::now() + Duration::from_secs(1);
-            while starts.try_recv().is_ok() {}
+            namespaces.saw(pid);
+            while let Ok(pid) = starts.try_recv() {
+                namespaces.saw(pid);
+            }
             std::thread::sleep(Duration::from_millis(5));
         } else if !matches!(starts.try_recv(), Err(mpsc::TryRecvError::Empty)) {
             // Nobody will tell of starts: only the clock wakes us.

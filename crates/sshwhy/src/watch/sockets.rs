@@ -32,6 +32,18 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
+    /// A process that just started: its namespace may be new, or may have lost the process that stood for it.
+    pub fn saw(&mut self, pid: u32) {
+        let Some(netns) = namespace(pid) else { return };
+        let stands = self
+            .list
+            .get(&netns)
+            .is_some_and(|known| namespace(*known) == Some(netns));
+        if !stands && (self.list.len() < MAX_NAMESPACES || self.list.contains_key(&netns)) {
+            self.list.insert(netns, pid);
+        }
+    }
+
     pub fn list(&mut self) -> Vec<(u64, u32)> {
         if self.looked.is_none_or(|t| t.elapsed() > AGAIN) {
             let me = std::process::id();
@@ -238,6 +250,21 @@ mod tests {
             );
             assert_eq!(me.unwrap().pid, std::process::id());
         }
+    }
+
+    #[test]
+    fn a_namespace_is_known_as_soon_as_its_first_process_is() {
+        let me = std::process::id();
+        let own = namespace(me).unwrap();
+        let mut all = Namespaces::default();
+        all.saw(me);
+        assert_eq!(all.list.get(&own), Some(&me));
+        // Whoever stood for it is gone.
+        all.list.insert(own, u32::MAX);
+        all.saw(me);
+        assert_eq!(all.list.get(&own), Some(&me));
+        all.saw(u32::MAX);
+        assert_eq!(all.list.len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A short incident report in Markdown that a responder can hand on: facts first, doubts named, nothing to click.
 
-use super::{facts, headline, kind, utc};
+use super::{facts, headline, kind, nobody, utc};
 use crate::render::escape::markdown as esc;
 use crate::render::words;
 use crate::time::Zone;
@@ -60,12 +60,8 @@ fn write(o: &mut String, t: &Trace, zone: &Zone) -> std::fmt::Result {
         writeln!(o, "- Why: {}", esc(reason))?;
     }
     writeln!(o, "\n## Who\n")?;
-    if t.suspects.is_empty() {
-        writeln!(
-            o,
-            "Nobody in the evidence fits ({} candidates were weighed).",
-            words::thousands(t.weighed as u64)
-        )?;
+    if let Some(nobody) = nobody(t) {
+        writeln!(o, "{}\n", esc(&nobody))?;
     }
     for s in &t.suspects {
         writeln!(

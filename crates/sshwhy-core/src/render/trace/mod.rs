@@ -41,6 +41,19 @@ fn headline(t: &Trace) -> String {
     }
 }
 
+/// Said where nobody is accused, before those who are likeliest all the same.
+fn nobody(t: &Trace) -> Option<String> {
+    if t.source.is_none() || t.suspects.iter().any(|s| s.confidence > 0.5) {
+        return None;
+    }
+    let weighed = words::count(t.weighed as u64, "candidate was", "candidates were");
+    Some(if t.suspects.is_empty() {
+        format!("Nobody fits: {weighed} weighed.")
+    } else {
+        format!("Nobody fits: {weighed} weighed. No accusation, only the likeliest of them:")
+    })
+}
+
 fn kind(s: &Suspect) -> &'static str {
     match s.kind {
         SuspectKind::Container => "container",
@@ -90,8 +103,15 @@ fn facts(s: &Suspect, zone: &Zone) -> Vec<String> {
         let drift = s
             .clock_drift_s_per_day
             .map_or(String::new(), |d| format!(", drifting {d:+.1} s a day"));
+        let step = match (s.clock_step_s, s.clock_step_at) {
+            (Some(by), Some(at)) => format!(
+                ", and {by:+.1} s more from {} on, where a clock was set or the zone changed",
+                words::moment(at, zone)
+            ),
+            _ => String::new(),
+        };
         out.push(format!(
-            "its times are {offset:+.1} s (±{within:.1} s) off the target's{drift}{}",
+            "its times are {offset:+.1} s (±{within:.1} s) off the target's{drift}{step}{}",
             zone_hint(offset)
         ));
     }
@@ -140,6 +160,8 @@ pub(crate) mod tests {
                 confidence: 0.97,
                 clock_offset_s: Some(28_800.4),
                 clock_drift_s_per_day: None,
+                clock_step_s: Some(-3_600.0),
+                clock_step_at: Some(t),
                 clock_offset_within_s: Some(1.1),
                 chance_match: Some(1e-30),
                 explains: 10,
@@ -210,6 +232,12 @@ pub(crate) mod tests {
             assert!(view.contains("97 %"), "{view}");
             assert!(view.contains("192.0.2.7"), "{view}");
             assert!(view.contains("wrong zone"), "{view}");
+            // Lines are wrapped where there is room.
+            let flat = view.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(
+                flat.contains("-3600.0 s more") || flat.contains("\\-3600.0 s more"),
+                "{view}"
+            );
             assert!(view.contains("sshwhy-trace"), "{view}");
             assert!(view.contains("sshwhy trace disarm"), "{view}");
         }
@@ -236,6 +264,16 @@ pub(crate) mod tests {
         assert!(text(&t, &crate::render::terminal::TextOptions::new(&zone)).contains("No login"));
         assert!(html(&t, &zone).contains("No login"));
         assert!(markdown(&t, &zone).contains("No login"));
+        // One who is likeliest and does not fit is not accused.
+        let mut t = sample();
+        t.suspects[0].confidence = 0.2;
+        for view in [
+            text(&t, &crate::render::terminal::TextOptions::new(&zone)),
+            html(&t, &zone),
+            markdown(&t, &zone),
+        ] {
+            assert!(view.contains("No accusation"), "{view}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `trace` as one self-contained HTML file with an SVG timeline: nights as columns, hours as rows, and below them on the same axis a
 //! lane for each kind of source and for each suspect's life.
 
-use super::{facts, headline, kind, utc};
+use super::{facts, headline, kind, nobody, utc};
 use crate::render::markup::Markup;
 use crate::render::words;
 use crate::time::{Time, Zone};
@@ -55,14 +55,8 @@ pub fn html(t: &Trace, zone: &Zone) -> String {
         m.raw("<p>").clipped(reason, TEXT).raw("</p>\n");
     }
     m.raw("</header>\n<main>\n<h2>Who</h2>\n");
-    if t.suspects.is_empty() {
-        m.raw("<p>Nobody in the evidence fits; ")
-            .text(&words::count(
-                t.weighed as u64,
-                "candidate was",
-                "candidates were",
-            ))
-            .raw(" weighed.</p>\n");
+    if let Some(nobody) = nobody(t) {
+        m.raw("<p>").text(&nobody).raw("</p>\n");
     }
     for s in &t.suspects {
         m.raw("<details class=\"finding ")

@@ -1,6 +1,6 @@
 //! `trace` on a terminal: verdict and why, who, when as a calendar, one timeline, and what to do next.
 
-use super::{facts, headline, kind, utc};
+use super::{facts, headline, kind, nobody, utc};
 use crate::render::escape::terminal as esc;
 use crate::render::layout::{Column, cut, pad, table, width, wrap};
 use crate::render::terminal::TextOptions;
@@ -114,14 +114,8 @@ fn suspects(p: &mut Page<'_>, t: &Trace) {
         return;
     }
     p.heading("Who");
-    if t.suspects.is_empty() {
-        p.paragraph(
-            "  ",
-            &format!(
-                "nobody: {} weighed, and none fits",
-                words::count(t.weighed as u64, "candidate was", "candidates were")
-            ),
-        );
+    if let Some(nobody) = nobody(t) {
+        p.paragraph("  ", &nobody);
     }
     for s in t.suspects.iter().take(p.opts.limit) {
         let name = format!(

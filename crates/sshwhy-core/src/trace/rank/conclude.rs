@@ -5,6 +5,7 @@ use super::super::container::Container;
 use super::super::matching::Match;
 use super::{Candidate, Question, Ranking, Suspect};
 use crate::finding::Evidence as Proof;
+use crate::time::Time;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -110,6 +111,7 @@ fn suspect(q: &Question, c: Candidate<'_>, confidence: f64) -> Suspect {
         command.push('…');
     }
     let fit = c.fit.as_ref().map(|(m, _)| m);
+    let step = fit.and_then(|m| m.step);
     let seconds = |micros: f64| (micros / 1000.0).round() / 1000.0;
     // Of a login's second the middle was taken; half of that is doubt.
     let within = |m: &Match| seconds(m.tolerance as f64 + q.resolution as f64 / 2.0);
@@ -126,6 +128,8 @@ fn suspect(q: &Question, c: Candidate<'_>, confidence: f64) -> Suspect {
         clock_drift_s_per_day: fit
             .filter(|m| m.drift.abs() > 50_000.0)
             .map(|m| seconds(m.drift)),
+        clock_step_s: step.map(|s| seconds(s.by as f64)),
+        clock_step_at: step.map(|s| Time(s.at)),
         clock_offset_within_s: fit.map(within),
         chance_match: c.fit.as_ref().map(|(_, ln)| ln.exp()),
         explains: c.matched.len() as u64,

@@ -8,6 +8,7 @@
 
 mod conclude;
 mod kernel;
+mod schedules;
 mod signs;
 mod who;
 
@@ -20,7 +21,7 @@ use super::evidence::{Evidence, Found, LogFacts};
 use super::matching::{Match, Matcher};
 use crate::audit::facts::Connect;
 use crate::finding::Evidence as Proof;
-use crate::time::Time;
+use crate::time::{Time, Zone};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -33,13 +34,15 @@ const ABSENT: f64 = 0.25;
 const MOST: f64 = 25.0;
 /// A node has at least so many programs that could have done it, however few were collected.
 const MANY: usize = 20;
-/// Times that fit with less weight than this are no accusation by themselves.
+/// Times that fit with less weight than this are no accusation by themselves, nor are fewer than so many.
 const TELLING: f64 = 2.0;
+const FEWEST: usize = 4;
 
 /// Ceilings of confidence by the best kind of evidence there is. Only times that fit, and the source's own address, accuse (more than
 /// 0.5): whoever names the target and runs ssh may do so at other hours.
 const SEEN_CONNECTING: f64 = 0.99;
 const LOG_FOLLOWS: f64 = 0.97;
+const TIMETABLE: f64 = 0.9;
 const NAMES_AND_TOOLS: f64 = 0.5;
 const CIRCUMSTANCES: f64 = 0.45;
 
@@ -72,6 +75,11 @@ pub struct Suspect {
     /// Seconds a day that this grows, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_drift_s_per_day: Option<f64>,
+    /// Seconds that are added to it from a moment on, where the clock was set or the zone changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_step_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_step_at: Option<Time>,
     /// How sure the offset is: the tolerance of a match in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_offset_within_s: Option<f64>,
@@ -109,6 +117,8 @@ pub struct Question {
     pub log: Option<(Time, Time)>,
     /// Part of a second that a login's time is known to.
     pub resolution: i64,
+    /// The zone in which the target's log was read: most likely the node's too.
+    pub zone: Zone,
 }
 
 /// The answer.
@@ -287,6 +297,6 @@ pub fn rank(q: &Question, e: &Evidence) -> Ranking {
     signs::names(q, target, &mut candidates);
     signs::tools(&mut candidates);
     signs::files(q, e, &mut candidates);
-    signs::schedules(q, e, target, &mut candidates);
+    schedules::schedules(q, e, target, &mut candidates);
     conclude::conclude(q, candidates, weighed, target)
 }

@@ -3,10 +3,10 @@
 
 use super::super::digest::contains_word;
 use super::super::evidence::{Evidence, FileTime, Topic};
-use super::who::{PARENTS, program_name};
+use super::who::PARENTS;
 use super::{
-    ABSENT, CIRCUMSTANCES, Candidate, LOG_FOLLOWS, MANY, NAMES_AND_TOOLS, Question, SuspectKind,
-    TELLING, base, chance_in_words, signed_span, tool_in, weight_of,
+    ABSENT, CIRCUMSTANCES, Candidate, FEWEST, LOG_FOLLOWS, MANY, NAMES_AND_TOOLS, Question,
+    SuspectKind, TELLING, base, chance_in_words, odd_place, signed_span, tool_in, weight_of,
 };
 use crate::time::{DAY, HOUR, MINUTE, SECOND, Time, human_span};
 use std::collections::BTreeSet;
@@ -109,7 +109,7 @@ pub(super) fn logs<'a>(q: &Question, c: &mut Candidate<'a>) {
         Topic::Target => "lines that name the target, like".to_owned(),
     };
     let text = format!(
-        "{} of {} logins have {what} {:?} at {} (±{:.1} s){}; {} of these lines in that time; {}",
+        "{} of {} logins have {what} {:?} at {} (±{:.1} s){}{}; {} of these lines in that time; {}",
         fit.matched.len(),
         fit.covered,
         found.sample,
@@ -120,6 +120,11 @@ pub(super) fn logs<'a>(q: &Question, c: &mut Candidate<'a>) {
         } else {
             String::new()
         },
+        fit.step.map_or(String::new(), |s| format!(
+            ", {} more from {} on",
+            signed_span(s.by),
+            Time(s.at)
+        )),
         fit.lines,
         chance_in_words(found.ln_chance),
     );
@@ -128,7 +133,7 @@ pub(super) fn logs<'a>(q: &Question, c: &mut Candidate<'a>) {
     c.covered = fit.covered;
     c.fit = Some((fit.clone(), found.ln_chance));
     c.found = Some((log, found));
-    let ceiling = if weight >= TELLING {
+    let ceiling = if weight >= TELLING && fit.matched.len() >= FEWEST {
         LOG_FOLLOWS
     } else {
         CIRCUMSTANCES
@@ -314,6 +319,41 @@ pub(super) fn files(q: &Question, e: &Evidence, candidates: &mut Vec<Candidate<'
             );
         }
     }
+    // A program laid where none belongs, inside of a container, shortly before it began.
+    let laid: Vec<&FileTime> = e
+        .files
+        .iter()
+        .filter(recent)
+        .filter(|f| {
+            f.path.contains("/tmp/") || f.path.contains("/shm/") || base(&f.path).starts_with('.')
+        })
+        .take(1000)
+        .collect();
+    for c in candidates.iter_mut() {
+        let Some(container) = c.container else {
+            continue;
+        };
+        let hit = laid.iter().find_map(|f| {
+            let inside = container
+                .layers
+                .iter()
+                .filter(|l| l.len() > 1)
+                .find_map(|l| f.path.strip_prefix(l.as_str()))?;
+            odd_place(inside).then_some((*f, inside))
+        });
+        if let Some((f, inside)) = hit {
+            c.add(
+                2.5,
+                CIRCUMSTANCES,
+                "files",
+                Some(f.mtime),
+                format!(
+                    "{inside}, where no installed program lies, was written into it {} before the first login",
+                    human_span(first - f.mtime.0)
+                ),
+            );
+        }
+    }
     // What starts things and was written just before: named even where nobody saw it run, without accusing it.
     let starters: Vec<&FileTime> = e
         .files
@@ -344,57 +384,6 @@ pub(super) fn files(q: &Question, e: &Evidence, candidates: &mut Vec<Candidate<'
                 c.add(1.0, CIRCUMSTANCES, "files", Some(f.mtime), text);
                 candidates.push(c);
             }
-        }
-    }
-}
-
-/// Crontabs and units that were collected: their text may name the target or a tool.
-pub(super) fn schedules(
-    q: &Question,
-    e: &Evidence,
-    target: Option<IpAddr>,
-    candidates: &mut Vec<Candidate<'_>>,
-) {
-    let mut needles: Vec<String> = q.target_addrs.iter().map(IpAddr::to_string).collect();
-    needles.extend(target.map(|t| t.to_string()));
-    needles.extend(q.target_names.iter().filter(|n| n.len() >= 3).cloned());
-    for s in e.schedules.iter().take(100_000) {
-        let named = needles
-            .iter()
-            .find(|n| contains_word(s.text.as_bytes(), n.as_bytes()));
-        let tool = tool_in(&s.text);
-        let known = candidates.iter_mut().find(|c| {
-            c.kind == SuspectKind::HostProcess
-                && c.fit.is_some()
-                && c.name.len() >= 3
-                && s.text.contains(c.name.as_str())
-        });
-        let what = format!("started by {}: {:?}", s.place, s.text);
-        if let Some(c) = known {
-            c.add(1.0, CIRCUMSTANCES, &s.place, None, what);
-        } else if named.is_some() || (tool.is_some() && candidates.len() < 5000) {
-            let mut c = Candidate::new(SuspectKind::HostProcess, s.text.clone(), None);
-            c.name = program_name(&s.text);
-            c.score = ((1.0 - ABSENT) / ABSENT / MANY as f64).ln();
-            if let Some(name) = named {
-                c.add(
-                    2.5,
-                    NAMES_AND_TOOLS,
-                    &s.place,
-                    None,
-                    format!("{what}; names the target ({name})"),
-                );
-            }
-            if let Some(tool) = tool {
-                c.add(
-                    1.5,
-                    NAMES_AND_TOOLS,
-                    &s.place,
-                    None,
-                    format!("{what}; runs {tool}"),
-                );
-            }
-            candidates.push(c);
         }
     }
 }
