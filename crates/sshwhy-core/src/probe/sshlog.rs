@@ -1188,6 +1188,9 @@ impl Reader<'_> {
             Stage::Connecting => {
                 if let Some(about) = self.connecting.clone() {
                     self.see(Gate::Tcp, "tcp.connect", "started", &about, text);
+                } else if let Some((false, command)) = self.through.clone() {
+                    let text = "the text ends while nothing has come through the proxy command";
+                    self.see(Gate::Tcp, "proxy.command", "failed", &command, text);
                 }
             }
             Stage::Connected => self.see(Gate::Ident, "ident.end", "timeout", "", text),
@@ -1474,6 +1477,19 @@ mod tests {
             .map(|o| o.gate)
             .collect();
         assert_eq!(failed, [Gate::Name]);
+    }
+
+    #[test]
+    fn a_proxy_command_that_carries_nothing_is_named() {
+        let text = "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0\n\
+             debug1: Executing proxy command: exec connect-proxy h.example 22\n\
+             debug1: identity file /home/me/.ssh/id type -1\n";
+        let seen = read(text, None);
+        let failed = seen
+            .iter()
+            .find(|o| o.key == "proxy.command" && o.value == "failed")
+            .unwrap();
+        assert_eq!(failed.about, "connect-proxy h.example 22");
     }
 
     #[test]

@@ -86,6 +86,33 @@ fn chains_of_jump_hosts_lead_into_a_session() {
 }
 
 #[test]
+fn nobody_is_named_in_an_answer_that_is_for_all_to_see() {
+    let test = "nobody_is_named_in_an_answer_that_is_for_all_to_see";
+    let Some(hosts) = Hosts::start("redact", &["", ""]) else {
+        return skipped(test, "sshd: Debian openssh-server");
+    };
+    // The hop stands in the configuration only, the other one after --via.
+    let text = fs::read_to_string(&hosts.config).unwrap();
+    let text = text.replace("Host h2\n", "Host secretgate\n");
+    let text =
+        format!("Host inner\n  HostName 127.0.0.1\n  Port 1\n  ProxyJump secretgate\n{text}");
+    fs::write(&hosts.config, text).unwrap();
+    for typed in [
+        vec!["secretname@inner"],
+        vec!["secretname@secrethost.invalid"],
+    ] {
+        let answer = hosts
+            .ask(&["--redact", "--via", "secretgate"], &typed)
+            .to_string();
+        assert!(!answer.contains("secret"), "{answer}");
+        assert!(
+            answer.contains("HOP") && answer.contains("USER"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
 fn a_hop_that_does_not_lead_on_is_the_one_that_is_named() {
     let test = "a_hop_that_does_not_lead_on_is_the_one_that_is_named";
     let Some(hosts) = Hosts::start("blame", &["", "AllowTcpForwarding no", "AllowUsers nobody"])

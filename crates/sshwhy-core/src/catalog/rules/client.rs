@@ -183,6 +183,18 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[is("client.firewall", &["passes"])])
     .settle("run it again as root, so that this machine's own firewall can be read"),
     rule("connect-timeout", 0.4, &[SILENT]).not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    // ssh was stopped while it still connected, and a connection of our own is let through now.
+    rule(
+        "connect-timeout",
+        0.3,
+        &[
+            is("tcp.connect", &["started"]),
+            is("tcp.connect", &["ok"]).same(),
+            is("attempt.end", &["stopped"]),
+        ],
+    )
+    .despite()
+    .settle("it answers now: either that was for a moment, or something on the way minds how ssh marks its packets: ssh -o IPQoS=none tells"),
     rule(
         "firewall-drop",
         0.45,

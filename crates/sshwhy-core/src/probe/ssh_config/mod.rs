@@ -637,7 +637,7 @@ impl Evaluator<'_> {
         let word = |key: &str| self.word(key).map(|v| v.to_ascii_lowercase());
         let quiet = matches!(
             word("loglevel").as_deref(),
-            Some("quiet" | "fatal" | "error")
+            Some("silent" | "quiet" | "fatal" | "error")
         );
         // ssh.c main(): nobody is asked beside a command, in the background, or where nothing is shown.
         let silent = quiet

@@ -80,6 +80,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
             &mut observations,
             &mut notes,
             &command,
+            args.via.as_ref(),
         );
     }
     let diagnosis = diagnose(&case, &observations);
@@ -336,6 +337,7 @@ fn redact(
     observations: &mut [Observation],
     notes: &mut [String],
     command: &Command,
+    via: Option<&String>,
 ) {
     let mut r = Redactor::default();
     r.hide(&target.host, "HOST");
@@ -348,8 +350,27 @@ fn redact(
             r.hide(&user, "ME");
         }
     }
-    if let Some(jump) = &command.jump {
-        for hop in jump.split([',', '@', ':']) {
+    if let Some(name) = client::home().and_then(|h| Some(h.file_name()?.to_str()?.to_owned())) {
+        r.hide(&name, "ME");
+    }
+    // Hops, wherever they were named: typed, in a configuration, after `--via`.
+    let mut hops: Vec<String> = command.jump.iter().chain(via).cloned().collect();
+    for o in observations.iter() {
+        let agents = o.key == "auth.key" && o.about.contains('@') && !o.about.starts_with('/');
+        if matches!(o.key.as_str(), "proxy.jump" | "via.connect") || agents {
+            hops.push(o.about.clone());
+        }
+        match o.key.as_str() {
+            "name.lookup" => r.hide(&o.about, "HOST"),
+            "target.host" => r.hide(&o.value, "HOST"),
+            _ => {}
+        }
+    }
+    for hop in hops
+        .iter()
+        .flat_map(|h| h.split([',', '@', ':', '[', ']', ' ']))
+    {
+        if !matches!(hop, "ok" | "failed" | "used" | "ssh") && hop.parse::<u16>().is_err() {
             r.hide(hop, "HOP");
         }
     }

@@ -26,7 +26,7 @@ impl Probe<'_> {
             return (Vec::new(), false);
         };
         let silent = [(first, "timeout", wait)];
-        let (mut around, mut known) = (self.again(), self.again());
+        let (mut around, mut known, mut file) = (self.again(), self.again(), self.again());
         let how = self.dialling();
         let patience = self.soon();
         let (reached, looked) = std::thread::scope(|scope| {
@@ -36,14 +36,18 @@ impl Probe<'_> {
                 let _ = over.send(());
                 reached
             });
+            // Name servers that are dead take their time too.
+            let named = scope.spawn(|| file.hosts_file());
             let looked = waiting.recv_timeout(patience).is_err();
             if looked {
                 let other = scope.spawn(|| known.known_addresses(addrs));
                 around.look_around(&silent);
                 let _ = other.join();
             }
+            let _ = named.join();
             (tries.join().unwrap_or_default(), looked)
         });
+        self.out.append(&mut file.out);
         let dead = !reached.is_empty() && reached.iter().all(|r| r.dialled.result.is_err());
         let word = reached.first().map(|r| net::word(&r.dialled));
         let use_it = looked && dead && word == Some("timeout");

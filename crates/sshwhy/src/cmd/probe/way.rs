@@ -45,6 +45,7 @@ impl Probe<'_> {
         };
         self.addr = Some(first);
         if !self.routes(&addrs) {
+            self.hosts_file();
             return;
         }
         let wait = self
@@ -180,19 +181,19 @@ impl Probe<'_> {
             );
         }
         self.state(Gate::Name, true);
-        self.hosts_file(&host);
         Some(addrs)
     }
 
     /// /etc/hosts against what DNS itself says.
-    pub(super) fn hosts_file(&mut self, host: &str) {
-        let lines = client::hosts_file(host);
+    pub(super) fn hosts_file(&mut self) {
+        let host = self.host.clone();
+        let lines = client::hosts_file(&host);
         if lines.is_empty() {
             return;
         }
         let servers = client::name_servers();
         let wait = self.stage.min(Duration::from_secs(2));
-        let said = net::ask_dns(&servers, host, wait);
+        let said = net::ask_dns(&servers, &host, wait);
         for (line, ip) in lines {
             if ip.is_loopback() {
                 continue;
