@@ -5,6 +5,7 @@
 
 use crate::addr::{Addr, Cidr};
 use crate::catalog::messages::Hostile;
+use crate::detect::words::count;
 use crate::detect::{Context, Detectors, Fact};
 use crate::event::{Row, catalog};
 use crate::finding::Finding;
@@ -764,9 +765,9 @@ impl Analysis {
         }
         if self.undated > 0 {
             notes.push(format!(
-                "{} lines about logins have no time: nothing is said about pace, hours and how long sessions lasted (`docker logs -t`, \
+                "{} no time: nothing is said about pace, hours and how long sessions lasted (`docker logs -t`, \
                  `kubectl logs --timestamps` and `journalctl` without `-o cat` write it)",
-                self.undated
+                count(self.undated, "line about logins has", "lines about logins have")
             ));
         }
         let mut by_addr: HashMap<&str, (Vec<&'static str>, bool)> = HashMap::new();
