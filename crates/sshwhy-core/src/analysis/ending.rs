@@ -3,6 +3,7 @@
 use super::Analysis;
 use super::tally::HourTally;
 use crate::detect::Context;
+use crate::detect::words::count;
 use crate::finding::Finding;
 use crate::report::{Activity, AddressRow, Bucket, HostVersion, Input, Report, Skipped, UserRow};
 use crate::time::{Time, Zone};
@@ -49,9 +50,9 @@ impl Analysis {
         }
         if self.undated > 0 {
             notes.push(format!(
-                "{} lines about logins have no time: nothing is said about pace, hours and how long sessions lasted (`docker logs -t`, \
+                "{} no time: nothing is said about pace, hours and how long sessions lasted (`docker logs -t`, \
                  `kubectl logs --timestamps` and `journalctl` without `-o cat` write it)",
-                self.undated
+                count(self.undated, "line about logins has", "lines about logins have")
             ));
         }
         let mut by_addr: HashMap<&str, (Vec<&'static str>, bool)> = HashMap::new();

@@ -6,8 +6,9 @@
 
 use super::cursor::{Cursor, long_number, number};
 use super::json::{json_time, push_one_line};
+use super::stamp::iso;
 use super::{Line, LineParser, Program};
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 use std::borrow::Cow;
 
 /// A longer path in front of a line is none.
@@ -134,6 +135,19 @@ fn table_row(text: &[u8], out: &mut Vec<u8>) -> bool {
     if !matches!(text.first(), Some(b'"' | b'0'..=b'9')) {
         return false;
     }
+    let Some(end) = memchr2(b'\t', b',', text) else {
+        return false;
+    };
+    // A time with a message behind it is no cell: there a comma may be the client's own. Nor is half a time, `04:05:06,123`.
+    let number_or_time = |b: &u8| b.is_ascii_digit() || b"-:./+TZ ".contains(b);
+    let first = text.get(..end).unwrap_or_default();
+    if text.first() != Some(&b'"') && !first.iter().all(number_or_time) {
+        return false;
+    }
+    let mut time = Cursor::new(text);
+    if iso(&mut time).is_some() && time.at > end {
+        return false;
+    }
     let Some(cells) = cells(text) else {
         return false;
     };
@@ -156,10 +170,10 @@ fn table_row(text: &[u8], out: &mut Vec<u8>) -> bool {
     let next = cells.get(at + 1).map(|c| c.as_ref()).unwrap_or_default();
     let digits = |c: &[u8]| number(c).filter(|(_, len)| *len == c.len());
     let pid = pid.or_else(|| digits(next).map(|n| n.0));
+    // The first that is a sentence: a comma in a message that was not quoted would make more of them.
     let Some(message) = cells
         .iter()
         .skip(at + 1)
-        .rev()
         .find(|c| memchr(b' ', c).is_some())
     else {
         return false;
@@ -379,11 +393,23 @@ mod tests {
             "Invalid user a\t¶ from 192.0.2.7 port 50122",
             "Bad protocol version identification '¶' from 192.0.2.7 port 50122",
             "Received disconnect from 192.0.2.7 port 50122:11: ¶",
+            "Failed password for invalid user a,¶ from 192.0.2.7 port 50122 ssh2",
         ] {
             let raw = around.replace('¶', forged);
             let (program, time, _, message) = parse(&raw);
             assert_eq!((program, time.as_str()), (Program::Bare, "-"), "{raw}");
             assert_eq!(message, raw);
+            // Behind a container's time, too.
+            for stamp in ["2026-11-03T04:05:07Z", "2026-11-03 04:05:07,250"] {
+                let stamped = format!("{stamp} {raw}");
+                let (program, time, _, message) = parse(&stamped);
+                assert_eq!(program, Program::Bare, "{stamped}");
+                assert!(time.starts_with("2026-11-03T04:05:07"), "{stamped}: {time}");
+                assert_eq!(message, raw);
+            }
         }
+        // A row whose message was not quoted is cut at the client's comma, and says nothing more.
+        let raw = "7,sshd[9],Invalid user a,Accepted password for root from 192.0.2.9 port 22 ssh2";
+        assert_eq!(parse(raw).3, "Invalid user a");
     }
 }

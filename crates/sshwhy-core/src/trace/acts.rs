@@ -59,7 +59,8 @@ impl Acts {
     pub fn ended(&mut self, s: &Session, names: &Names) {
         let failures = s.attempts_failed();
         let ok = s.accepted.is_some();
-        if !s.has_addr() || (failures == 0 && !ok) {
+        // What has no time matches nothing that was done elsewhere.
+        if !s.has_addr() || (failures == 0 && !ok) || !s.first.is_dated() {
             return;
         }
         if self.list.len() >= MAX_ACTS {

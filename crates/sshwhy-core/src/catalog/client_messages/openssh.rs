@@ -1592,7 +1592,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "Windows of programs on the server cannot be shown here; the login itself goes on.",
         passed: Some(Gate::Account),
         failed_at: None,
-        causes: &[("forwarding-disabled", 0.6)],
+        causes: &[],
         tells_apart: "sshd -T on the server shows x11forwarding; where it is yes, xauth is not installed there or cannot write \
             ~/.Xauthority, or IPv6 is off (AddressFamily inet helps). \"DISPLAY not set\" and \"No xauth data\" are about this \
             machine: no X server runs here.",

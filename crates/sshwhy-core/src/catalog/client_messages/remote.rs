@@ -268,7 +268,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
             "/usr/bin/{=bash|sh|zsh|ksh|fish}: No such file or directory",
         ],
         meaning: "The login was accepted and its shell is not there: it was removed, or it is missing inside a chroot.",
-        passed: Some(Gate::Account),
+        passed: None,
         failed_at: None,
         causes: &[
             ("shell-missing", 0.6),
