@@ -774,6 +774,13 @@ pub const SERVER: &[Fact] = &[
         "host keys: none there, or none that sshd takes",
     ),
     fact(
+        "sshd.hostkey",
+        Gate::Tcp,
+        &["usual", "short"],
+        "file",
+        "type and size of a host key; short: sshd passes over it (RequiredRSASize)",
+    ),
+    fact(
         "sshd.privsep",
         Gate::Tcp,
         &["missing", "permissions"],
@@ -1156,6 +1163,13 @@ pub const SERVER: &[Fact] = &[
         &["set", "missing"],
         "path",
         "TrustedUserCAKeys",
+    ),
+    fact(
+        "keys.principals",
+        Gate::Auth,
+        &["own-name", "other-names", "missing"],
+        "path",
+        "AuthorizedPrincipalsFile: the names of which a certificate must bear one; own-name: the user's is among them",
     ),
     fact(
         "keys.command",

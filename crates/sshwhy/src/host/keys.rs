@@ -75,6 +75,7 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
         let (place, line) = scene.set_at("TrustedUserCAKeys");
         scene.say(Gate::Auth, "keys.ca", value, file, line, place);
     }
+    principals(scene, &account);
     let (place, line) = scene.set_at("AuthorizedKeysFile");
     let paths = files(scene, &account);
     let found: Vec<String> = paths
@@ -193,6 +194,36 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
             ),
         }
     }
+}
+
+/// AuthorizedPrincipalsFile: whom certificates must name to let this user in; without one, the user's own name.
+fn principals(scene: &mut Scene<'_>, account: &Account) {
+    let setting = scene.effective.value("AuthorizedPrincipalsFile").to_owned();
+    let off = |v: &str| v.is_empty() || v == "none";
+    if off(&setting) || off(scene.effective.value("TrustedUserCAKeys")) {
+        return;
+    }
+    let path = expand(&setting, account);
+    let (place, line) = scene.set_at("AuthorizedPrincipalsFile");
+    let Ok(text) = scene.machine.text(&path) else {
+        let text = format!(
+            "{line}: {path} cannot be read, so no certificate lets {} in",
+            account.name
+        );
+        scene.say(Gate::Auth, "keys.principals", "missing", path, text, place);
+        return;
+    };
+    // Options may stand before the name, as in authorized_keys.
+    let names: Vec<&str> = text
+        .lines()
+        .map(|l| l.split('#').next().unwrap_or_default().trim())
+        .filter_map(|l| l.split_ascii_whitespace().next_back())
+        .collect();
+    let own = names.contains(&account.name.as_str());
+    let value = if own { "own-name" } else { "other-names" };
+    let shown: Vec<&str> = names.iter().take(TOLD).copied().collect();
+    let text = format!("{line}: {path} takes certificates for {}", shown.join(", "));
+    scene.say(Gate::Auth, "keys.principals", value, path, text, place);
 }
 
 /// SELinux: sshd may read keys of a few types only; files that were moved there keep the type of where they came from.

@@ -4,6 +4,7 @@ use super::daemon::{self, Listener, Process};
 use super::{Scene, kernel, network};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config;
+use sshwhy_core::config::authorized_keys::{self, Line};
 use sshwhy_core::server::modes::Kind;
 use sshwhy_core::time::Time;
 use std::net::IpAddr;
@@ -44,6 +45,29 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                     "{key} has mode {mode:04o}: sshd ignores a private key that others can read"
                 ),
                 key,
+            );
+        }
+    }
+    let least = scene.effective.number("RequiredRSASize");
+    for key in &hosts {
+        let text = machine.text(&format!("{key}.pub")).unwrap_or_default();
+        let lines = authorized_keys::lines(&text).into_iter();
+        let entry = lines.filter_map(|(_, l)| match l {
+            Line::Entry(e) => Some(e),
+            Line::Malformed(_) => None,
+        });
+        for e in entry.take(1) {
+            let bits = e.key.bits.map(|b| format!(", {b} bits"));
+            let short = e.key.bits.is_some_and(|b| u64::from(b) < least);
+            let value = if short { "short" } else { "usual" };
+            let text = format!("{}{}", e.key.kind, bits.unwrap_or_default());
+            scene.say(
+                Gate::Tcp,
+                "sshd.hostkey",
+                value,
+                key.clone(),
+                text,
+                key.clone(),
             );
         }
     }

@@ -53,6 +53,7 @@ pub(super) const ROWS: &[Rule] = &[
         0.9,
         &[is("sshd.test", &["host-keys-missing"]), NOT_RUNNING],
     )
+    .stronger(&[is("sshd.hostkey", &["short"])])
     .not(&[
         is("sshd.hostkeys", &["permissions"]),
         is("sshd.config", &["error"]),
@@ -940,6 +941,18 @@ pub(super) const ROWS: &[Rule] = &[
         0.96,
         &[is("log.says", &["cert-principal-mismatch"])],
     ),
+    // No log says it. The client's certificate is good in itself, and names the user as a rule.
+    rule(
+        "cert-principal-mismatch",
+        0.85,
+        &[
+            is("keys.principals", &["missing", "other-names"]),
+            is("auth.certificate", &["valid"]),
+            is("auth.key", &["refused"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[seen("log.says"), seen("conf.lists"), seen("keys.revoked")]),
     rule(
         "too-many-auth-failures",
         0.94,
@@ -1007,6 +1020,7 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[
+        is("keys.principals", &["missing", "other-names"]),
         is(
             "log.says",
             &[
