@@ -31,7 +31,7 @@ fn inside(pattern: &str) -> Option<(String, bool)> {
     if parse_ip(base.as_bytes()).is_some() {
         return Some((base.to_owned(), true));
     }
-    let filled = pattern.replace('*', "7").replace('?', "7");
+    let filled = pattern.replace(['*', '?'], "7");
     match parse_ip(filled.as_bytes()) {
         Some(_) => Some((filled, true)),
         // `192.0.2*` and names.

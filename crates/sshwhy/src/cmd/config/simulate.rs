@@ -489,7 +489,7 @@ fn wait(t: &Tally, quantile: f64) -> String {
 
 fn summary(o: &Outcome, a: &ConfigSimulate) -> String {
     format!(
-        "Logins: {} turned away at the first try, {} gave up after {}; half of them are in after {}, 99 of 100 after {}.",
+        "Logins: {} turned away at the first try, {} gave up after {}; waiting until let in: median {}, 99 of 100 {}.",
         percent(o.wanted.first_refused()),
         percent(o.wanted.gave_up()),
         words::count(u64::from(a.tries), "try", "tries"),
