@@ -423,9 +423,19 @@ fn apply(
             path, after: None, ..
         } => disk.remove(path, false),
         Entry::Folder { path, mode } => disk.make_folder(path, *mode),
-        Entry::Run { program, .. } => undo::execute(program),
+        Entry::Run { program, .. } => undo::execute(program).or_else(|why| {
+            // systemd may have been in the midst of one more try with the files as they were.
+            if !program.iter().any(|w| w == "start") {
+                return Err(why);
+            }
+            std::thread::sleep(START_AGAIN);
+            undo::execute(program)
+        }),
     }
 }
+
+/// How long until a start that failed is tried once more.
+const START_AGAIN: Duration = Duration::from_millis(1500);
 
 /// `sshd -t`, before anybody makes the daemon read what it says no to.
 fn test_configuration(machine: &Machine, plan: &Plan) -> Result<String, String> {

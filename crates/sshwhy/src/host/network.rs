@@ -334,8 +334,14 @@ fn no_answer(machine: &Machine, from: IpAddr, to: IpAddr) -> Option<String> {
 
 /// Why a packet that leaves by that interface arrives nowhere: no link there, or nobody who answers for the next hop.
 fn dead_link(machine: &Machine, interface: &str, hop: IpAddr) -> Option<String> {
-    let state = machine.text(&format!("/sys/class/net/{interface}/operstate"));
-    if state.is_ok_and(|s| s.trim() == "down") {
+    // /sys may show another network namespace than ours: then ip(8) is asked.
+    let down = match machine.text(&format!("/sys/class/net/{interface}/operstate")) {
+        Ok(state) => state.trim() == "down",
+        Err(_) => machine
+            .ask("ip-link", "ip", &["-o", "link", "show", "dev", interface])
+            .is_some_and(|a| a.out.contains("NO-CARRIER")),
+    };
+    if down {
         return Some(format!("nothing is connected to {interface}"));
     }
     let hop = hop.to_string();
