@@ -586,40 +586,6 @@ fn a_journal_that_vanishes_is_said_loudly_and_followed_again() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_by_an_hour_opens_no_gap_and_is_said() {
-    let mut w = World::new("backend = \"null\"", "");
-    w.start();
-    w.until("guard", |code, _| code == Some(0));
-    w.attack("203.0.113.6", 1);
-    w.until("a line", |_, s| s["logs"][0]["sight"]["failures"] == 1);
-    // What sshd writes is an hour behind from now on; the attack begins before that and goes on.
-    let back = |text: String| {
-        let (time, rest) = text.split_once(' ').unwrap();
-        let (time, _) = sshwhy_core::time::Time::parse_rfc3339(time.as_bytes()).unwrap();
-        format!("{} {rest}", sshwhy_core::time::Time(time.0 - 3_600_000_000))
-    };
-    w.attack("203.0.113.7", 4);
-    let one = back(failed("203.0.113.7", 3000));
-    w.write(&one);
-    let five: String = (0..5)
-        .map(|i| back(failed("203.0.113.8", 4000 + i)))
-        .collect();
-    w.write(&five);
-    let s = w.until("both bans", |code, s| code == Some(1) && s["banned"] == 2);
-    let said = s["findings"].to_string();
-    assert!(said.contains("behind this clock"), "{said}");
-    assert!(said.contains("was set back"), "{said}");
-    w.stop();
-    // The bans run by this machine's clock: an hour from now, not an hour ago.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let c = rusqlite::Connection::open(w.dir.join("state/sshwhy/guard.db")).unwrap();
-    let first: i64 = c
-        .query_row("SELECT min(until) FROM bans", [], |r| r.get(0))
-        .unwrap();
-    assert!(first > i64::try_from(now.as_micros()).unwrap() + 1_800_000_000);
-}
-
-#[test]
 fn a_folder_that_goes_while_it_is_followed_is_said_and_followed_again() {
     let mut w = World::new("backend = \"null\"", "");
     w.attack("203.0.113.7", 5);

@@ -331,7 +331,7 @@ impl Watch {
         let at = self.clock.place(record.time());
         let logged = record.time().unwrap_or(at);
         self.sight.ssh += 1;
-        self.sight.last = logged.0;
+        self.sight.last = self.sight.last.max(logged.0);
         let kind = self
             .kinds
             .get(usize::from(record.row))

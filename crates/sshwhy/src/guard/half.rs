@@ -25,8 +25,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the rules are looked at; each look runs the firewall's own tool.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the rules are looked at.
+const LOOK: Duration = Duration::from_secs(2);
 /// How often it is gathered who is never banned.
 const GATHER: Duration = Duration::from_secs(30);
 /// Between two proofs: each reads the whole ruleset.

@@ -365,9 +365,8 @@ fn line_before(file: &File, at: u64) -> u64 {
     }
 }
 
-/// How often a look is made anew while a rotation goes on: at the start, where everything depends on it, and later, where what
-/// is open is read on meanwhile. And the pause between two.
-const LOOKS: (u32, u32) = (2000, 25);
+/// How often a look is made anew while a rotation goes on, and the pause between two.
+const LOOKS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// What a file is to be taken for of which nothing is known.
@@ -434,10 +433,10 @@ impl Follow {
             failing: false,
         };
         if positions.is_empty() && !from_the_beginning {
-            f.look(Vec::new(), Unknown::Past, LOOKS.0);
+            f.look(Vec::new(), Unknown::Past);
             f.follow_end();
         } else {
-            f.look(positions, Unknown::New, LOOKS.0);
+            f.look(positions, Unknown::New);
         }
         f
     }
@@ -498,14 +497,13 @@ impl Follow {
     }
 
     /// Looks at the log and its rotated copies, and decides what is to be read of each. `resumed`: positions of an earlier run.
-    /// While the set does not come to rest nothing is decided: what is missing in one moment is there in the next.
-    fn look(&mut self, resumed: Vec<Position>, unknown: Unknown, looks: u32) {
+    fn look(&mut self, resumed: Vec<Position>, unknown: Unknown) {
         for r in self.live.iter_mut().chain(&mut self.before) {
             if !r.lost {
                 r.learn();
             }
         }
-        for look in 1..=looks {
+        for look in 1..=LOOKS {
             let begin = SystemTime::now();
             let time = set::folder_time(&self.path);
             let also: Vec<PathBuf> = resumed
@@ -516,8 +514,7 @@ impl Follow {
                 .collect();
             let set = siblings(&self.path, &also);
             let plan = self.plan(&set, &resumed, unknown);
-            let at_last = look == looks && looks == LOOKS.0;
-            if at_last || settled(&set, &siblings(&self.path, &also)) {
+            if look == LOOKS || settled(&set, &siblings(&self.path, &also)) {
                 self.looked = time.map(|t| (t, begin));
                 self.carry_out(&set, plan);
                 return;
@@ -590,11 +587,12 @@ impl Follow {
             if claimed.get(at).copied().unwrap_or(false) {
                 continue;
             }
-            // Most are where they were.
-            let itself = known.iter().position(|p| p.is_of(s));
-            let itself = itself.filter(|i| known.get(*i).is_some_and(|p| self.heads.is(s, p)));
-            let found_at = itself.or_else(|| known.iter().position(|p| self.heads.is(s, p)));
-            if let Some((i, pos)) = found_at.and_then(|i| Some((i, (*known.get(i)?).clone()))) {
+            if let Some((i, pos)) = known
+                .iter()
+                .enumerate()
+                .find(|(_, p)| self.heads.is(s, p))
+                .map(|(i, p)| (i, (*p).clone()))
+            {
                 if let Some(f) = found.get_mut(i) {
                     *f = true;
                 }
@@ -763,7 +761,7 @@ impl Follow {
         // What is lost under our hands is looked for and read at once; a log that is emptied again and again waits.
         for _ in 0..4 {
             if self.changed() {
-                self.look(Vec::new(), Unknown::New, LOOKS.1);
+                self.look(Vec::new(), Unknown::New);
             }
             if let Some(got) = self.read(buf) {
                 return got;
