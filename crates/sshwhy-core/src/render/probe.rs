@@ -261,7 +261,7 @@ mod tests {
             &target,
             &diagnose(&Case::default(), &seen),
             &seen,
-            &[long.clone()],
+            std::slice::from_ref(&long),
             width,
         )
     }

@@ -371,7 +371,7 @@ impl russh::Signer for Refuses {
 enum Hand<'k> {
     File(&'k PrivateKey),
     #[cfg(unix)]
-    Agent(AgentClient<tokio::net::UnixStream>, AgentIdentity),
+    Agent(Box<(AgentClient<tokio::net::UnixStream>, AgentIdentity)>),
 }
 
 impl russh::Signer for Hand<'_> {
@@ -398,10 +398,13 @@ impl russh::Signer for Hand<'_> {
                 Ok(data)
             }
             #[cfg(unix)]
-            Hand::Agent(agent, identity) => agent
-                .sign_request(identity, hash, data)
-                .await
-                .map_err(|e| Unsigned::Why(e.to_string())),
+            Hand::Agent(held) => {
+                let (agent, identity) = held.as_mut();
+                agent
+                    .sign_request(identity, hash, data)
+                    .await
+                    .map_err(|e| Unsigned::Why(e.to_string()))
+            }
         }
     }
 }
@@ -773,7 +776,7 @@ impl Login {
                                 return Ok(Answer::Unsigned(format!("the agent is gone: {e}")));
                             }
                         };
-                        Hand::Agent(agent, offer.identity(*plain))
+                        Hand::Agent(Box::new((agent, offer.identity(*plain))))
                     }
                     #[cfg(not(unix))]
                     Signs::Agent { .. } => return Ok(Answer::Taken),

@@ -117,7 +117,7 @@ async fn watch(path: &Path, state: &Path, first: Settings) -> Result<(), String>
                 }
             }
             _ = tick.tick() => {
-                for name in store.to_forget() {
+                for name in store.take_forgotten() {
                     forget(&name, &shared);
                 }
                 flush(&mut store, &shared);

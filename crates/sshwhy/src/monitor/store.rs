@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// The endpoints that somebody asked to be forgotten since the last time.
-    pub fn to_forget(&mut self) -> Vec<String> {
+    pub fn take_forgotten(&mut self) -> Vec<String> {
         let read = |c: &Connection| -> rusqlite::Result<Vec<String>> {
             let mut s = c.prepare_cached("SELECT name FROM forget")?;
             let names = s.query_map([], |r| r.get(0))?;

@@ -106,9 +106,10 @@ fn nobody_is_named_in_an_answer_that_is_for_all_to_see() {
             .to_string();
         assert!(!answer.contains("secret"), "{answer}");
         assert!(
-            answer.contains("HOP") && answer.contains("USER"),
+            answer.contains("HOST") || answer.contains("HOP"),
             "{answer}"
         );
+        assert!(answer.contains("USER"), "{answer}");
     }
 }
 
@@ -341,14 +342,16 @@ fn dead_addresses_are_waited_for_together() {
     let answer = in_silence(&home, &lines, &["dead.example"]).unwrap();
     assert_eq!(values(&answer, "tcp.connect"), ["timeout"; 8], "{answer:#}");
     assert!(
-        millis(&answer).iter().all(|ms| (2000..16_000).contains(ms)),
+        millis(&answer)
+            .iter()
+            .all(|ms| (1_900..16_000).contains(ms)),
         "{answer:#}"
     );
     assert_eq!(state(&answer, "tcp"), "failed");
     // ssh's own ConnectTimeout is the shorter one.
     let answer = in_silence(&home, &lines, &["-o", "ConnectTimeout=1", "dead.example"]).unwrap();
     assert!(
-        millis(&answer).iter().all(|ms| (1000..8_000).contains(ms)),
+        millis(&answer).iter().all(|ms| (900..8_000).contains(ms)),
         "{answer:#}"
     );
 }
