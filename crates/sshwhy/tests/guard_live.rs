@@ -232,17 +232,19 @@ impl World {
         String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)
     }
 
-    /// For at most so many seconds: whom a ban meets in the midst of a connection waits for ever.
-    fn ssh_for(
+    fn ssh(&self, from: &str, key: &str, user: &str, command: &[&str]) -> Command {
+        self.log_in(within(&self.client, "ssh"), from, key, user, command)
+    }
+
+    /// `c` begins with ssh.
+    fn log_in(
         &self,
-        seconds: u32,
+        mut c: Command,
         from: &str,
         key: &str,
         user: &str,
         command: &[&str],
     ) -> Command {
-        let mut c = within(&self.client, "timeout");
-        c.arg(seconds.to_string()).arg("ssh");
         c.args(["-F", "/dev/null", "-b", from, "-i", &self.path(key)]);
         c.args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"]);
         c.args(["-o", "IdentityAgent=none", "-o", "StrictHostKeyChecking=no"]);
@@ -259,8 +261,11 @@ impl World {
 
     /// What ssh says of a login that fails.
     fn refused(&self, from: &str, user: &str) -> String {
+        // Whom a ban meets in the midst of a connection waits for ever.
+        let mut c = within(&self.client, "timeout");
+        c.args(["15", "ssh"]);
         let out = self
-            .ssh(from, "stranger", user, &["true"])
+            .log_in(c, from, "stranger", user, &["true"])
             .output()
             .unwrap();
         assert!(!out.status.success());
