@@ -94,8 +94,7 @@ impl Timetable {
                 "yearly" | "annually" => "0 0 1 1 *",
                 _ => return None,
             };
-            let (table, _) =
-                Timetable::of_crontab(&format!("{spelled} x")).map(|(t, _)| (t, ()))?;
+            let table = Timetable::of_crontab(&format!("{spelled} x")).map(|(t, _)| t)?;
             return Some((table, command.trim()));
         }
         let mut rest = line;
@@ -126,7 +125,7 @@ impl Timetable {
             weekdays: if *weekdays == "*" {
                 ALL
             } else {
-                week | week >> 7 & 1
+                week | ((week >> 7) & 1)
             },
         };
         (!rest.is_empty()).then_some((table, rest))
@@ -166,7 +165,7 @@ impl Timetable {
     }
 
     fn fires(&self, c: &Civil) -> bool {
-        let has = |set: u64, n: u8| set >> n & 1 == 1;
+        let has = |set: u64, n: u8| (set >> n) & 1 == 1;
         // Monday is 0 in the calendar here, and 1 in crontabs.
         let weekday = has(self.weekdays, ((c.weekday() + 1) % 7) as u8);
         let day = has(self.days, c.day);
@@ -184,7 +183,7 @@ impl Timetable {
         let hours = (self.hours & ((1 << 24) - 1)).count_ones();
         let minutes = (self.minutes & ((1 << 60) - 1)).count_ones();
         let fives = (0..60)
-            .filter(|m| self.minutes >> m & 1 == 1)
+            .filter(|m| (self.minutes >> m) & 1 == 1)
             .all(|m| m % 5 == 0);
         let of_hours = if hours >= 24 { 0.0 } else { 24f64.ln() };
         let of_minutes = match (fives, minutes) {
