@@ -195,6 +195,7 @@ impl Drop for Carrier {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
