@@ -130,8 +130,8 @@ const SCENARIOS: &[(&str, &str, &str)] = &[
         "none",
     ),
     (
-        "a bridge with the client's network",
-        "start; ip link add br0 type bridge; ip addr add 203.0.113.1/24 dev br0; ip link set br0 up",
+        "a link to the client's network, down at its other end",
+        "start; ip link add v0 type veth peer name v1; ip addr add 203.0.113.1/24 dev v0; ip link set v0 up",
         "no-return-route",
     ),
     (

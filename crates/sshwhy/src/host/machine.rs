@@ -310,11 +310,11 @@ impl Machine {
         out
     }
 
-    /// Files of a pattern with wildcards in its last part only, or in any part (`/etc/x.d/*.conf`).
+    /// Files and folders of a pattern, with wildcards in any part, as glob(3) finds them.
     pub fn glob(&self, pattern: &str) -> Vec<String> {
         let mut found = vec![String::new()];
         for part in pattern.split('/').filter(|p| !p.is_empty()) {
-            let wild = part.contains(['*', '?']);
+            let wild = part.contains(['*', '?', '[', '\\']);
             let mut next = Vec::new();
             for base in &found {
                 if !wild {
@@ -322,10 +322,7 @@ impl Machine {
                     continue;
                 }
                 let names = self.names(if base.is_empty() { "/" } else { base });
-                let fits = |n: &&String| {
-                    (!n.starts_with('.') || part.starts_with('.'))
-                        && sshwhy_core::config::pattern::matches(n, part)
-                };
+                let fits = |n: &&String| sshwhy_core::config::pattern::glob(n, part);
                 next.extend(names.iter().filter(fits).map(|n| format!("{base}/{n}")));
             }
             found = next;
@@ -498,6 +495,11 @@ impl sshwhy_core::config::Files for Machine {
 
     fn glob(&self, pattern: &str) -> Vec<String> {
         Machine::glob(self, pattern)
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        self.stat(path)
+            .is_some_and(|s| s.kind == sshwhy_core::server::modes::Kind::Dir)
     }
 }
 

@@ -336,7 +336,7 @@ fn no_answer(machine: &Machine, from: IpAddr, to: IpAddr) -> Option<String> {
 fn dead_link(machine: &Machine, interface: &str, hop: IpAddr) -> Option<String> {
     // /sys may show another network namespace than ours: then ip(8) is asked.
     let down = match machine.text(&format!("/sys/class/net/{interface}/operstate")) {
-        Ok(state) => state.trim() == "down",
+        Ok(state) => matches!(state.trim(), "down" | "lowerlayerdown"),
         Err(_) => machine
             .ask("ip-link", "ip", &["-o", "link", "show", "dev", interface])
             .is_some_and(|a| a.out.contains("NO-CARRIER")),

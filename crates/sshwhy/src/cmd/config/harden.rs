@@ -2,7 +2,7 @@
 //! shows logging in.
 
 use super::simulate::Seen;
-use super::{Desk, Disk, has_password};
+use super::{Desk, has_password};
 use crate::cli::{ConfigHarden, HardenPolicy};
 use crate::exit::Exit;
 use crate::host::{accounts, session};
@@ -78,7 +78,7 @@ impl Desk {
             })
             .collect();
         let draft = Draft {
-            files: &Disk(&self.machine),
+            files: &self.machine,
             path: config.source(0),
             release: self.release,
             cwd: "/",

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sshwhy_core::config::effective::{Effective, Why, effective};
 use sshwhy_core::config::lint::{self, Known, KnownAccount};
 use sshwhy_core::config::parse::{Config, Level, Shown, parse};
-use sshwhy_core::config::{Connection, Files, access, samples};
+use sshwhy_core::config::{Connection, access, samples};
 use sshwhy_core::render::escape;
 use sshwhy_core::render::json as view;
 use sshwhy_core::version::{Release, parse_release};
@@ -60,40 +60,6 @@ pub fn run(args: Args) -> Result<Exit, String> {
     }
 }
 
-/// The machine's files, with what sshd makes of folders and of glob(3)'s classes.
-struct Disk<'a>(&'a Machine);
-
-impl Files for Disk<'_> {
-    fn read(&self, path: &str) -> Result<String, String> {
-        self.0.text(path)
-    }
-
-    fn glob(&self, pattern: &str) -> Vec<String> {
-        let mut found = vec![String::new()];
-        for part in pattern.split('/').filter(|p| !p.is_empty()) {
-            let wild = part.contains(['*', '?', '[', '\\']);
-            let mut next = Vec::new();
-            for base in &found {
-                if !wild {
-                    next.push(format!("{base}/{part}"));
-                    continue;
-                }
-                let names = self.0.names(if base.is_empty() { "/" } else { base });
-                let fits = |n: &&String| sshwhy_core::config::pattern::glob(n, part);
-                next.extend(names.iter().filter(fits).map(|n| format!("{base}/{n}")));
-            }
-            found = next;
-        }
-        found.retain(|p| self.0.exists(p));
-        found
-    }
-
-    fn is_folder(&self, path: &str) -> bool {
-        use sshwhy_core::server::modes::Kind;
-        self.0.stat(path).is_some_and(|s| s.kind == Kind::Dir)
-    }
-}
-
 fn cwd() -> String {
     std::env::current_dir().map_or_else(|_| "/".to_owned(), |d| d.to_string_lossy().into_owned())
 }
@@ -108,7 +74,7 @@ impl Desk {
             .text(&path)
             .map_err(|e| format!("{path}: {e}"))?;
         // sshd's own working directory is the root, wherever this program stands.
-        Ok(parse(&Disk(&self.machine), &path, self.release, "/"))
+        Ok(parse(&self.machine, &path, self.release, "/"))
     }
 
     fn connection(&self, a: &ConnectionArgs) -> Option<Connection> {

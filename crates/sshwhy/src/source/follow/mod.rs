@@ -6,7 +6,7 @@
 //! (renamed: same inode; copied or packed: same bytes) is read on from there, any other file was never read and is read from its
 //! beginning. Where nothing was taken in of a file yet, nothing has to be known of it either.
 //!
-//! Where much is waiting at the start, the end of the file is followed at once and what lies before it is read behind it.
+//! Where much is waiting at the start, the last part of the file is followed at once and what lies before it is read behind it.
 
 mod set;
 #[cfg(test)]
@@ -30,6 +30,8 @@ const CHUNK: usize = 256 * 1024;
 const MAX_LINE: usize = 64 * 1024;
 /// With more than this waiting at the start, the end is followed first.
 const LIVE_FIRST: u64 = 16 << 20;
+/// So much before the end is followed with it: an attack that goes on at the start has its beginning there.
+const RECENT: u64 = 1 << 20;
 /// Of a log that was never read before, so much is looked at for its past.
 const FIRST_PAST: u64 = 64 << 20;
 /// A writer may go on with a renamed file until it is told; after so long without a byte it has been.
@@ -464,7 +466,7 @@ impl Follow {
         let Bytes::Plain(file) = &live.bytes else {
             return;
         };
-        let end = line_before(file, live.size().unwrap_or(0));
+        let end = line_before(file, live.size().unwrap_or(0).saturating_sub(RECENT));
         if end == 0 {
             return;
         }
@@ -693,7 +695,7 @@ impl Follow {
             } else {
                 if much && let Bytes::Plain(file) = &reader.bytes {
                     let size = reader.size().unwrap_or(0);
-                    let end = line_before(file, size).max(reader.pos.offset);
+                    let end = line_before(file, size.saturating_sub(RECENT)).max(reader.pos.offset);
                     let at = |offset, end| Position {
                         offset,
                         end,
