@@ -285,6 +285,47 @@ fn what_is_confirmed_from_a_new_session_stays() {
 }
 
 #[test]
+fn a_session_whose_leader_is_outside_this_process_namespace_is_one_too() {
+    // As in a container that somebody entered: the kernel's number of the session is 0 there.
+    let w = World::new("outside");
+    let inside = [
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+    ];
+    let works = Command::new("unshare").args(inside).arg("true").output();
+    if !works.is_ok_and(|o| o.status.success()) {
+        eprintln!(
+            "skipped: a_session_whose_leader_is_outside_this_process_namespace_is_one_too needs unshare(1) and its rights"
+        );
+        return;
+    }
+    let mut c = Command::new("unshare");
+    c.args(inside).arg(env!("CARGO_BIN_EXE_sshwhy"));
+    c.args(["doctor", "--fix", "--format", "json", "--user", "alice"]);
+    c.args(["--from", "192.0.2.7", "--confirm-within", "60s"]);
+    c.arg("--fix-state").arg(w.state());
+    c.arg("--root").arg(w.root());
+    let out = json(&c.output().unwrap());
+    assert_eq!(out["fix"]["result"], "applied", "{}", out["fix"]);
+    let id = w.id().unwrap();
+    // From a session that has a number, it is confirmed.
+    let mut c = Command::new("setsid");
+    c.arg("--wait").arg(env!("CARGO_BIN_EXE_sshwhy"));
+    c.args(["doctor", "--confirm", &id, "--fix-state"])
+        .arg(w.state());
+    let new = c.output().unwrap();
+    assert!(
+        new.status.success(),
+        "{}",
+        String::from_utf8_lossy(&new.stderr)
+    );
+    assert!(!w.root().join("etc/nologin").exists());
+}
+
+#[test]
 fn what_nobody_confirms_is_taken_back() {
     let w = World::new("timeout");
     let before = w.tree();
