@@ -41,7 +41,7 @@ const GONE: Duration = Duration::from_secs(5);
 /// A folder's time goes in ticks of the kernel's clock: of a change so shortly before a look, the look may have missed a part.
 const TICK: Duration = Duration::from_millis(20);
 /// Positions of files that are gone and may come back (a disk that is mounted again).
-const REMEMBERED: usize = 32;
+const REMEMBERED: usize = 1000;
 
 /// How far one file was taken in.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -147,6 +147,11 @@ impl Position {
     fn begins(&self, head: &[u8]) -> bool {
         head.get(..self.head_len as usize)
             .is_some_and(|h| fingerprint(h) == self.head)
+    }
+
+    /// The file begins like this.
+    fn knows(&mut self, head: &[u8]) {
+        (self.head_len, self.head) = (head.len() as u32, fingerprint(head));
     }
 
     /// Whether what was taken in stands in this file, at the same place.
@@ -266,7 +271,7 @@ impl Reader {
         if let Ok(head) = piece(file, 0, HEAD)
             && self.pos.begins(&head)
         {
-            (self.pos.head_len, self.pos.head) = (head.len() as u32, fingerprint(&head));
+            self.pos.knows(&head);
         }
     }
 
@@ -307,9 +312,20 @@ impl Reader {
                 if !self.pos.stands_in(file) {
                     return Read1::Replaced;
                 }
+                // How it begins is learned of the file that was read, not of one that has taken its place since.
+                if (self.pos.head_len as usize) < HEAD {
+                    match piece(file, 0, HEAD) {
+                        Ok(head)
+                            if self.pos.begins(&head) && goes_on(&head, self.pos.offset, got) =>
+                        {
+                            self.pos.knows(&head);
+                        }
+                        Ok(_) => return Read1::Replaced,
+                        Err(e) => return Read1::Failed(e),
+                    }
+                }
                 let cut = whole(got, self.closed || self.pos.end.is_some());
                 buf.extend_from_slice(got.get(..cut).unwrap_or_default());
-                self.learn();
             }
             Bytes::Packed(stream, carry) => {
                 std::mem::swap(buf, carry);
@@ -334,7 +350,7 @@ impl Reader {
                 buf.truncate(cut);
                 if self.pos.offset == 0 {
                     let head = buf.get(..HEAD.min(buf.len())).unwrap_or_default();
-                    (self.pos.head_len, self.pos.head) = (head.len() as u32, fingerprint(head));
+                    self.pos.knows(head);
                 }
             }
         }
@@ -344,6 +360,14 @@ impl Reader {
         self.took(buf);
         Read1::Lines
     }
+}
+
+/// Whether a file that begins with `head` has `got` at `offset`, as far as the head reaches.
+fn goes_on(head: &[u8], offset: u64, got: &[u8]) -> bool {
+    let from = usize::try_from(offset).unwrap_or(HEAD);
+    let now = head.get(from..).unwrap_or_default();
+    let both = now.len().min(got.len());
+    (head.len() == HEAD || now.len() >= got.len()) && now.get(..both) == got.get(..both)
 }
 
 /// How much of a block is whole lines.
