@@ -543,7 +543,11 @@ impl Follow {
             let set = siblings(&self.path, &also);
             let plan = self.plan(&set, &resumed, unknown);
             let at_last = look == looks && looks == LOOKS.0;
-            if at_last || settled(&set, &siblings(&self.path, &also)) {
+            let followed = |s: &Sibling| {
+                let open = self.readers().map(|r| &r.pos);
+                resumed.iter().chain(open).any(|p| p.is_of(s))
+            };
+            if at_last || settled(&set, &siblings(&self.path, &also), followed) {
                 self.looked = time.map(|t| (t, begin));
                 self.carry_out(&set, plan);
                 return;

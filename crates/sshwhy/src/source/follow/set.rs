@@ -114,13 +114,15 @@ fn beside(path: &Path) -> Vec<Sibling> {
 }
 
 /// Whether the set is still what it was when it was listed. A rotation renames one file after another: a list made in its
-/// midst lacks some, and a path out of it may lead to another file by now.
-pub fn settled(set: &[Sibling], now: &[Sibling]) -> bool {
+/// midst lacks some, and a path out of it may lead to another file by now. Or it copies the log and empties it: whoever looks
+/// at the copy before it is whole, and at the log after that, finds neither. So nothing may have shrunk, and nothing grown but
+/// the log and what `grows`.
+pub fn settled(set: &[Sibling], now: &[Sibling], grows: impl Fn(&Sibling) -> bool) -> bool {
     set.len() == now.len()
-        && set
-            .iter()
-            .zip(now)
-            .all(|(a, b)| (a.dev, a.ino, &a.path) == (b.dev, b.ino, &b.path))
+        && set.iter().zip(now).all(|(a, b)| {
+            (a.dev, a.ino, &a.path) == (b.dev, b.ino, &b.path)
+                && (a.size == b.size || a.size < b.size && (a.current || grows(a)))
+        })
 }
 
 /// How files begin, read once as long as they do not change.
