@@ -139,8 +139,24 @@ const SELDOM: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_millis(25);
 /// One fortieth of one processor is all that it may take.
 const SHARE: u32 = 40;
+/// A connection that was not seen so long, because nobody was left in its namespace to look through, is over.
+const FORGOTTEN: Duration = Duration::from_secs(120);
 /// Connections remembered, so that each is written once.
 const MAX_KNOWN: usize = 100_000;
+
+/// A connection that was seen.
+struct Known {
+    written: bool,
+    seen: Instant,
+}
+
+impl Known {
+    /// Whether it is remembered after a look. Where nobody could look it may be there still: a closed connection stands for a minute,
+    /// and is no new one when it is seen again.
+    fn stays(&self, looked_at: bool, begin: Instant) -> bool {
+        self.seen == begin || !looked_at && begin.duration_since(self.seen) < FORGOTTEN
+    }
+}
 
 fn now() -> Time {
     crate::cmd::reading::now()
@@ -163,7 +179,8 @@ pub fn run(watch: &Watch, out: &Path, stop: &AtomicBool) -> Result<Watched, Stri
         ));
     }
     let mut namespaces = Namespaces::default();
-    let mut known: HashMap<(u64, SocketAddr, SocketAddr), bool> = HashMap::new();
+    let mut known: HashMap<(u64, SocketAddr, SocketAddr), Known> = HashMap::new();
+    let mut lost = false;
     let mut hurry_until = Instant::now();
     while !stop.load(Ordering::SeqCst) {
         let at = now();
@@ -176,25 +193,39 @@ pub fn run(watch: &Watch, out: &Path, stop: &AtomicBool) -> Result<Watched, Stri
             continue;
         }
         let begin = Instant::now();
-        let mut there = HashSet::new();
-        for (netns, pid) in namespaces.list() {
-            for c in sockets::connections(pid, watch.port) {
+        let mut looked_at = HashSet::new();
+        for (netns, pid) in namespaces.list(std::mem::take(&mut lost)) {
+            let Some(connections) = sockets::connections(pid, watch.port) else {
+                lost = true;
+                continue;
+            };
+            looked_at.insert(netns);
+            for c in connections {
                 if !watch.wants(c.remote) {
                     continue;
                 }
                 let key = (netns, c.local, c.remote);
-                there.insert(key);
-                if known.get(&key) == Some(&true) || known.len() >= MAX_KNOWN {
+                let room = known.len() < MAX_KNOWN;
+                let first_sight = !known.contains_key(&key);
+                if let Some(k) = known.get_mut(&key) {
+                    k.seen = begin;
+                }
+                if known.get(&key).is_some_and(|k| k.written) || !room {
                     continue;
                 }
                 let owner = process::owner(&lock(&memory), netns, c.inode);
-                let first_sight = !known.contains_key(&key);
-                if owner.is_none() && first_sight && c.inode != 0 {
-                    // It may be on its way from a parent to its child: once more.
-                    known.insert(key, false);
+                // It may be on its way from a parent to its child: once more.
+                let written = owner.is_some() || !first_sight || c.inode == 0;
+                known.insert(
+                    key,
+                    Known {
+                        written,
+                        seen: begin,
+                    },
+                );
+                if !written {
                     continue;
                 }
-                known.insert(key, true);
                 done.connections += 1;
                 // Over already: what shares its network is all there is to name.
                 let owner = owner.or_else(|| {
@@ -205,7 +236,7 @@ pub fn run(watch: &Watch, out: &Path, stop: &AtomicBool) -> Result<Watched, Stri
                 file.connection(at, &c, owner.as_ref(), &lock(&memory))?;
             }
         }
-        known.retain(|k, _| there.contains(k));
+        known.retain(|(netns, ..), k| k.stays(looked_at.contains(netns), begin));
         let took = begin.elapsed();
         let mut wait = (took * SHARE).clamp(OFTEN, SELDOM);
         if Instant::now() < hurry_until {
@@ -458,6 +489,20 @@ mod tests {
                 .list(tree.execution(7_000_001, c.time).unwrap().argv),
             ["/opt/run me.sh"]
         );
+    }
+
+    #[test]
+    fn a_connection_is_over_only_where_somebody_looked() {
+        let seen = Instant::now();
+        let k = Known {
+            written: true,
+            seen,
+        };
+        let next = seen + Duration::from_secs(1);
+        assert!(k.stays(true, seen));
+        assert!(!k.stays(true, next));
+        assert!(k.stays(false, next));
+        assert!(!k.stays(false, seen + FORGOTTEN));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Processes as they were when they started, remembered for a while after they are gone.
 
 use crate::evidence::container_of_cgroup;
-use sshwhy_core::time::Time;
+use sshwhy_core::time::{SECOND, Time};
 use sshwhy_core::trace::mask;
 use std::collections::{HashMap, VecDeque};
 use std::fs;
@@ -95,18 +95,25 @@ pub fn look(pid: u32) -> Option<Seen> {
     })
 }
 
-/// When the machine started, in microseconds.
+/// When the machine started, in microseconds. `btime` is of whole seconds; the time it runs says it to a hundredth.
 fn boot() -> i64 {
     static BOOT: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
     *BOOT.get_or_init(|| {
-        fs::read_to_string("/proc/stat")
-            .ok()
-            .and_then(|s| {
-                s.lines()
-                    .find_map(|l| l.strip_prefix("btime ")?.parse::<i64>().ok())
-            })
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let whole = stat
+            .lines()
+            .find_map(|l| l.strip_prefix("btime ")?.parse::<i64>().ok())
             .unwrap_or(0)
-            * 1_000_000
+            * SECOND;
+        let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+        uptime
+            .split_whitespace()
+            .next()
+            .and_then(|t| t.parse::<f64>().ok())
+            .map(|up| super::now().0 - (up * SECOND as f64) as i64)
+            // In a container it may be the container's own.
+            .filter(|fine| (fine - whole).abs() < 2 * SECOND)
+            .unwrap_or(whole)
     })
 }
 

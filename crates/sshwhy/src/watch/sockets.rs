@@ -44,8 +44,9 @@ impl Namespaces {
         }
     }
 
-    pub fn list(&mut self) -> Vec<(u64, u32)> {
-        if self.looked.is_none_or(|t| t.elapsed() > AGAIN) {
+    /// Each namespace and the process that stands for it. `again`: somebody who stood for one was found gone.
+    pub fn list(&mut self, again: bool) -> Vec<(u64, u32)> {
+        if again || self.looked.is_none_or(|t| t.elapsed() > AGAIN) {
             let me = std::process::id();
             self.own = namespace(me);
             self.list.clear();
@@ -68,25 +69,29 @@ impl Namespaces {
     }
 }
 
-/// Connections of the network namespace of `pid` to a port.
-pub fn connections(pid: u32, port: u16) -> Vec<Connection> {
+/// Connections of the network namespace of `pid` to a port; `None` where that process is gone, which says nothing about them.
+pub fn connections(pid: u32, port: u16) -> Option<Vec<Connection>> {
     if pid == std::process::id()
         && let Some(list) = asked(port)
     {
-        return list;
+        return Some(list);
     }
     let mut out = Vec::new();
     for name in ["tcp", "tcp6"] {
-        if let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/net/{name}")) {
-            out.extend(
+        match std::fs::read_to_string(format!("/proc/{pid}/net/{name}")) {
+            Ok(text) => out.extend(
                 text.lines()
                     .skip(1)
                     .filter_map(row)
                     .filter(|c| c.remote.port() == port),
-            );
+            ),
+            // A kernel without IPv6 has no such list.
+            Err(_) if name == "tcp6" => {}
+            Err(_) => return None,
         }
     }
-    out
+    // Of a process that ends meanwhile the list is read as an empty one.
+    namespace(pid).is_some().then_some(out)
 }
 
 /// `  0: 0100007F:1F90 0100007F:0016 01 00000000:00000000 00:00000000 00000000     0        0 12345 …`; listeners have no peer.
@@ -265,6 +270,8 @@ mod tests {
         assert_eq!(all.list.get(&own), Some(&me));
         all.saw(u32::MAX);
         assert_eq!(all.list.len(), 1);
+        // Whoever is gone saw nothing, which is not the same as that there was nothing.
+        assert_eq!(connections(u32::MAX, 22), None);
     }
 
     #[test]
