@@ -413,6 +413,7 @@ struct Plan {
     /// What is not in the set any more, but where it was.
     elsewhere: Vec<Reader>,
     done: Vec<Position>,
+    empty: Vec<PathBuf>,
     said: Vec<String>,
     /// The log itself could not be opened.
     failed: Option<io::Error>,
@@ -430,6 +431,8 @@ pub struct Follow {
     behind: VecDeque<Reader>,
     /// Files of the set of which everything was taken in.
     done: Vec<Position>,
+    /// Copies without a byte. What they are is said by the first one: it may be a copy in the making of what is read already.
+    empty: Vec<PathBuf>,
     heads: Heads,
     room: Vec<u8>,
     /// The folder's time when the set was looked at last, and when that was.
@@ -452,6 +455,7 @@ impl Follow {
             before: VecDeque::new(),
             behind: VecDeque::new(),
             done: Vec::new(),
+            empty: Vec::new(),
             heads: Heads::default(),
             room: Vec::new(),
             looked: None,
@@ -526,11 +530,6 @@ impl Follow {
     /// Looks at the log and its rotated copies, and decides what is to be read of each. `resumed`: positions of an earlier run.
     /// While the set does not come to rest nothing is decided: what is missing in one moment is there in the next.
     fn look(&mut self, resumed: Vec<Position>, unknown: Unknown, looks: u32) {
-        for r in self.live.iter_mut().chain(&mut self.before) {
-            if !r.lost {
-                r.learn();
-            }
-        }
         for look in 1..=looks {
             let begin = SystemTime::now();
             let time = set::folder_time(&self.path);
@@ -541,6 +540,12 @@ impl Follow {
                 .map(|p| p.real.clone())
                 .collect();
             let set = siblings(&self.path, &also);
+            // After the list: whatever was copied or packed by then was in what is open before.
+            for r in self.live.iter_mut().chain(&mut self.before) {
+                if !r.lost {
+                    r.learn();
+                }
+            }
             let plan = self.plan(&set, &resumed, unknown);
             let at_last = look == looks && looks == LOOKS.0;
             let followed = |s: &Sibling| {
@@ -600,11 +605,18 @@ impl Follow {
                     "{} was truncated and no copy of what it held was found: up to then, all of it had been read but its last moments",
                     self.path.display()
                 ));
-            } else if *resumed_at == last {
-                plan.said.push(format!(
-                    "what {} held when it was read last is gone: lines written after that may be missing (rotated away, or truncated)",
-                    self.path.display()
-                ));
+            } else {
+                if *resumed_at == last {
+                    plan.said.push(format!(
+                        "what {} held when it was read last is gone: lines written after that may be missing (rotated away, or truncated)",
+                        self.path.display()
+                    ));
+                }
+                // It may come back, and is not new then.
+                plan.done.push(Position {
+                    done: true,
+                    ..(*pos).clone()
+                });
             }
         }
         let known: Vec<Position> = self.done.iter().chain(resumed).cloned().collect();
@@ -618,6 +630,10 @@ impl Follow {
             .collect();
         for (at, s) in set.iter().enumerate() {
             if claimed.get(at).copied().unwrap_or(false) {
+                continue;
+            }
+            if !s.current && s.size == 0 {
+                plan.empty.push(s.path.clone());
                 continue;
             }
             // Most are where they were.
@@ -684,6 +700,7 @@ impl Follow {
     fn carry_out(&mut self, set: &[Sibling], plan: Plan) {
         let place = |r: &Reader| set.iter().position(|s| r.pos.is_of(s));
         self.done = plan.done;
+        self.empty = plan.empty;
         self.said.extend(plan.said);
         // All of what was moved stands in its successor.
         let stays = |r: &Reader| !r.lost && plan.moved != Some((r.pos.dev, r.pos.ino));
@@ -778,6 +795,10 @@ impl Follow {
                 self.cannot(&e);
                 return false;
             }
+        }
+        let written = |p: &PathBuf| std::fs::metadata(p).is_ok_and(|m| m.len() > 0);
+        if self.empty.iter().any(written) {
+            return true;
         }
         let Some(time) = set::folder_time(&self.path) else {
             return false;

@@ -4,6 +4,7 @@ use super::{HEAD, Position, fingerprint, piece};
 use crate::source::rotation::{Age, rotation, sort};
 use crate::source::unpack::unpacked;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -127,7 +128,11 @@ pub fn settled(set: &[Sibling], now: &[Sibling], grows: impl Fn(&Sibling) -> boo
 
 /// How files begin, read once as long as they do not change.
 #[derive(Default)]
-pub struct Heads(HashMap<(u64, u64, u64, (i64, i64)), Vec<u8>>);
+pub struct Heads {
+    known: HashMap<(u64, u64, u64, (i64, i64)), Vec<u8>>,
+    /// Of the file that was looked at last, if it was changing.
+    passing: Vec<u8>,
+}
 
 /// With fewer first bytes, and nothing taken in, two files may begin alike by chance: the first half of a line.
 const SURE: u32 = 64;
@@ -136,11 +141,19 @@ const MOST: usize = 1000;
 
 impl Heads {
     fn of(&mut self, s: &Sibling) -> &[u8] {
-        if self.0.len() > MOST {
-            self.0.clear();
+        if self.known.len() > MOST {
+            self.known.clear();
         }
-        let key = (s.dev, s.ino, s.size, s.mtime);
-        self.0.entry(key).or_insert_with(|| head(s))
+        match self.known.entry((s.dev, s.ino, s.size, s.mtime)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => match head(s) {
+                (head, true) => place.insert(head),
+                (head, false) => {
+                    self.passing = head;
+                    &self.passing
+                }
+            },
+        }
     }
 
     /// Whether the file is what the position is about: itself, a copy of it, or packed.
@@ -207,20 +220,30 @@ impl Heads {
     }
 }
 
-fn head(s: &Sibling) -> Vec<u8> {
+/// How the file begins, and whether that is to be remembered of the one that was listed: not where it was written on since then.
+/// Where its path leads to another one by now, it begins like nothing.
+fn head(s: &Sibling) -> (Vec<u8>, bool) {
     let Ok(file) = File::open(&s.path) else {
-        return Vec::new();
+        return (Vec::new(), false);
     };
-    if !s.packed {
-        return piece(&file, 0, HEAD).unwrap_or_default();
+    let head = if s.packed {
+        packed_head(&file)
+    } else {
+        piece(&file, 0, HEAD).ok()
+    };
+    // Looked at after reading, as everywhere.
+    match file.metadata() {
+        Ok(m) if (m.dev(), m.ino()) == (s.dev, s.ino) => {
+            let same = (m.len(), m.mtime(), m.mtime_nsec()) == (s.size, s.mtime.0, s.mtime.1);
+            (head.unwrap_or_default(), same)
+        }
+        _ => (Vec::new(), false),
     }
+}
+
+fn packed_head(file: &File) -> Option<Vec<u8>> {
     let mut head = Vec::new();
-    // What cannot be unpacked begins like nothing.
-    match unpacked(Box::new(file))
-        .take(HEAD as u64)
-        .read_to_end(&mut head)
-    {
-        Ok(_) => head,
-        Err(_) => Vec::new(),
-    }
+    let stream = unpacked(Box::new(file.try_clone().ok()?));
+    stream.take(HEAD as u64).read_to_end(&mut head).ok()?;
+    Some(head)
 }
