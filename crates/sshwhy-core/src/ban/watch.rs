@@ -211,6 +211,31 @@ impl Watch {
         watch
     }
 
+    /// Its open connections, for whoever goes on where it stopped; it has none any more.
+    pub fn hand_over(&mut self) -> Saved {
+        let saved = self.snapshot();
+        let (clock, sight) = (self.clock, self.sight);
+        self.take_back(&Saved {
+            clock,
+            sight,
+            ..Saved::default()
+        });
+        saved
+    }
+
+    /// Goes on with the open connections of another one.
+    pub fn take_over(&mut self, other: Saved) {
+        let sight = self.sight;
+        self.take_back(&Saved { sight, ..other });
+    }
+
+    /// Takes in a block that counts elsewhere, for the connections that go on behind it.
+    pub fn prepare(&mut self, block: &[u8], scanned: &Scanned) {
+        let sight = self.sight;
+        self.block(block, scanned, &mut |_| {});
+        self.sight = sight;
+    }
+
     fn take_back(&mut self, saved: &Saved) {
         let mut names = Names::new(limits());
         let hosts: Vec<u32> = saved

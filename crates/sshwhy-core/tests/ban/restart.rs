@@ -2,6 +2,8 @@
 
 use super::World;
 use sshwhy_core::ban::{Change, Decider, Policy, Watch};
+use sshwhy_core::line::Years;
+use sshwhy_core::time::Zone;
 use std::collections::BTreeMap;
 
 /// A log with everything in it: connections that overlap, tries that are joined, names, IPv6, folded repeats.
@@ -82,4 +84,59 @@ fn a_stop_between_any_two_lines_changes_nothing() {
         assert_eq!(bans(&w), bans(&whole), "stopped every {every} lines");
         assert_eq!(w.watch.sight, whole.watch.sight);
     }
+}
+
+#[test]
+fn a_log_that_is_cut_in_two_counts_the_same() {
+    let lines = log();
+    let offences = |w: &mut World, text: &[String], known: bool| -> Vec<String> {
+        let text = text.concat();
+        w.scanner.scan(
+            text.as_bytes(),
+            Years::starting(2026),
+            &Zone::utc(),
+            &mut w.scanned,
+        );
+        let mut out = Vec::new();
+        if known {
+            w.watch.prepare(text.as_bytes(), &w.scanned);
+        } else {
+            w.watch.block(text.as_bytes(), &w.scanned, &mut |o| {
+                out.push(format!("{o:?}"));
+            });
+        }
+        out
+    };
+    let whole = offences(&mut World::default(), &lines, false);
+    let mut torn = 0;
+    for cut in (100..lines.len()).step_by(97) {
+        let (older, newer) = lines.split_at(cut);
+        let mut live = World::default();
+        offences(&mut live, older, true);
+        assert_eq!(live.watch.sight, World::default().watch.sight);
+        let now = offences(&mut live, newer, false);
+        let then = offences(&mut World::default(), older, false);
+        assert_eq!([then.clone(), now].concat(), whole, "cut at {cut}");
+        let unprepared = offences(&mut World::default(), newer, false);
+        torn += usize::from([then, unprepared].concat() != whole);
+    }
+    assert!(torn > 0, "no cut went through a connection");
+}
+
+#[test]
+fn open_connections_are_handed_over_and_leave_nothing_behind() {
+    let mut first = World::default();
+    first.say(
+        0,
+        7,
+        "Failed password for root from 203.0.113.7 port 5000 ssh2",
+    );
+    let mut second = World::default();
+    second.watch.take_over(first.watch.hand_over());
+    assert_eq!(first.watch.open_connections(), 0);
+    assert_eq!(first.watch.sight.failures, 1);
+    assert_eq!(second.watch.sight.failures, 0);
+    let end = "Connection closed by authenticating user root 203.0.113.7 port 5000 [preauth]";
+    second.say(1, 7, end);
+    assert_eq!(second.watch.sight.failures, 0);
 }

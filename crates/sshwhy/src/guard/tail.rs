@@ -54,6 +54,8 @@ pub struct Tail {
     source: Source,
     live: Watch,
     behind: Watch,
+    /// The last block came before those that count.
+    preparing: bool,
     /// Everything that was there has been read at least once.
     pub caught_up: bool,
     pub last_line: Option<Instant>,
@@ -171,6 +173,7 @@ impl Tail {
             source,
             live,
             behind,
+            preparing: false,
             caught_up: false,
             last_line: None,
             buf: Vec::new(),
@@ -275,11 +278,21 @@ impl Tail {
             }
         };
         scanner.scan(&buf, years(&buf, zone, now), zone, scanned);
-        let watch = match lane {
-            Lane::Live => &mut self.live,
-            Lane::Behind => &mut self.behind,
-        };
-        watch.block(&buf, scanned, each);
+        let preparing = std::mem::replace(&mut self.preparing, lane == Lane::Known);
+        match lane {
+            Lane::Live => self.live.block(&buf, scanned, each),
+            Lane::Behind => self.behind.block(&buf, scanned, each),
+            Lane::Known => {
+                if !preparing {
+                    // What was open where an earlier run stopped goes on behind.
+                    let open = self.live.hand_over();
+                    if self.behind.open_connections() == 0 {
+                        self.behind.take_over(open);
+                    }
+                }
+                self.live.prepare(&buf, scanned);
+            }
+        }
         if !scanned.records.is_empty() {
             self.last_line = Some(Instant::now());
         }

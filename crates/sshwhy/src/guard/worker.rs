@@ -503,7 +503,7 @@ impl Worker {
                         more = true;
                         break;
                     }
-                    Some(Lane::Live) => {
+                    Some(Lane::Live | Lane::Known) => {
                         self.dirty = true;
                         more |= turn + 1 == TURN;
                     }

@@ -6,7 +6,8 @@
 //! (renamed: same inode; copied or packed: same bytes) is read on from there, any other file was never read and is read from its
 //! beginning. Where nothing was taken in of a file yet, nothing has to be known of it either.
 //!
-//! Where much is waiting at the start, the last part of the file is followed at once and what lies before it is read behind it.
+//! Where much is waiting at the start, the last part of the file is followed at once and what lies before it is read behind it. A
+//! connection may lie across that cut: the lines before it come first of all, as [`Lane::Known`], for whoever joins lines.
 
 mod set;
 #[cfg(test)]
@@ -70,6 +71,8 @@ pub enum Lane {
     Live,
     /// Older than what is read live.
     Behind,
+    /// What lies right before the live ones, and comes behind once more: what they say counts there.
+    Known,
 }
 
 /// What one look brought.
@@ -251,6 +254,22 @@ impl Reader {
         }
     }
 
+    /// Reads what lies right before `end`, not further back than `from`.
+    fn before(&self, end: u64, from: u64) -> Option<Reader> {
+        let Bytes::Plain(file) = &self.bytes else {
+            return None;
+        };
+        let offset = match end.saturating_sub(RECENT) {
+            begin if begin > from => line_before(file, begin).max(from),
+            _ => from,
+        };
+        self.again(Position {
+            offset,
+            end: Some(end),
+            ..self.pos.clone()
+        })
+    }
+
     fn size(&self) -> Option<u64> {
         match &self.bytes {
             Bytes::Plain(file) => file.metadata().ok().map(|m| m.len()),
@@ -429,6 +448,8 @@ pub struct Follow {
     before: VecDeque<Reader>,
     /// Read when there is nothing else to do, oldest first.
     behind: VecDeque<Reader>,
+    /// Read first of all, and again behind.
+    known: Option<Reader>,
     /// Files of the set of which everything was taken in.
     done: Vec<Position>,
     /// Copies without a byte. What they are is said by the first one: it may be a copy in the making of what is read already.
@@ -454,6 +475,7 @@ impl Follow {
             live: None,
             before: VecDeque::new(),
             behind: VecDeque::new(),
+            known: None,
             done: Vec::new(),
             empty: Vec::new(),
             heads: Heads::default(),
@@ -511,6 +533,7 @@ impl Follow {
         let Some(next) = live.again(at(end, None)) else {
             return;
         };
+        self.known = live.before(end, from);
         self.behind.extend(past);
         *live = next;
     }
@@ -749,6 +772,7 @@ impl Follow {
                     let past = reader.again(at(reader.pos.offset, Some(end)));
                     let next = reader.again(at(end, None));
                     if let (Some(past), Some(next)) = (past, next) {
+                        self.known = reader.before(end, reader.pos.offset);
                         self.behind.push_back(past);
                         reader = next;
                         reader.learn();
@@ -827,6 +851,12 @@ impl Follow {
     }
 
     fn read(&mut self, buf: &mut Vec<u8>) -> Option<Got> {
+        if let Some(known) = &mut self.known {
+            if matches!(known.read(buf, &mut self.room), Read1::Lines) {
+                return Some(Got::Lines(Lane::Known));
+            }
+            self.known = None;
+        }
         let mut i = 0;
         while let Some(reader) = self.before.get_mut(i) {
             match reader.read(buf, &mut self.room) {

@@ -165,10 +165,11 @@ impl World {
         let Some(f) = &mut self.follow else { return };
         let mut buf = Vec::new();
         for _ in 0..blocks {
-            if f.next(&mut buf) == Got::Nothing {
-                return;
+            match f.next(&mut buf) {
+                Got::Nothing => return,
+                Got::Lines(Lane::Known) => {}
+                Got::Lines(_) => self.seen.extend(numbers(&buf)),
             }
-            self.seen.extend(numbers(&buf));
         }
     }
 
@@ -383,15 +384,18 @@ fn a_large_backlog_waits_behind_the_end() {
     w.written += 1;
     let mut f = w.follow.take().unwrap();
     let mut buf = Vec::new();
-    let mut live = Vec::new();
+    let (mut known, mut live) = (Vec::new(), Vec::new());
     let last = loop {
         match f.next(&mut buf) {
+            Got::Lines(Lane::Known) if live.is_empty() => known.extend(numbers(&buf)),
             Got::Lines(Lane::Live) => live.extend(numbers(&buf)),
             other => break other,
         }
     };
     // The newest first, with what lies just before it; the past behind it.
     assert_eq!(live.last(), Some(&1_100_011));
+    assert_eq!(known.last().map(|n| n + 1), live.first().copied());
+    assert!(known.len() as u64 >= RECENT / 30, "{}", known.len());
     assert!(live.len() as u64 <= RECENT / 20, "{}", live.len());
     assert_eq!(last, Got::Lines(Lane::Behind));
     assert!(f.is_behind());
@@ -452,6 +456,7 @@ fn the_past_of_a_new_log_is_read_behind_its_end() {
             // What is recent was there first.
             Got::Lines(Lane::Live) if behind.is_empty() => live.extend(numbers(&buf)),
             Got::Lines(Lane::Behind) => behind.extend(numbers(&buf)),
+            Got::Lines(Lane::Known) if live.is_empty() => {}
             Got::Nothing => break,
             other => panic!("{other:?}"),
         }
