@@ -435,6 +435,51 @@ pub mod process {
         (got == 128).then(|| i32::from_ne_bytes(*number))
     }
 
+    /// Gives back what only the past needed: the pages of the program itself, which are read from its file again when they are
+    /// needed, and what is free in the heap. For a process that waits for months after a start that needs much more.
+    pub fn give_back() {
+        // SAFETY: no pointers.
+        #[cfg(target_env = "gnu")]
+        unsafe {
+            libc::malloc_trim(0);
+        }
+        // SAFETY: the callback is called during the call, and looks only at what it is given.
+        unsafe {
+            libc::dl_iterate_phdr(Some(own_pages), std::ptr::null_mut());
+        }
+    }
+
+    /// Lets go of the segments of the first object, which is the program, that nothing was ever written to.
+    unsafe extern "C" fn own_pages(
+        info: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        _data: *mut libc::c_void,
+    ) -> libc::c_int {
+        // SAFETY: the loader's list holds for the time of the call, and is as long as it says. A segment that cannot be written
+        // to is its file's, page by page: what is given back comes from there again.
+        unsafe {
+            let page = libc::sysconf(libc::_SC_PAGESIZE).max(1) as usize;
+            for i in 0..usize::from((*info).dlpi_phnum) {
+                let header = &*(*info).dlpi_phdr.add(i);
+                if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
+                    continue;
+                }
+                let begin = (*info).dlpi_addr as usize + header.p_vaddr as usize;
+                let first = begin.next_multiple_of(page);
+                let end = (begin + header.p_filesz as usize) / page * page;
+                if end > first {
+                    libc::madvise(
+                        std::ptr::with_exposed_provenance_mut(first),
+                        end - first,
+                        libc::MADV_DONTNEED,
+                    );
+                }
+            }
+        }
+        // Not the libraries.
+        1
+    }
+
     /// The child ends when we do.
     pub fn die_with_parent() -> io::Result<()> {
         // SAFETY: no pointers.

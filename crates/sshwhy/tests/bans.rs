@@ -797,3 +797,37 @@ fn what_was_mistyped_is_named() {
     }
     let _ = fs::remove_dir_all(&dir);
 }
+
+#[test]
+fn a_rehearsal_is_told_as_one_and_misses_nothing() {
+    let dir = std::env::temp_dir().join(format!("sshwhy-bans-null-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let state = dir.join("state.db").display().to_string();
+    let run = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_sshwhy"))
+            .arg("bans")
+            .args(args)
+            .args(["--firewall", "null", "--state", &state])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert_eq!(
+            out.status.code(),
+            Some(0),
+            "{args:?}: {said}{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        said
+    };
+    run(&["add", "192.0.2.7"]);
+    assert!(run(&["list"]).contains("1 banned on paper only"));
+    let why = run(&["why", "192.0.2.7"]);
+    assert!(why.contains("Nobody keeps it out"), "{why}");
+    assert!(
+        why.contains("sshwhy report --addr 192.0.2.7 --since 2"),
+        "{why}"
+    );
+    assert!(!why.contains("does not hold"), "{why}");
+    assert!(run(&["check"]).contains("1 bans were looked for"));
+    let _ = fs::remove_dir_all(&dir);
+}

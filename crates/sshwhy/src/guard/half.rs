@@ -5,13 +5,13 @@
 //! are applied. When the rules are gone it asks what is to hold; when the other half is gone it starts another one.
 
 use super::config::Config;
-use super::drop;
 use super::message::{Order, Peer, Word};
+use super::{Spare, drop};
 use crate::cmd::reading::now;
 use crate::host::machine::Machine;
 use crate::host::never::{self, Names};
 use crate::host::{daemon, never::Facts};
-use crate::sink::firewall::{Firewall, Proof, Runner, Scope, Setup, Template};
+use crate::sink::firewall::{Changes, Firewall, Proof, Runner, Scope, Setup, Template};
 use crate::sys::process;
 use rustix::event::{PollFd, PollFlags, poll};
 use sshwhy_core::addr::Cidr;
@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 
 /// How often the rules are looked at; each look runs the firewall's own tool.
 const LOOK: Duration = Duration::from_secs(5);
+/// … where the kernel says that nobody changed them.
+const SELDOM: Duration = Duration::from_secs(300);
 /// How often it is gathered who is never banned.
 const GATHER: Duration = Duration::from_secs(30);
 /// Between two proofs: each reads the whole ruleset.
@@ -45,7 +47,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    pub fn start(allow: Vec<String>) -> Keeper {
+    pub fn start(allow: Vec<String>, every: Duration) -> Keeper {
         let machine = Machine::here();
         let mut names = Names::default();
         let found = Arc::new(Mutex::new(never::gather(&machine, &allow, &mut names)));
@@ -56,7 +58,7 @@ impl Keeper {
             .name("never".to_owned())
             .spawn(move || {
                 loop {
-                    std::thread::sleep(GATHER);
+                    std::thread::sleep(every);
                     let allow = lock(&asked).clone();
                     let facts = never::gather(&machine, &allow, &mut names);
                     *lock(&theirs) = facts;
@@ -200,7 +202,7 @@ pub fn run(named: Option<&Path>) -> Result<(), String> {
     let (config, text, name) = Config::load(named)?;
     folders(&config)?;
     let firewall = open_firewall(&config)?;
-    let keeper = Keeper::start(config.never.allow.clone());
+    let keeper = Keeper::start(config.never.allow.clone(), GATHER);
     let machine = Machine::here();
     let mut ports: Vec<u16> = daemon::listeners(&machine, &daemon::processes(&machine))
         .iter()
@@ -262,6 +264,9 @@ impl Half {
         let told = Word::Firewall(self.firewall.name().to_owned(), self.firewall.expires());
         let _ = peer.send(&told);
         let mut looked = Instant::now();
+        let changes = Changes::listen();
+        let mut changed = true;
+        let mut spare = Spare::default();
         let mut heard = Instant::now();
         let mut acted = Instant::now();
         let mut stopping: Option<Instant> = None;
@@ -324,7 +329,15 @@ impl Half {
                 let _ = child.wait();
                 return stopping.is_some();
             }
-            if looked.elapsed() >= LOOK && standing {
+            spare.give_back();
+            changed |= match &changes {
+                // Of other backends the kernel says nothing here.
+                Some(c) if self.firewall.name() == "nftables" => c.any(),
+                _ => true,
+            };
+            let due = if changed { LOOK } else { SELDOM };
+            if looked.elapsed() >= due && standing {
+                changed = false;
                 looked = Instant::now();
                 if matches!(self.firewall.stands(), Ok(false)) {
                     eprintln!("sshwhy: somebody removed the firewall's rules; they are put back");

@@ -22,3 +22,28 @@ pub mod store;
 pub mod tail;
 pub mod test;
 pub mod worker;
+
+use std::time::{Duration, Instant};
+
+/// A start reads far more of the program than the waiting after it; a burst needs memory that the quiet does not.
+const SPARE: Duration = Duration::from_secs(60);
+const SPARE_FIRST: Duration = Duration::from_secs(4);
+
+/// When memory is given back next: soon after the start, and now and then.
+pub struct Spare(Instant);
+
+impl Default for Spare {
+    fn default() -> Spare {
+        Spare(Instant::now() + SPARE_FIRST)
+    }
+}
+
+impl Spare {
+    pub fn give_back(&mut self) {
+        let now = Instant::now();
+        if now >= self.0 {
+            self.0 = now + SPARE;
+            crate::sys::process::give_back();
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::message::{Order, PIECE, Peer, Word};
 use super::sight::{self, Log, State};
 use super::store::Store;
 use super::tail::{self, Mark, Tail};
-use super::{control::listen, drop};
+use super::{Spare, control::listen, drop};
 use crate::cmd::reading::now;
 use crate::host::accounts;
 use crate::host::logging::{self, Break};
@@ -44,6 +44,10 @@ const SHARE: u32 = 15;
 const TURN: usize = 32;
 /// Failed logins from this machine itself that are remembered, for the canary.
 const OWN: usize = 64;
+/// How often it is gathered who is never banned: the other half, which looks more often, has the last word.
+const GATHER: Duration = Duration::from_secs(120);
+/// How often the other half hears of us when there is nothing new; it gives up after a minute.
+const ALIVE: Duration = Duration::from_secs(10);
 /// How often it is looked whether sshd still writes where we read.
 const WALK: Duration = Duration::from_secs(300);
 /// The times of live lines may differ so much from the clock.
@@ -109,6 +113,8 @@ struct Worker {
     walk: Option<Receiver<Vec<Break>>>,
     /// Another program's changes to the bans are being taken over.
     adopting: bool,
+    /// The status that the other half was told last, and when.
+    alive: (String, Instant),
     /// It is being sent: up to which network.
     restoring: Option<Option<Cidr>>,
     /// Orders without an answer yet, and what each lifts.
@@ -239,7 +245,7 @@ impl Worker {
         store.bans(|ban| decider.hold(ban))?;
         decider.admins = admins(&config);
         decider.key_login = config.key_login();
-        let keeper = Keeper::start(config.never.allow.clone());
+        let keeper = Keeper::start(config.never.allow.clone(), GATHER);
         let host = rustix::system::uname()
             .nodename()
             .to_string_lossy()
@@ -283,6 +289,7 @@ impl Worker {
             walked: None,
             walk: None,
             adopting: false,
+            alive: (String::new(), Instant::now()),
             restoring: None,
             asked: VecDeque::new(),
             compared: Vec::new(),
@@ -358,6 +365,7 @@ impl Worker {
         let mut second = Instant::now() - Duration::from_secs(5);
         let mut watched = Instant::now() - Duration::from_secs(60);
         let mut more = true;
+        let mut spare = Spare::default();
         while !self.stop {
             if watched.elapsed() > Duration::from_secs(5) {
                 watched = Instant::now();
@@ -365,12 +373,12 @@ impl Worker {
             }
             let pressed = self.dirty || self.is_pressed();
             let wait = if more {
-                0
+                Duration::ZERO
             } else if pressed {
-                100_000_000
+                Duration::from_millis(100)
             } else {
                 // Files on a network disk have no inotify: they are looked at.
-                500_000_000
+                Duration::from_secs(1)
             };
             self.wait(listener, signals, watcher.as_ref(), &askers, wait);
             if let Some(w) = &watcher {
@@ -403,6 +411,9 @@ impl Worker {
             if second.elapsed() >= Duration::from_secs(1) {
                 second = Instant::now();
                 self.every_second();
+                if !more {
+                    spare.give_back();
+                }
             }
             let due = COMMIT.max(self.cost * SHARE);
             if self.dirty && self.committed.elapsed() >= due {
@@ -422,7 +433,7 @@ impl Worker {
         signals: &OwnedFd,
         watcher: Option<&OwnedFd>,
         askers: &Askers,
-        nanos: i64,
+        most: Duration,
     ) {
         let mut fds = vec![
             PollFd::new(listener, PollFlags::IN),
@@ -443,8 +454,8 @@ impl Worker {
                 .map(|out| PollFd::new(out, PollFlags::IN)),
         );
         let wait = Timespec {
-            tv_sec: 0,
-            tv_nsec: nanos,
+            tv_sec: most.as_secs() as i64,
+            tv_nsec: i64::from(most.subsec_nanos()),
         };
         let _ = poll(&mut fds, Some(&wait));
     }
@@ -453,7 +464,7 @@ impl Worker {
         let Some(w) = watcher else { return };
         use inotify::WatchFlags as F;
         for path in self.tails.iter().filter_map(Tail::path) {
-            // What cannot be watched is looked at twice a second anyway.
+            // What cannot be watched is looked at once a second anyway.
             let _ = inotify::add_watch(w, path, F::MODIFY);
             if let Some(folder) = path.parent() {
                 let _ = inotify::add_watch(w, folder, F::CREATE | F::MOVED_TO | F::ONLYDIR);
@@ -831,7 +842,11 @@ impl Worker {
                 self.decider.source_count()
             ),
         };
-        self.order(&Order::Alive(status.replace('\n', " ")));
+        // That it lives is said now and then, what is new at once.
+        if status != self.alive.0 || self.alive.1.elapsed() >= ALIVE {
+            self.order(&Order::Alive(status.replace('\n', " ")));
+            self.alive = (status, Instant::now());
+        }
     }
 
     /// Looks, on a thread of its own, whether what sshd writes comes to what is followed.

@@ -25,7 +25,7 @@ use sshwhy_core::finding::{Evidence, Finding, Subjects};
 use sshwhy_core::render::escape::terminal;
 use sshwhy_core::render::json as view;
 use sshwhy_core::render::terminal::{self, TextOptions};
-use sshwhy_core::time::{Time, Zone, human_span};
+use sshwhy_core::time::{DAY, Time, Zone, human_span};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -36,6 +36,8 @@ use std::path::{Path, PathBuf};
 const SETTINGS: &str = "/etc/sshwhy/guard.toml";
 /// Rows of a list, unless all are wanted.
 const ROWS: usize = 50;
+
+const REHEARSAL: &str = "the firewall is \"null\", which does nothing";
 
 /// What every verb needs.
 struct Desk {
@@ -535,6 +537,9 @@ impl Desk {
             let _ = writeln!(text, "… and {} more (--all shows them)", bans.len() - shown);
         }
         match &held {
+            Ok(_) if self.is_rehearsal() => {
+                let _ = writeln!(text, "{} banned on paper only: {REHEARSAL}", bans.len());
+            }
             Ok(held) => {
                 let _ = writeln!(
                     text,
@@ -574,6 +579,9 @@ impl Desk {
             let _ = writeln!(text, "{ip} is not banned by sshwhy.");
         }
         match &held {
+            Some(_) if self.is_rehearsal() && !bans.is_empty() => {
+                let _ = writeln!(text, "Nobody keeps it out: {REHEARSAL}");
+            }
             Some(held) if held.is_empty() && !bans.is_empty() => {
                 text.push_str("The firewall does not hold it: sshwhy bans restore\n");
             }
@@ -615,6 +623,15 @@ impl Desk {
                 let _ = write!(line, "  {}", terminal(&p.reason));
             }
             let _ = writeln!(text, "{line}");
+        }
+        let since = bans.iter().map(|e| e.ban.since).min();
+        if let Some(since) = since {
+            // What led to it came before.
+            let from = Time(since.0.saturating_sub(DAY));
+            let _ = writeln!(
+                text,
+                "What it did: sshwhy report --addr {ip} --since {from}"
+            );
         }
         if !bans.is_empty() {
             let _ = writeln!(text, "To let it in: sshwhy bans remove {ip}");
@@ -718,6 +735,11 @@ impl Desk {
         Ok(Exit::of(&findings, false))
     }
 
+    /// Bans are written down only; nobody is meant to be kept out.
+    fn is_rehearsal(&self) -> bool {
+        self.firewall.name() == "null"
+    }
+
     /// Bans in force that nobody could want, and where state and firewall differ.
     fn compare(&self, held: &[firewall::Held], known: bool) -> Result<Vec<Finding>, String> {
         let mut left: HashMap<(IpAddr, u8), ()> =
@@ -737,7 +759,7 @@ impl Desk {
             .collect();
         unknown.sort_by_key(|n| (n.ip, n.len));
         missing.sort_by_key(|n| (n.ip, n.len));
-        if !known {
+        if !known || self.is_rehearsal() {
             missing.clear();
         }
         let mut out = Vec::new();

@@ -8,6 +8,7 @@
 //! name or host name can become an argument of a command. Whether a ban works is read from the live rules ([`Backend::prove`]),
 //! not from the exit status of the tool that set it.
 
+mod changes;
 mod command;
 mod firewalld;
 mod hosts_deny;
@@ -19,6 +20,7 @@ mod run;
 mod testing;
 mod ufw;
 
+pub use changes::Changes;
 pub use command::Template;
 pub use run::{Runner, Trouble};
 
