@@ -160,7 +160,7 @@ pub fn tell(
     let (verdict, mut reasons) = pattern.verdict();
     let mut verdict = weigh_deeds(&pattern, verdict, &after, &mut reasons);
     let told = telling(&pattern, verdict, &after);
-    reasons.extend(why(&told, verdict));
+    reasons.extend(why(&told, verdict, log));
     let convicted: Vec<&Suspect> = ranking
         .suspects
         .iter()
@@ -247,7 +247,7 @@ fn telling<'a>(pattern: &Pattern, verdict: Verdict, after: &'a [After]) -> Vec<&
 }
 
 /// One sentence each, and one for those that are too many. All of it is the log's word, which whoever has an account there can write.
-fn why(told: &[&After], verdict: Verdict) -> Vec<String> {
+fn why(told: &[&After], verdict: Verdict, log: &TargetLog<'_>) -> Vec<String> {
     let mut out: Vec<String> = told
         .iter()
         .take(REASONS)
@@ -276,9 +276,10 @@ fn why(told: &[&After], verdict: Verdict) -> Vec<String> {
                 " (by itself no break-in)"
             };
             format!(
-                "right after, {} after {who}, the log says: {}{as_root}; {new}{alone}",
+                "right after, {} after {who}, the log says: {}{as_root}; {new}{alone} [{}]",
                 human_span(a.since),
-                a.deed.said()
+                a.deed.said(),
+                (log.place)(a.deed.line)
             )
         })
         .collect();
