@@ -186,7 +186,8 @@ impl Matcher {
             && lines.len() <= events.len().saturating_mul(20)
             && let Some(m) = self.drifting(events, &voters, lines)
         {
-            turned = Some((m.drift, m.pivot));
+            // One side of a step is a good part of the logins.
+            turned = (m.share() >= 0.3).then_some((m.drift, m.pivot));
             if best.as_ref().is_none_or(|b| m.ln_chance < b.ln_chance) {
                 best = Some(m);
             }
@@ -229,7 +230,9 @@ impl Matcher {
             .collect();
         let mut tops: Vec<Peak> = Vec::new();
         for reach in [NEAR, FAR] {
-            if reach == NEAR || lines.len() <= FAR_LINES {
+            // One side at least is where the drift was found.
+            let found = tops.iter().any(|p| p.votes as usize * 4 >= voters.len());
+            if reach == NEAR || (found && lines.len() <= FAR_LINES) {
                 let peaks = self.peaks(voters, &turned, reach);
                 tops.extend(peaks.into_iter().filter(|p| {
                     p.width == NARROW as i64 * SECOND && p.votes as usize * 8 >= voters.len()
