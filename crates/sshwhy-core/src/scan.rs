@@ -5,6 +5,7 @@
 //! the second half looks each address up once a block, not once a line.
 
 use crate::addr::parse_v4;
+use crate::catalog::deeds;
 use crate::event::{Catalog, Event, Row, catalog};
 use crate::line::{Line, LineParser, Program, Quick, Tag, Years, cut, serves_one, unescape};
 use crate::shortcut::{Hit, Shortcuts, same};
@@ -79,10 +80,26 @@ impl Record {
     }
 }
 
+/// A line of another program that `catalog::deeds` knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed {
+    pub time: Time,
+    /// The local time exists twice; the earlier reading stands in `time`.
+    pub twice: bool,
+    pub line: u32,
+    /// Index into [`Scanned::hosts`].
+    pub host: u16,
+    /// The line's own tag.
+    pub program: &'static str,
+    pub message: Span,
+}
+
 /// What a block holds.
 #[derive(Debug, Default)]
 pub struct Scanned {
     pub records: Vec<Record>,
+    /// Where they are wanted ([`Scanner::for_deeds`]).
+    pub deeds: Vec<Deed>,
     /// Distinct names, as places in the block's text. Users are as logged (escaped).
     pub addrs: Vec<Span>,
     /// Beside `addrs`: those that are IPv4, read.
@@ -119,6 +136,7 @@ impl Scanned {
 
     fn clear(&mut self) {
         self.records.clear();
+        self.deeds.clear();
         self.addrs.clear();
         self.v4.clear();
         self.users.clear();
@@ -213,6 +231,7 @@ pub struct Scanner {
     shortcuts: Shortcuts,
     names: BlockNames,
     scratch: Vec<u8>,
+    deeds: bool,
 }
 
 /// What the caller of [`Scanner::lines`] is given for each line.
@@ -238,6 +257,14 @@ impl Seen<'_, '_> {
 }
 
 impl Scanner {
+    /// One that also takes in what other programs say was done on the host.
+    pub fn for_deeds(deeds: bool) -> Scanner {
+        Scanner {
+            deeds,
+            ..Scanner::default()
+        }
+    }
+
     /// Every line of a block, in order, for who has its records already; the messages of those lines only are recognised for which
     /// `wanted`, given a line's number, says so.
     pub fn lines_again<'b>(
@@ -334,6 +361,10 @@ impl Scanner {
             {
                 if tag.program == Program::Other {
                     reducer.out.other += 1;
+                    if self.deeds {
+                        let line = parser.parse(raw, &mut scratch);
+                        reducer.deed(at, &line);
+                    }
                     continue;
                 }
                 if tag.plain
@@ -345,6 +376,9 @@ impl Scanner {
                 }
             }
             let line = parser.parse(raw, &mut scratch);
+            if self.deeds && line.program == Program::Other {
+                reducer.deed(at, &line);
+            }
             let event = recognise(&mut self.shortcuts, catalog, &line);
             reducer.line(&Seen {
                 number: at,
@@ -543,6 +577,42 @@ impl Reducer<'_> {
             let end = (self.block.len() + out.extra.len()) as u32;
             out.first_unread = Some((seen.number, Span { start, end }));
         }
+    }
+
+    /// A line of a program that logs what is done on the host.
+    fn deed(&mut self, at: u32, line: &Line<'_>) {
+        let (Some(program), Some(time)) = (deeds::program(line.ident), line.time) else {
+            return;
+        };
+        let mut place = |slice: &[u8]| -> Span {
+            let start = if line.rewritten {
+                let extra = &mut self.out.extra;
+                let start = self.block.len() + extra.len();
+                extra.extend_from_slice(slice);
+                start
+            } else {
+                (slice.as_ptr() as usize).wrapping_sub(self.base)
+            } as u32;
+            Span {
+                start,
+                end: start + slice.len() as u32,
+            }
+        };
+        let message = place(line.message);
+        let host = if line.host.is_empty() {
+            Span::default()
+        } else {
+            place(line.host)
+        };
+        let host = self.host(host);
+        self.out.deeds.push(Deed {
+            time,
+            twice: line.twice.is_some(),
+            line: at,
+            host,
+            program,
+            message,
+        });
     }
 
     /// Any other line.

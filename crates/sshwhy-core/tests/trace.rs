@@ -10,8 +10,8 @@ use sshwhy_core::trace::container::Container;
 use sshwhy_core::trace::digest::{Digest, Needles};
 use sshwhy_core::trace::evidence::{FileTime, LogFacts, Owner, Schedule};
 use sshwhy_core::trace::matching::Matcher;
-use sshwhy_core::trace::story::{self, Trace};
-use sshwhy_core::trace::{Act, Evidence, Pattern, Source};
+use sshwhy_core::trace::story::{self, TargetLog, Trace};
+use sshwhy_core::trace::{Act, Deeds, Evidence, Pattern, Source};
 use std::collections::BTreeSet;
 
 /// 2026-03-02T00:00:00Z
@@ -33,6 +33,7 @@ fn act(at: i64, ok: bool) -> Act {
         user: UserId::default(),
         host: 0,
         ok,
+        stay: None,
         failures: u32::from(!ok),
         line: LineRef::default(),
     }
@@ -128,11 +129,14 @@ fn tell_all(source: &Source, evidence: impl FnOnce(&[i64]) -> Evidence) -> Trace
     story::tell(
         source,
         Pattern::of(source, &zone),
-        std::slice::from_ref(source),
+        &TargetLog {
+            sources: std::slice::from_ref(source),
+            deeds: &Deeds::default(),
+            place: &|_| "log:1".to_owned(),
+        },
         &q,
         &e,
         &zone,
-        |_| "log:1".to_owned(),
     )
 }
 

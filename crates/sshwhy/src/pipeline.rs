@@ -200,6 +200,7 @@ pub fn run(
     tick: &(dyn Fn(u64) + Sync),
 ) -> Analysis {
     let threads = threads.max(1);
+    let deeds = analysis.wants_deeds();
     let spare: Mutex<Vec<Work>> = Mutex::new(Vec::new());
     let fold: Gate<Work, (Analysis, Places)> =
         Gate::new((analysis, Places::default()), threads * 3);
@@ -208,7 +209,7 @@ pub fn run(
     let output: Gate<Vec<u8>, bool> = Gate::new(true, threads * 4);
     let stop = AtomicBool::new(false);
     let worker = || {
-        let mut scanner = Scanner::default();
+        let mut scanner = Scanner::for_deeds(deeds);
         loop {
             // Printing comes first: it frees memory.
             let ready = printer.and_then(|p| lock(&folded).pop_front().map(|w| (p, w)));

@@ -928,3 +928,294 @@ fn arm_only_says_what_it_would_do() {
     let _ = BufReader::new(&out.stderr[..]).read_to_string(&mut rest);
     assert!(rest.contains("is no address"), "{rest}");
 }
+
+/// A target's log of ten days: alice logs in and updates packages each day, and `more` (day, time, rest of the line) besides.
+fn target_log(dir: &Path, name: &str, more: &[(u32, String)]) -> PathBuf {
+    let mut lines: Vec<String> = (1..=10)
+        .flat_map(|day| {
+            [
+                "09:00:00 sshd[100]: Accepted publickey for alice from 192.0.2.20 port 40000 ssh2: RSA SHA256:6mYq2zJ0t3nVn8cF2p7o1kqv4B3yWm5x9uE7dLr8aTs",
+                "09:00:09 sudo:    alice : TTY=pts/1 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/apt update",
+                "09:10:00 sshd[100]: pam_unix(sshd:session): session closed for user alice",
+            ]
+            .map(|l| (day, l.to_owned()))
+        })
+        .chain(more.iter().cloned())
+        .map(|(day, l)| format!("2026-03-{day:02}T{}Z db-3 {}\n", &l[..8], &l[9..]))
+        .collect();
+    lines.sort();
+    let path = dir.join(name);
+    fs::write(&path, lines.concat()).unwrap();
+    path
+}
+
+/// `failures` of one per second from 03:00, then a success at 03:10 whose session ends at 03:30, with these lines in it.
+fn guessed(failures: u32, user: &str, within: &[&str]) -> Vec<(u32, String)> {
+    let from = |port: u32| format!("from 192.0.2.66 port {port} ssh2");
+    let start = 600 - failures;
+    let mut out: Vec<String> = (0..failures)
+        .map(|i| {
+            let at = start + i;
+            format!(
+                "03:{:02}:{:02} sshd[{}]: Failed password for {user} {}",
+                at / 60,
+                at % 60,
+                2000 + i,
+                from(40_000 + i)
+            )
+        })
+        .collect();
+    out.push(format!(
+        "03:10:00 sshd[3000]: Accepted password for {user} {}",
+        from(50_122)
+    ));
+    out.extend(within.iter().map(|l| (*l).to_owned()));
+    out.push(format!(
+        "03:30:00 sshd[3000]: pam_unix(sshd:session): session closed for user {user}"
+    ));
+    out.into_iter().map(|l| (8, l)).collect()
+}
+
+fn reasons(t: &Value) -> String {
+    t["reasons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| format!("{}\n", r.as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn what_was_done_right_after_a_login_is_a_reason_and_not_a_verdict_of_its_own() {
+    let dir = folder("deeds");
+    const SUDO: &str = "sudo:      ops : TTY=pts/0 ; PWD=/home/ops ; USER=root ; COMMAND=";
+    let id = format!("03:10:20 {SUDO}/usr/bin/id");
+    let make = format!("03:11:05 {SUDO}/usr/sbin/useradd -m mallory");
+    let made = [
+        make.as_str(),
+        "03:11:06 useradd[3100]: new user: name=mallory, UID=1002, GID=1002, home=/home/mallory, shell=/bin/sh, from=/dev/pts/0",
+        "03:11:20 usermod[3101]: add 'mallory' to group 'sudo'",
+    ];
+    let apt = format!("03:10:30 {SUDO}/usr/bin/apt update");
+
+    // Brute force, a success, and an account: an intrusion, and the deed is named with its place.
+    let log = target_log(&dir, "storm.log", &guessed(60, "ops", &made));
+    let t = trace(&log, &[], &["--source", "192.0.2.66"]);
+    assert_eq!(t["verdict"], "intrusion");
+    let why = reasons(&t);
+    for part in [
+        "a password was guessed",
+        "66 s after it was let in as ops, the log says: useradd made the account mallory, by root, which that user had become; nobody had done that before",
+        "usermod put mallory into the group sudo",
+        "storm.log:85]",
+        "65 s after it was let in as ops, the log says: sudo ran /usr/sbin/useradd -m mallory as root",
+    ] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    let finding = |t: &Value, slug: &str| {
+        let all = t["findings"].as_array().unwrap();
+        all.iter().find(|f| f["slug"] == slug).cloned().unwrap()
+    };
+    let f = finding(&t, "trace-intrusion");
+    assert!(f["confidence"].as_f64().unwrap() > 0.9, "{f}");
+    let proof = f["evidence"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["text"] == "useradd made the account mallory")
+        .unwrap_or_else(|| panic!("{f}"));
+    let line: usize = proof["source"]
+        .as_str()
+        .unwrap()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(
+        text.lines()
+            .nth(line - 1)
+            .unwrap()
+            .contains("new user: name=mallory")
+    );
+    let moments = t["timeline"].as_array().unwrap();
+    assert!(
+        moments.iter().any(|m| m["text"]
+            == "ops as root: usermod put mallory into the group sudo, for the first time"
+            && m["what"] == "target"),
+        "{moments:?}"
+    );
+    for format in ["text", "html", "md"] {
+        let out = sshwhy()
+            .args([
+                "trace",
+                "--tz",
+                "UTC",
+                "--source",
+                "192.0.2.66",
+                "--format",
+                format,
+                "--log",
+            ])
+            .arg(&log)
+            .output()
+            .unwrap();
+        let view = said(&out).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            view.contains("useradd made the account mallory, by root"),
+            "{format}: {view}"
+        );
+    }
+
+    // Guesses that were right, and nothing new: what others did before, and what others did meanwhile.
+    let bob =
+        "03:10:40 sudo:      bob : TTY=pts/2 ; PWD=/ ; USER=root ; COMMAND=/usr/sbin/useradd x";
+    let t = trace(
+        &target_log(&dir, "quiet.log", &guessed(60, "ops", &[bob])),
+        &[],
+        &["--source", "192.0.2.66"],
+    );
+    assert_eq!(t["verdict"], "intrusion");
+    assert!(!reasons(&t).contains("the log says"), "{}", reasons(&t));
+
+    // Few failures say nothing by themselves; with a way to come back they do, and less surely.
+    let few = |name: &str, within: &[&str]| {
+        let log = target_log(&dir, name, &guessed(12, "ops", within));
+        trace(&log, &[], &["--source", "192.0.2.66"])
+    };
+    assert_eq!(few("few.log", &[])["verdict"], "unknown");
+    let t = few("few-id.log", &[&id]);
+    assert_eq!(t["verdict"], "unknown");
+    assert!(reasons(&t).contains("sudo ran /usr/bin/id as root; nobody had done that before in this log (by itself no break-in)"), "{}", reasons(&t));
+    let t = few("few-made.log", &made);
+    assert_eq!(t["verdict"], "intrusion");
+    let sure = finding(&t, "trace-intrusion")["confidence"]
+        .as_f64()
+        .unwrap();
+    assert!((0.6..0.8).contains(&sure), "{sure}");
+
+    // An administrator at a new address mistypes, runs sudo, and makes an account.
+    let t = trace(
+        &target_log(&dir, "admin.log", &guessed(2, "ops", &made)),
+        &[],
+        &["--source", "192.0.2.66"],
+    );
+    assert_eq!(t["verdict"], "unknown", "{}", reasons(&t));
+    // A command that another user runs each day.
+    let t = few("few-apt.log", &[&apt]);
+    assert!(
+        reasons(&t).contains("this user had not done that before"),
+        "{}",
+        reasons(&t)
+    );
+
+    // A log that begins with the source knows of nothing before.
+    let short: String =
+        fs::read_to_string(target_log(&dir, "short.log", &guessed(60, "ops", &made)))
+            .unwrap()
+            .lines()
+            .filter(|l| l.starts_with("2026-03-08T03"))
+            .map(|l| format!("{l}\n"))
+            .collect();
+    fs::write(dir.join("short.log"), short).unwrap();
+    let t = trace(&dir.join("short.log"), &[], &["--source", "192.0.2.66"]);
+    assert!(
+        reasons(&t).contains("too late to tell whether that is new"),
+        "{}",
+        reasons(&t)
+    );
+    fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_job_that_runs_sudo_each_night_stays_a_job() {
+    let dir = folder("job-deeds");
+    let from = |port: u32| format!("from 192.0.2.66 port {port} ssh2");
+    let mut nights: Vec<(u32, String)> = Vec::new();
+    for day in 2..=10 {
+        for turn in 0..4 {
+            let at = format!("02:{:02}", 10 * turn + day % 7);
+            let pid = 4000 + day * 10 + turn;
+            for line in [
+                format!(
+                    "{at}:01 sshd[{}]: Failed password for ci {}",
+                    pid + 5000,
+                    from(pid + 40_000)
+                ),
+                format!(
+                    "{at}:04 sshd[{pid}]: Accepted password for ci {}",
+                    from(pid + 50_000)
+                ),
+                format!(
+                    "{at}:05 sudo:       ci : TTY=unknown ; PWD=/srv ; USER=root ; COMMAND=/opt/deploy --build {} {:x}",
+                    day * 4 + turn,
+                    day * 7919 + turn
+                ),
+                format!("{at}:30 sshd[{pid}]: pam_unix(sshd:session): session closed for user ci"),
+            ] {
+                nights.push((day, line));
+            }
+        }
+    }
+    let t = trace(
+        &target_log(&dir, "job.log", &nights),
+        &[],
+        &["--source", "192.0.2.66"],
+    );
+    assert_eq!(t["verdict"], "misconfigured-automation", "{}", reasons(&t));
+    assert!(!reasons(&t).contains("the log says"), "{}", reasons(&t));
+    // Something else one night: said, and no verdict of its own.
+    let odd = "02:05:10 sudo:       ci : TTY=unknown ; PWD=/srv ; USER=root ; COMMAND=/usr/sbin/usermod -aG sudo ci";
+    let mut more = nights.clone();
+    more.push((5, odd.to_owned()));
+    let t = trace(
+        &target_log(&dir, "odd.log", &more),
+        &[],
+        &["--source", "192.0.2.66"],
+    );
+    assert_eq!(t["verdict"], "misconfigured-automation", "{}", reasons(&t));
+    assert!(
+        reasons(&t).contains("sudo ran /usr/sbin/usermod -aG sudo ci as root"),
+        "{}",
+        reasons(&t)
+    );
+
+    // What a line only quotes was not done; what an attacker writes is shown disarmed.
+    let quoted = "02:05:11 sshd[77]: Invalid user sudo:  ci : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/usr/sbin/useradd evil from 192.0.2.66 port 7";
+    let evil = "02:05:12 sudo:       ci : TTY=unknown ; PWD=/ ; USER=root ; COMMAND=/usr/sbin/useradd <script>\u{1b}]0;x\u{7}|[l](http://h)";
+    more = nights;
+    more.push((5, quoted.to_owned()));
+    more.push((5, evil.to_owned()));
+    let log = target_log(&dir, "evil.log", &more);
+    let t = trace(&log, &[], &["--source", "192.0.2.66"]);
+    assert!(!reasons(&t).contains("useradd evil"), "{}", reasons(&t));
+    for format in ["text", "html", "md"] {
+        let out = sshwhy()
+            .args([
+                "trace",
+                "--tz",
+                "UTC",
+                "--source",
+                "192.0.2.66",
+                "--format",
+                format,
+                "--log",
+            ])
+            .arg(&log)
+            .output()
+            .unwrap();
+        let view = said(&out);
+        assert!(view.contains("useradd"), "{format}: {view}");
+        assert!(
+            !view.contains('\u{1b}')
+                && (format != "md" || !view.replace("\\]", "").contains("](http")),
+            "{format}: {view}"
+        );
+        assert!(
+            format == "text" || !view.contains("<script"),
+            "{format}: {view}"
+        );
+    }
+    fs::remove_dir_all(&dir).unwrap();
+}

@@ -8,6 +8,7 @@ mod tally;
 
 use self::tally::{AddrTally, HourTally, UserTally};
 use crate::addr::{Addr, Cidr};
+use crate::catalog::deeds::SESSIONS;
 use crate::catalog::messages::Hostile;
 use crate::detect::{Detectors, Fact};
 use crate::event::{Row, catalog};
@@ -15,10 +16,10 @@ use crate::line::Program;
 use crate::names::{AddrId, Limits, Names, UserId};
 use crate::once::Once;
 use crate::report::{InputFile, Login, Totals};
-use crate::scan::{NO_TIME, NONE, Record, Scanned, UNKNOWN, flag};
+use crate::scan::{Deed, NO_TIME, NONE, Record, Scanned, UNKNOWN, flag};
 use crate::session::{LineRef, Role, Session, Sessions};
 use crate::time::{HOUR, MINUTE, SECOND, Time, Zone};
-use crate::trace::{Acts, Source};
+use crate::trace::{Acts, Deeds, Source};
 use crate::version::Versions;
 use std::collections::BTreeMap;
 
@@ -123,6 +124,10 @@ pub struct Analysis {
     done: Vec<Session>,
     /// Every login one by one, for callers that asked for it.
     acts: Option<Acts>,
+    /// With the logins: what was done on the host.
+    deeds: Option<Deeds>,
+    /// With those: by row, the kind of session that sshd says began.
+    kinds: Vec<Option<&'static str>>,
     suppressed: u64,
     previous: Option<(Record, AddrId, UserId, u32, Role)>,
     /// Scratch: local to global numbers of the block at hand.
@@ -177,6 +182,8 @@ impl Analysis {
             read: Read::default(),
             done: Vec::new(),
             acts: None,
+            deeds: None,
+            kinds: Vec::new(),
             suppressed: 0,
             previous: None,
             maps: Default::default(),
@@ -189,9 +196,28 @@ impl Analysis {
         &self.names
     }
 
-    /// Keeps every login one by one from now on (bounded, see [`crate::trace::acts`]).
+    /// Keeps every login one by one from now on, and what was done on the host (bounded, see [`crate::trace::acts`] and
+    /// [`crate::trace::deeds`]).
     pub fn keep_acts(&mut self) {
         self.acts = Some(Acts::default());
+        self.deeds = Some(Deeds::default());
+        self.kinds = catalog()
+            .rows()
+            .iter()
+            .map(|m| SESSIONS.iter().find(|s| s.0 == m.slug).map(|s| s.1))
+            .collect();
+    }
+
+    /// Whether blocks should be scanned for what other programs say was done.
+    pub fn wants_deeds(&self) -> bool {
+        self.deeds.is_some()
+    }
+
+    /// What was done on the host, where that was kept.
+    pub fn take_deeds(&mut self) -> Deeds {
+        let mut deeds = self.deeds.take().unwrap_or_default();
+        deeds.name(&self.names);
+        deeds
     }
 
     /// Ends all open sessions and hands out the logins by source, and how many were not kept.
@@ -320,11 +346,20 @@ impl Analysis {
         let mut chunks = 0;
         self.ahead.seen.clear();
         self.ahead.seen.resize(addrs.len(), 0);
+        let mut deeds = scanned.deeds.as_slice();
         while !records.is_empty() {
             let (chunk, later) = records.split_at(AHEAD.min(records.len()));
             chunks += 1;
             self.warm(chunks, chunk, &addrs);
             for record in chunk {
+                while let Some((deed, more)) = deeds.split_first()
+                    && deed.line < record.line
+                {
+                    deeds = more;
+                    let host = hosts.get(usize::from(deed.host)).copied().unwrap_or(0);
+                    let text = scanned.text(block, deed.message);
+                    self.deed(deed, host, file, first_line, text);
+                }
                 let at = LineRef {
                     file,
                     line: first_line + u64::from(record.line),
@@ -343,6 +378,11 @@ impl Analysis {
                 }
             }
             records = later;
+        }
+        for deed in deeds {
+            let host = hosts.get(usize::from(deed.host)).copied().unwrap_or(0);
+            let text = scanned.text(block, deed.message);
+            self.deed(deed, host, file, first_line, text);
         }
         if let Some((line, text)) = scanned.first_unread {
             let at = LineRef {
@@ -363,6 +403,27 @@ impl Analysis {
             }
         }
         self.maps = [addrs, users, hosts];
+    }
+
+    /// A line of another program, which says that something was done.
+    fn deed(&mut self, deed: &Deed, host: u32, file: u32, first_line: u64, message: &[u8]) {
+        let mut time = deed.time;
+        if deed.twice && self.second_hour == Some(time.0.div_euclid(HOUR)) {
+            time.0 += HOUR;
+        }
+        let hosts = &self.filter.hosts;
+        if !self.filter.time(time)
+            || !(hosts.is_empty() || hosts.iter().any(|h| h == self.names.host_of(host)))
+        {
+            return;
+        }
+        let at = LineRef {
+            file,
+            line: first_line + u64::from(deed.line),
+        };
+        if let Some(deeds) = &mut self.deeds {
+            deeds.line(deed.program, message, time, at, host);
+        }
     }
 
     /// Looks ahead at what the next records are about. `chunk` is their number in the block.
@@ -544,6 +605,13 @@ impl Analysis {
         }
         if role == Role::Accepted {
             self.accepted(slot, &fact);
+        }
+        if let Some(deeds) = &mut self.deeds
+            && let Some(Some(kind)) = self.kinds.get(usize::from(record.row))
+            && let Some(time) = time
+            && out.user != NONE
+        {
+            deeds.session(kind, self.names.user_of(out.user), time, at, host);
         }
         out
     }

@@ -6,6 +6,7 @@
 pub mod causes;
 pub mod client_messages;
 pub mod clues;
+pub mod deeds;
 pub mod detectors;
 pub mod facts;
 pub mod fixes;

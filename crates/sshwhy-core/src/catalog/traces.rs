@@ -50,8 +50,9 @@ pub const ROWS: &[Detector] = &[
         title: "A source broke in",
         severity: Severity::Critical,
         hostile: true,
-        what: "A storm of failures from one source, faster than any schedule, ended in a login; or what logs in there runs from a place \
-               where no installed program lies.",
+        what: "A storm of failures from one source, faster than any schedule, ended in a login; or fewer did, and right after it an account, \
+               a group, a password or a crontab was changed as never before; or what logs in there runs from a place where no \
+               installed program lies.",
         thresholds: &[],
         remedy: &[
             step(

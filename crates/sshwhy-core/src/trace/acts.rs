@@ -2,7 +2,7 @@
 
 use crate::addr::{Addr, is_private};
 use crate::names::{AddrId, Names, UserId};
-use crate::session::{LineRef, Session};
+use crate::session::{End, LineRef, Session};
 use crate::time::{SECOND, Time};
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ pub struct Act {
     pub user: UserId,
     pub host: u32,
     pub ok: bool,
+    /// When it was let in, and when it ended, where the log says so.
+    pub stay: Option<(Time, Option<Time>)>,
     /// Refused attempts in it.
     pub failures: u32,
     pub line: LineRef,
@@ -76,6 +78,9 @@ impl Acts {
             user: s.user,
             host: s.host,
             ok,
+            stay: s
+                .accepted
+                .map(|(at, _)| (at, (s.end == End::Closed).then_some(s.last))),
             failures,
             line: LineRef {
                 file: s.file,

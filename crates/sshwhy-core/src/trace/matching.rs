@@ -181,12 +181,16 @@ impl Matcher {
             b.as_ref()
                 .is_none_or(|b| b.ln_chance > -20.0 || b.share() < 0.7)
         };
+        let mut turned = None;
         if in_part(&best)
             && lines.len() <= events.len().saturating_mul(20)
             && let Some(m) = self.drifting(events, &voters, lines)
-            && best.as_ref().is_none_or(|b| m.ln_chance < b.ln_chance)
         {
-            best = Some(m);
+            // One side of a step is a good part of the logins.
+            turned = (m.share() >= 0.3).then_some((m.drift, m.pivot));
+            if best.as_ref().is_none_or(|b| m.ln_chance < b.ln_chance) {
+                best = Some(m);
+            }
         }
         if in_part(&best)
             && let Some(m) = stepped(events, &voters, lines, &tops)
@@ -194,7 +198,56 @@ impl Matcher {
         {
             best = Some(m);
         }
+        if in_part(&best)
+            && let Some((drift, pivot)) = turned
+            && let Some(m) = self.drifting_and_stepped(events, &voters, lines, drift, pivot)
+            && best.as_ref().is_none_or(|b| m.ln_chance < b.ln_chance)
+        {
+            best = Some(m);
+        }
         best
+    }
+
+    /// A clock that drifts and was set in the middle: one side of it showed how much it drifts. Lines are turned back by that, and what
+    /// is left is a step.
+    fn drifting_and_stepped(
+        &mut self,
+        events: &[i64],
+        voters: &[i64],
+        lines: &[i64],
+        drift: f64,
+        pivot: i64,
+    ) -> Option<Match> {
+        let days = (voters.last()? - voters.first()?) as f64 / DAY as f64;
+        let rate = drift / DAY as f64;
+        // What a constant distance tolerates needs no drift, and beyond what a clock does it was none.
+        if (drift * days).abs() < SECOND as f64 || drift.abs() > 1.5 * MAX_DRIFT * SECOND as f64 {
+            return None;
+        }
+        let turned: Vec<i64> = lines
+            .iter()
+            .map(|l| l - (rate * (l - pivot) as f64) as i64)
+            .collect();
+        let mut tops: Vec<Peak> = Vec::new();
+        for reach in [NEAR, FAR] {
+            // One side at least is where the drift was found.
+            let found = tops.iter().any(|p| p.votes as usize * 4 >= voters.len());
+            if reach == NEAR || (found && lines.len() <= FAR_LINES) {
+                let peaks = self.peaks(voters, &turned, reach);
+                tops.extend(peaks.into_iter().filter(|p| {
+                    p.width == NARROW as i64 * SECOND && p.votes as usize * 8 >= voters.len()
+                }));
+            }
+        }
+        let mut m = stepped(events, voters, &turned, &tops)?;
+        // Back to the clock as it was.
+        let back = rate / (1.0 - rate);
+        m.offset += (back * (m.pivot + m.offset - pivot) as f64) as i64;
+        m.drift += back * DAY as f64;
+        // Each drift that could have been tried, as in `drifting`.
+        let tried = 2.0 * MAX_DRIFT / (3.0 / days).max(0.05) + 1.0;
+        m.ln_chance = (m.ln_chance + tried.ln()).min(0.0);
+        Some(m)
     }
 
     /// Distances with most votes, at three widths of a vote, each with the share of votes of the best one elsewhere.
@@ -374,9 +427,11 @@ fn stepped(events: &[i64], voters: &[i64], lines: &[i64], tops: &[Peak]) -> Opti
     let at = *voters.get(split)?;
     let (early, late) = events.split_at(events.partition_point(|e| *e < at));
     let (ma, mb) = (fit(early, lines, pa)?, fit(late, lines, pb)?);
+    // Where each has a drift left, both are compared where the second was fitted.
+    let middle = late.get(late.len() / 2).copied().unwrap_or(at);
     let step = Step {
         at,
-        by: mb.offset - ma.offset,
+        by: mb.shift(middle) - ma.shift(middle),
     };
     let mut m = Match {
         step: Some(step),
@@ -1054,6 +1109,70 @@ mod tests {
             assert!(m.share() > 0.9, "{per_day}: {}", m.share());
             assert!(m.ln_chance < -100.0);
         }
+    }
+
+    #[test]
+    fn a_clock_that_drifts_and_was_set_is_followed_and_noise_is_not() {
+        for (per_day, by) in [
+            (4.0, -200 * SECOND),
+            (-9.0, -300 * SECOND),
+            (1.5, 200 * SECOND),
+            (6.0, HOUR),
+        ] {
+            let mut dice = Dice(by as u64 | 1);
+            let (exact, logged) = logins(&mut dice, 14, 15);
+            let middle = 7 * DAY + 12 * HOUR;
+            let mut lines: Vec<i64> = exact
+                .iter()
+                .map(|t| {
+                    let drift = per_day * *t as f64 / DAY as f64 * SECOND as f64;
+                    t + 20 * SECOND + drift as i64 + if *t > middle { by } else { 0 }
+                })
+                .collect();
+            for _ in 0..200 {
+                lines.push(dice.below(14 * DAY));
+            }
+            let m = best(&logged, &mut lines).unwrap();
+            assert!(
+                m.share() > 0.9 && m.ln_chance < -100.0,
+                "{per_day} {by}: {} {} {} {:?}",
+                m.share(),
+                m.ln_chance,
+                m.drift,
+                m.step
+            );
+            let step = m.step.unwrap();
+            assert!((step.by - by).abs() < 3 * SECOND, "{by}: {step:?}");
+            assert!(
+                (m.drift / SECOND as f64 - per_day).abs() < 0.4,
+                "{per_day}: {}",
+                m.drift
+            );
+            // Where it says a line should be, there is one.
+            let near = m
+                .matched
+                .iter()
+                .filter(|i| {
+                    let e = logged[**i as usize];
+                    let want = e + m.shift(e);
+                    lines.iter().any(|l| (l - want).abs() < 3 * SECOND)
+                })
+                .count();
+            assert!(near * 10 > m.matched.len() * 9, "{per_day} {by}: {near}");
+        }
+        // The same hours, other times, more of them: nothing follows by drift and step either.
+        let mut least = 0.0f64;
+        for seed in 0..60 {
+            let mut dice = Dice(seed * 91 + 3);
+            let (_, logged) = logins(&mut dice, 14, 8);
+            let mut lines: Vec<i64> = (0..14 * 40)
+                .map(|i| (i % 14) * DAY + dice.below(4 * HOUR))
+                .collect();
+            if let Some(m) = best(&logged, &mut lines) {
+                least = least.min(m.ln_chance);
+            }
+        }
+        assert!(least > -9.0, "{least}");
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub struct Pattern {
     pub chain: u64,
     /// Failures before the first success, with whatever pauses.
     pub before: u64,
+    /// The chain may have been guessing: half of what would show it by itself.
+    #[serde(skip)]
+    pub perhaps_guessed: bool,
 }
 
 /// What the target's log alone says.
@@ -112,7 +115,7 @@ impl Pattern {
         // Days are cut in the middle of the quiet time, so that a night is one piece.
         let cut = window.map_or(0, |(start, len)| (start + len + (24 - len) / 2) % 24);
         let storm = storm(acts);
-        let (chain, storm_won) = guessed(acts);
+        let (chain, steady) = guessed(acts);
         Pattern {
             logins: acts.len() as u64,
             failures: source.failures(),
@@ -134,7 +137,8 @@ impl Pattern {
                 .filter(|(a, b)| a.ok != b.ok)
                 .count() as u64,
             storm,
-            storm_won,
+            storm_won: chain >= STORM as u64 && !steady,
+            perhaps_guessed: chain >= STORM as u64 / 2 && !steady,
             chain,
             before: acts
                 .iter()
@@ -283,8 +287,8 @@ fn storm(acts: &[Act]) -> u64 {
     most
 }
 
-/// The failures that led up to the first success, none farther than [`PAUSE`] from the next, and whether that is guessing: many, and
-/// not by the beat of a job that tries the same again each minute.
+/// The failures that led up to the first success, none farther than [`PAUSE`] from the next, and whether they keep the beat of a job
+/// that tries the same again each minute, which many guesses do not.
 fn guessed(acts: &[Act]) -> (u64, bool) {
     let Some(won) = acts.iter().position(|a| a.ok) else {
         return (0, false);
@@ -306,8 +310,7 @@ fn guessed(acts: &[Act]) -> (u64, bool) {
     gaps.sort_unstable();
     let at = |share: usize| gaps.get(gaps.len() * share / 10).copied().unwrap_or(0);
     let (early, middle, late) = (at(1), at(5), at(9));
-    let steady = middle >= BEAT && late - early <= middle / 10;
-    (chain, chain >= STORM as u64 && !steady)
+    (chain, middle >= BEAT && late - early <= middle / 10)
 }
 
 /// The longest run of days that is listed one by one.
@@ -362,6 +365,7 @@ pub(super) mod tests {
             user: 0,
             host: 0,
             ok,
+            stay: None,
             failures: u32::from(!ok),
             line: LineRef::default(),
         }

@@ -1,13 +1,16 @@
 //! The whole answer: verdict with reasons, suspects, one timeline of all sources, and what to do next.
 
 use super::acts::{self, Source};
+use super::deeds::{After, Deeds, Whose, right_after};
 use super::evidence::Evidence;
 use super::pattern::{Pattern, Verdict};
 use super::rank::{Question, Ranking, Suspect, SuspectKind, odd_place, rank, starts_things};
+use crate::catalog::deeds::What;
 use crate::catalog::detectors::Detector;
 use crate::catalog::traces;
 use crate::finding::{Evidence as Proof, Finding, Kind, Severity, Step, Subjects};
 use crate::render::escape::shell_word;
+use crate::session::LineRef;
 use crate::time::{DAY, HOUR, MINUTE, SECOND, Time, Zone, human_span};
 use serde::Serialize;
 use std::net::IpAddr;
@@ -83,6 +86,9 @@ pub struct Trace {
 
 /// How many other sources are listed.
 const OTHERS: usize = 8;
+/// Deeds that get a sentence, and that get a line in the timeline.
+const REASONS: usize = 4;
+const DEEDS: usize = 40;
 const MOMENTS: usize = 300;
 
 /// Which source is asked about: the one named, or the oddest.
@@ -132,18 +138,29 @@ pub fn question(
     }
 }
 
-/// Puts everything together. `place` says where in the target's log an act stands, for evidence.
+/// What the target's log said, beside the source that is asked about.
+pub struct TargetLog<'a> {
+    pub sources: &'a [Source],
+    pub deeds: &'a Deeds,
+    /// Where in it a line stands, for evidence.
+    pub place: &'a dyn Fn(LineRef) -> String,
+}
+
+/// Puts everything together.
 pub fn tell(
     source: &Source,
     pattern: Pattern,
-    sources: &[Source],
+    log: &TargetLog<'_>,
     q: &Question,
     e: &Evidence,
     zone: &Zone,
-    place: impl Fn(&super::Act) -> String,
 ) -> Trace {
     let ranking = rank(q, e);
-    let (mut verdict, mut reasons) = pattern.verdict();
+    let after = right_after(source, log.sources, log.deeds, q.log);
+    let (verdict, mut reasons) = pattern.verdict();
+    let mut verdict = weigh_deeds(&pattern, verdict, &after, &mut reasons);
+    let told = telling(&pattern, verdict, &after);
+    reasons.extend(why(&told, verdict, log));
     let convicted: Vec<&Suspect> = ranking
         .suspects
         .iter()
@@ -172,18 +189,107 @@ pub fn tell(
             .map(|t| t.to_string()),
         target_names: q.target_names.clone(),
         findings: Vec::new(),
-        others: others(source, sources),
+        others: others(source, log.sources),
         weighed: ranking.weighed,
         unexplained: ranking.unexplained,
-        timeline: timeline(source, &pattern, q, e, &ranking, &place),
+        timeline: timeline(source, &pattern, q, e, &ranking, &after, log),
         next: Vec::new(),
         suspects: ranking.suspects,
         pattern,
         read: Read::default(),
     };
-    trace.next = next_steps(&trace, e);
-    trace.findings = findings(&trace, source, &place);
+    trace.next = next_steps(&trace, e, &told);
+    trace.findings = findings(&trace, source, &told, log);
     trace
+}
+
+/// Few guesses and one that was right may be a person; who then makes a way to come back is none.
+fn weigh_deeds(
+    pattern: &Pattern,
+    verdict: Verdict,
+    after: &[After],
+    reasons: &mut Vec<String>,
+) -> Verdict {
+    let way_in = after.iter().any(|a| {
+        a.deed.lasting
+            && a.first_stay
+            && a.whose != Whose::Unsaid
+            && a.is_new()
+            && a.tool_is_new
+            && !a.is_habit()
+    });
+    if verdict == Verdict::Unknown && pattern.perhaps_guessed && way_in {
+        reasons.clear();
+        reasons.push(format!(
+            "{} failures without a pause, then a success, and right after it a way to come back was made: a password was guessed",
+            pattern.chain
+        ));
+        return Verdict::Intrusion;
+    }
+    verdict
+}
+
+/// Of what was done for the first time, what is worth a reason; what lasts first.
+fn telling<'a>(pattern: &Pattern, verdict: Verdict, after: &'a [After]) -> Vec<&'a After> {
+    let broke_in = verdict == Verdict::Intrusion;
+    // A job does the same each time, with other arguments, and its first day is as new as everything it does then.
+    let job = !broke_in && pattern.active_nights() >= 3;
+    let mut out: Vec<&After> = after
+        .iter()
+        .filter(|a| {
+            let sure = a.is_new() && a.whose != Whose::Unsaid && !a.is_habit();
+            let first_day = pattern.first.is_some_and(|t| a.deed.at.0 - t.0 < DAY);
+            broke_in || (sure && (!job || a.deed.lasting || (a.tool_is_new && !first_day)))
+        })
+        .collect();
+    out.sort_by_key(|a| (!a.deed.lasting, a.deed.row.what == What::Session));
+    out
+}
+
+/// One sentence each, and one for those that are too many. All of it is the log's word, which whoever has an account there can write.
+fn why(told: &[&After], verdict: Verdict, log: &TargetLog<'_>) -> Vec<String> {
+    let mut out: Vec<String> = told
+        .iter()
+        .take(REASONS)
+        .map(|a| {
+            let who = match a.user.as_str() {
+                "" => "it was let in".to_owned(),
+                user => format!("it was let in as {user}"),
+            };
+            let new = match (a.whose, a.is_new()) {
+                (Whose::Unsaid, _) => "the log does not say by whom".to_owned(),
+                (_, false) => format!(
+                    "the log begins only {} before, too late to tell whether that is new",
+                    human_span(a.history)
+                ),
+                (_, true) if a.nobody => "nobody had done that before in this log".to_owned(),
+                (_, true) => "this user had not done that before in this log".to_owned(),
+            };
+            let as_root = if a.whose == Whose::AsRoot {
+                ", by root, which that user had become"
+            } else {
+                ""
+            };
+            let alone = if verdict == Verdict::Intrusion {
+                ""
+            } else {
+                " (by itself no break-in)"
+            };
+            format!(
+                "right after, {} after {who}, the log says: {}{as_root}; {new}{alone} [{}]",
+                human_span(a.since),
+                a.deed.said(),
+                (log.place)(a.deed.line)
+            )
+        })
+        .collect();
+    if told.len() > REASONS {
+        out.push(format!(
+            "{} more such deeds right after its logins: see the timeline",
+            told.len() - REASONS
+        ));
+    }
+    out
 }
 
 fn others(source: &Source, sources: &[Source]) -> Vec<Other> {
@@ -207,8 +313,10 @@ fn timeline(
     q: &Question,
     e: &Evidence,
     ranking: &Ranking,
-    place: &impl Fn(&super::Act) -> String,
+    after: &[After],
+    log: &TargetLog<'_>,
 ) -> Vec<Moment> {
+    let place = |act: &super::Act| (log.place)(act.line);
     let mut out: Vec<Moment> = Vec::new();
     let mut add = |at: Option<Time>, what: &'static str, source: &str, text: String| {
         if let Some(at) = at
@@ -254,6 +362,21 @@ fn timeline(
             "target",
             &place(a),
             format!("last login from {}", source.addr),
+        );
+    }
+    let mut deeds: Vec<&After> = after.iter().collect();
+    deeds.sort_by_key(|a| !a.deed.lasting);
+    for a in deeds.iter().take(DEEDS) {
+        let whose = match (a.whose, a.user.as_str()) {
+            (Whose::Named, user) => format!("{user}: "),
+            (Whose::AsRoot, user) => format!("{user} as root: "),
+            (Whose::Unsaid, _) => String::new(),
+        };
+        add(
+            Some(a.deed.at),
+            "target",
+            &(log.place)(a.deed.line),
+            format!("{whose}{}, for the first time", a.deed.said()),
         );
     }
     for night in pattern.nights.iter().take(120) {
@@ -351,7 +474,7 @@ fn arm(t: &Trace) -> String {
     format!("sshwhy trace arm {target}{hours} --apply")
 }
 
-fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
+fn next_steps(t: &Trace, e: &Evidence, told: &[&After]) -> Vec<Step> {
     let mut out = Vec::new();
     let certain: Vec<&Suspect> = t.suspects.iter().filter(|s| s.confidence > 0.5).collect();
     if certain.is_empty() {
@@ -436,6 +559,17 @@ fn next_steps(t: &Trace, e: &Evidence) -> Vec<Step> {
                     ));
                 }
             }
+            let made = |a: &&&After| a.deed.row.slug == "account-made";
+            for a in told.iter().filter(made).take(3) {
+                if let Some(name) = shell_word(&a.deed.what) {
+                    out.push(step(
+                        "Look at the account that was made right after it got in.",
+                        Some(format!("id -- {name}; last -- {name}; getent passwd -- {name}")),
+                        "server",
+                        "none",
+                    ));
+                }
+            }
         }
         Verdict::MisconfiguredAutomation => out.push(step(
             "Ask the owner of the job for its inventory and credentials: it logs in where it should not, or with what is no longer valid.",
@@ -466,7 +600,7 @@ const MISSING: Detector = Detector {
 };
 
 /// One finding for the pattern, and one for who made it (or that nobody fits).
-fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) -> Vec<Finding> {
+fn findings(t: &Trace, source: &Source, told: &[&After], log: &TargetLog<'_>) -> Vec<Finding> {
     let mut evidence: Vec<Proof> = Vec::new();
     for act in source
         .acts
@@ -475,7 +609,7 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
         .chain(source.acts.iter().rev().take(1))
     {
         evidence.push(Proof {
-            source: place(act),
+            source: (log.place)(act.line),
             at: Some(act.at),
             text: format!(
                 "{} from {}",
@@ -489,6 +623,13 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
         });
     }
     evidence.dedup();
+    for a in told.iter().take(2 * REASONS) {
+        evidence.push(Proof {
+            source: (log.place)(a.deed.line),
+            at: Some(a.deed.at),
+            text: a.deed.said(),
+        });
+    }
     let subjects = |containers: Vec<String>| Subjects {
         addrs: vec![source.addr.clone()],
         users: t.pattern.users.clone(),
@@ -519,14 +660,27 @@ fn findings(t: &Trace, source: &Source, place: &impl Fn(&super::Act) -> String) 
         _ => String::new(),
     };
     let mut pattern = match t.verdict {
-        Verdict::Intrusion => base(
-            row("trace-intrusion"),
-            0.9,
-            format!(
-                "{} broke in: {} failed logins within {span}, then a success",
-                source.addr, t.pattern.failures
-            ),
-        ),
+        Verdict::Intrusion => {
+            let strong = told.iter().find(|a| a.deed.lasting && a.is_new());
+            base(
+                row("trace-intrusion"),
+                match (strong, t.pattern.verdict().0) {
+                    (Some(_), Verdict::Intrusion) => 0.95,
+                    // Few failures, and the log's word for a deed, which is easier to forge than hundreds of them.
+                    (Some(_), _) if !t.suspects.iter().any(|s| s.suspicious) => 0.7,
+                    _ => 0.9,
+                },
+                format!(
+                    "{} broke in: {} failed logins within {span}, then a success{}",
+                    source.addr,
+                    t.pattern.failures,
+                    strong.map_or(String::new(), |a| format!(
+                        ", and right after it {}",
+                        a.deed.said()
+                    ))
+                ),
+            )
+        }
         Verdict::MisconfiguredAutomation => base(
             row("trace-automation"),
             0.9,

@@ -7,6 +7,7 @@
 //! choose them; no text of sshd's own begins so.
 
 use super::MAX_LINE;
+use crate::catalog::deeds;
 use crate::time::Time;
 use std::io::Write;
 
@@ -167,11 +168,18 @@ impl Record {
     }
 }
 
-/// A daemon's name on a line that another program sent.
+/// A daemon's name, or that of a program whose deeds matter, on a line that another program sent.
 fn origin_in_doubt(ident: &[u8], exe: &[u8]) -> bool {
     let daemon = |name: &[u8]| name.starts_with(b"sshd") || name.starts_with(b"dropbear");
     let base = exe.rsplit(|&b| b == b'/').next().unwrap_or_default();
-    daemon(ident) && !exe.is_empty() && !daemon(base)
+    if exe.is_empty() {
+        return false;
+    }
+    match deeds::program(ident) {
+        // One program may be many (busybox), and a newer one has more to its name (sudo-rs).
+        Some(name) => !base.starts_with(name.as_bytes()) && base != b"busybox",
+        None => daemon(ident) && !daemon(base),
+    }
 }
 
 /// A value of structured data (RFC 5424 section 6.3.3).
@@ -204,11 +212,12 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether lines of this program can matter: sshd and dropbear with their helpers, and those that log about logins. The
-/// text of other programs' journal records is not fetched.
+/// Whether lines of this program can matter: sshd and dropbear with their helpers, those that log about logins, and those that
+/// say what was done on the host. The text of other programs' journal records is not fetched.
 pub fn is_relevant(ident: &[u8]) -> bool {
     let base = ident.rsplit(|&b| b == b'/').next().unwrap_or_default();
-    base.starts_with(b"(") // `(sd-pam)`, `(sshd)`: a service's process before it runs its program
+    deeds::program(base).is_some()
+        || base.starts_with(b"(") // `(sd-pam)`, `(sshd)`: a service's process before it runs its program
         || [
             &b"sshd"[..],
             b"ssh",
@@ -314,6 +323,8 @@ mod tests {
             "kernel",
             "sudo",
             "su",
+            "useradd",
+            "crontab",
         ] {
             assert!(is_relevant(ident.as_bytes()), "{ident}");
         }

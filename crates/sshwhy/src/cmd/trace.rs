@@ -13,10 +13,11 @@ use sshwhy_core::finding::Finding;
 use sshwhy_core::names::Limits;
 use sshwhy_core::render::terminal::TextOptions;
 use sshwhy_core::render::{json, trace as view};
+use sshwhy_core::session::LineRef;
 use sshwhy_core::trace::digest::Needles;
 use sshwhy_core::trace::evidence::Evidence;
 use sshwhy_core::trace::story::{self, Read};
-use sshwhy_core::trace::{Act, Trace};
+use sshwhy_core::trace::{TargetLog, Trace};
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -76,6 +77,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         .map_err(|_| "a worker failed; this is a bug, and its message stands above".to_owned())?;
     let year_note = feed.year_note();
     let (sources, dropped) = analysis.take_sources();
+    let deeds = analysis.take_deeds();
     let report = analysis.finish(feed.skipped, feed.notes);
     let (input, seen) = (report.input, report.findings);
     if input.lines == 0 && !input.skipped.is_empty() && input.files.is_empty() {
@@ -93,11 +95,22 @@ pub fn run(args: Args) -> Result<Exit, String> {
         read.notes
             .push(format!("{dropped} logins from outside did not fit and were left out: name the source (--source)"));
     }
-    let place = |act: &Act| {
-        let name = names
-            .get(act.line.file as usize)
-            .map_or("log", |n| n.as_str());
-        format!("{name}:{}", act.line.line)
+    if deeds.dropped > 0 {
+        read.notes.push(format!(
+            "{} different commands and changes on the target did not fit and were left out of what was done right after a login: narrow \
+             the time (--since, --until)",
+            deeds.dropped
+        ));
+    }
+    if deeds.forged > 0 {
+        read.notes.push(format!(
+            "{} lines in the name of sudo and its like were written by another program, as the journal knows: they count for nothing",
+            deeds.forged
+        ));
+    }
+    let place = |at: LineRef| {
+        let name = names.get(at.file as usize).map_or("log", |n| n.as_str());
+        format!("{name}:{}", at.line)
     };
     let mut trace = match story::choose(&sources, source.as_deref(), span, &zone) {
         None => Trace {
@@ -139,7 +152,16 @@ pub fn run(args: Args) -> Result<Exit, String> {
             Trace {
                 read,
                 ..story::tell(
-                    chosen, pattern, &sources, &question, &evidence, &zone, place,
+                    chosen,
+                    pattern,
+                    &TargetLog {
+                        sources: &sources,
+                        deeds: &deeds,
+                        place: &place,
+                    },
+                    &question,
+                    &evidence,
+                    &zone,
                 )
             }
         }
