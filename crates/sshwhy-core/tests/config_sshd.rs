@@ -38,16 +38,23 @@ impl Files for Disk {
     }
 
     fn glob(&self, pattern: &str) -> Vec<String> {
-        let (folder, last) = pattern.rsplit_once('/').unwrap();
-        let Ok(names) = fs::read_dir(folder) else {
-            return Vec::new();
-        };
-        let mut out: Vec<String> = names
-            .flatten()
-            .map(|e| e.file_name().to_string_lossy().into_owned())
-            .filter(|n| sshwhy_core::config::pattern::glob(n, last))
-            .map(|n| format!("{folder}/{n}"))
-            .collect();
+        // A folder's name may be a pattern too.
+        let mut out = vec![String::new()];
+        for part in pattern.split('/').skip(1) {
+            let within = |folder: String| {
+                if part.is_empty() || part == ".." {
+                    return vec![format!("{folder}/{part}")];
+                }
+                let names = fs::read_dir(format!("{folder}/")).into_iter().flatten();
+                names
+                    .flatten()
+                    .map(|e| e.file_name().to_string_lossy().into_owned())
+                    .filter(|n| sshwhy_core::config::pattern::glob(n, part))
+                    .map(|n| format!("{folder}/{n}"))
+                    .collect()
+            };
+            out = out.into_iter().flat_map(within).collect();
+        }
         out.sort();
         out
     }

@@ -934,7 +934,9 @@ pub fn values(
                 );
             };
             let interval = match args.get(1).map(|w| w.text.as_str()) {
-                None | Some("none") => Some(0),
+                None => Some(0),
+                // Before 8.7 sshd looks for it before it takes quotes away.
+                Some("none") if release >= (8, 7) || rest.ends_with("none") => Some(0),
                 Some(t) => time(t, release),
             };
             match interval {
@@ -1189,6 +1191,13 @@ mod tests {
         assert_eq!(of((8, 4), "IPQoS", r#""ef""#), Err(0));
         assert_eq!(of((8, 4), "IPQoS", r#""ef" cs1"#), Ok("ef cs1".to_owned()));
         assert_eq!(of((9, 2), "IPQoS", r#""ef""#), Ok("ef ef".to_owned()));
+        let quoted = r#"default "none""#;
+        assert_eq!(of((8, 4), "RekeyLimit", quoted), Err(1));
+        assert_eq!(of((9, 2), "RekeyLimit", quoted), Ok("0 0".to_owned()));
+        assert_eq!(
+            of((8, 4), "RekeyLimit", "default none"),
+            Ok("0 0".to_owned())
+        );
         let timeout = |release, text| of(release, "ChannelTimeout", text);
         let last = "session=5m none";
         assert_eq!(timeout((9, 2), last), Ok(last.to_owned()));
