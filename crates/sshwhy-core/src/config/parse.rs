@@ -523,6 +523,27 @@ impl Reader<'_> {
         }
         let values = match value::values(keyword, args, &cut.rest, self.release, self.cwd) {
             Ok(values) => values,
+            // Before 8.7 sshd does not look at methods where it has some, but reads the line again for a connection.
+            Err(refusal)
+                if keyword.kind == Kind::Methods
+                    && self.release < (8, 7)
+                    && self.methods.is_some() =>
+            {
+                let message = format!(
+                    "{}: {}: sshd starts, and ends every connection for which no block before this line sets methods",
+                    keyword.name, refusal.message
+                );
+                self.say(Level::Warning, word, message, refusal.hint);
+                return Some(Directive {
+                    keyword,
+                    values: Vec::new(),
+                    written: cut.rest.clone(),
+                    words: args.iter().map(|w| w.text.clone()).collect(),
+                    pos: word,
+                    block,
+                    late: Some(refusal.message),
+                });
+            }
             Err(refusal) => {
                 let pos = args.get(refusal.word).map_or(word, |w| {
                     // Where the word stands as it is, the part of it can be shown.
