@@ -12,6 +12,7 @@ use crate::config::{Files, Memory};
 use crate::finding::Finding;
 use crate::observation::Observation;
 use crate::render::escape;
+use crate::server::lift::lift;
 use crate::server::modes::{Kind, Stat};
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ pub trait World: Files {
     fn account(&self, name: &str) -> Option<(u32, u32, String)>;
     /// Whether services can be started here: a machine that runs, with systemd.
     fn has_units(&self) -> bool;
+    /// Whether fail2ban's server answers its client.
+    fn has_fail2ban(&self) -> bool;
 }
 
 /// One change. Paths are absolute; modes are permission bits.
@@ -527,6 +530,18 @@ impl Planner<'_> {
         }
     }
 
+    /// What a ban tool that is gone left in the packet filter.
+    fn lift(&self, addr: &str) -> Option<(Vec<String>, Vec<String>)> {
+        let ip = parse_ip(addr.as_bytes())?;
+        let bans = self.observations.iter().filter(|o| o.key == "fw.ban");
+        bans.filter_map(|o| {
+            let rule = o.text.strip_prefix(&o.about)?.strip_prefix(": ")?;
+            let rule = rule.rsplit_once(" (it answers").map_or(rule, |(r, _)| r);
+            lift(&o.about, rule, &o.source, ip)
+        })
+        .next()
+    }
+
     fn unban(&mut self, row: &'static Fix) -> Result<(), String> {
         let Some(addr) = self.addr.filter(|a| parse_ip(a.as_bytes()).is_some()) else {
             return Err("say which address: --from".to_owned());
@@ -540,7 +555,13 @@ impl Planner<'_> {
             .collect();
         let text = text.to_ascii_lowercase();
         let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        let (program, undo) = if text.contains("f2b") || text.contains("fail2ban") {
+        let fail2bans = text.contains("f2b") || text.contains("fail2ban");
+        let (program, undo) = if fail2bans && !self.world.has_fail2ban() {
+            self.lift(addr).ok_or_else(|| {
+                "fail2ban does not run, and what it left does not say what to take out: start it, or delete the rule by its handle"
+                    .to_owned()
+            })?
+        } else if fail2bans {
             (
                 words(&["fail2ban-client", "set", "sshd", "unbanip", addr]),
                 words(&["fail2ban-client", "set", "sshd", "banip", addr]),

@@ -4,7 +4,7 @@
 //! Without tcpdmatch (Debian: tcpd) it does not run, and says so by name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what a test is for
 
-use sshwhy_core::server::wrappers::denied;
+use sshwhy_core::server::wrappers::{Call, denied};
 use std::fs;
 use std::net::IpAddr;
 use std::process::Command;
@@ -33,6 +33,22 @@ const DAEMONS: &[&str] = &[
     "ALL EXCEPT vsftpd",
     "ALL EXCEPT sshd",
     "all",
+    "sshd@198.51.100.1",
+    "sshd@203.0.113.0/24, vsftpd",
+    "ALL@[2001:db8::]/32",
+    "ALL EXCEPT sshd@198.51.100.1",
+    "s*@ALL",
+    "sshd@UNKNOWN",
+    "sshd@KNOWN",
+    "sshd@LOCAL",
+    "sshd@198.51.100.",
+    "@sshd",
+    "sshd@",
+    "sshd@198.51.100.1@x",
+    "ss?d",
+    "KNOWN",
+    "UNKNOWN",
+    ".sshd",
 ];
 const CLIENTS: &[&str] = &[
     "ALL",
@@ -111,14 +127,18 @@ fn libwrap_lets_in_whom_we_let_in() {
     let _ = fs::remove_dir_all(&desk);
     fs::create_dir_all(&desk).unwrap();
     let (mut asked, mut refused, mut wrong) = (0, 0, Vec::new());
+    // Which address is called: none that anybody named, or one of these.
+    let servers = [None, Some("198.51.100.1"), Some("2001:db8::1")];
     for number in 1..=400u64 {
         let mut d = Dice(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let (allow, deny) = (file(&mut d), file(&mut d));
         fs::write(desk.join("hosts.allow"), &allow).unwrap();
         fs::write(desk.join("hosts.deny"), &deny).unwrap();
         for addr in ["192.0.2.7", "198.51.100.9", "2001:db8::7"] {
+            let server = servers[d.roll(servers.len())];
+            let name = server.map_or("sshd".to_owned(), |s| format!("sshd@{s}"));
             let said = Command::new("tcpdmatch")
-                .args(["-d", "sshd", addr])
+                .args(["-d", &name, addr])
                 .current_dir(&desk)
                 .output()
                 .unwrap();
@@ -126,12 +146,18 @@ fn libwrap_lets_in_whom_we_let_in() {
             let theirs = said.contains("access:   denied");
             assert!(theirs || said.contains("access:   granted"), "{said}");
             let ip: IpAddr = addr.parse().unwrap();
-            let ours = denied(&allow, &deny, "sshd", ip, None).is_some();
+            let call = Call {
+                daemon: "sshd",
+                server: server.map(|s| s.parse().unwrap()),
+                client: ip,
+                host: None,
+            };
+            let ours = denied(&allow, &deny, &call).is_some();
             asked += 1;
             refused += usize::from(theirs);
             if ours != theirs {
                 wrong.push(format!(
-                    "{addr}: libwrap denies {theirs}, we {ours}\n--- allow\n{allow}--- deny\n{deny}"
+                    "{name} {addr}: libwrap denies {theirs}, we {ours}\n--- allow\n{allow}--- deny\n{deny}"
                 ));
             }
         }

@@ -436,3 +436,41 @@ fn names_of_fixes_lead_nowhere_else() {
     }
     assert!(!Path::new("/etc/journal").exists());
 }
+
+#[test]
+fn a_ban_is_lifted_by_whoever_still_holds_it() {
+    let w = World::new("ban");
+    let root = w.root();
+    let ask = |answers: bool, chain: &str, rule: &str| {
+        let run = root.join(".snapshot/run");
+        fs::create_dir_all(&run).unwrap();
+        let ping = run.join("fail2ban-ping");
+        let _ = fs::remove_file(&ping);
+        if answers {
+            fs::write(&ping, "Server replied: pong\n").unwrap();
+        }
+        let nft = format!(
+            r#"{{"nftables": [{{"table": {{"family": "inet", "name": "f2b-table"}}}}, {{"chain": {{"family": "inet", "table": "f2b-table", "name": "{chain}", "type": "filter", "hook": "input", "prio": -1, "policy": "accept"}}}}, {{"set": {{"family": "inet", "table": "f2b-table", "name": "addr-set-sshd", "type": "ipv4_addr", "elem": ["192.0.2.7"]}}}}, {{"rule": {{"family": "inet", "table": "f2b-table", "chain": "{chain}", "expr": [{{"match": {{"op": "==", "left": {{"payload": {{"protocol": "ip", "field": "saddr"}}}}, "right": "{rule}"}}}}, {{"drop": null}}]}}}}]}}"#
+        );
+        fs::write(run.join("nft"), nft).unwrap();
+        let out = w
+            .doctor(&["--fix", "--dry-run", "--from", "192.0.2.7", "--root"])
+            .arg(&root)
+            .output()
+            .unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let running = ask(true, "f2b-chain", "@addr-set-sshd");
+    assert!(
+        running.contains("fail2ban-client set sshd unbanip 192.0.2.7"),
+        "{running}"
+    );
+    let gone = ask(false, "f2b-chain", "@addr-set-sshd");
+    assert!(
+        gone.contains("nft delete element inet f2b-table addr-set-sshd"),
+        "{gone}"
+    );
+    // A rule that holds the address itself is known by its handle only.
+    let rule = ask(false, "f2b-chain", "192.0.2.7");
+    assert!(rule.contains("fail2ban does not run"), "{rule}");
+}

@@ -647,6 +647,8 @@ pub const CLIENT: &[Fact] = &[
             "no-space",
             "quota",
             "write-failure",
+            "open-failure",
+            "read-only",
             "not-clean",
             "no-such-command",
             "other-command-missing",
@@ -852,9 +854,10 @@ pub const SERVER: &[Fact] = &[
     fact(
         "unit.sandbox",
         Gate::Auth,
-        &["hides", "hinders", "shuts-out"],
+        &["hides", "hinders", "read-only", "shuts-out"],
         "setting",
-        "a setting of the unit that hides what sshd needs, what sessions need, or keeps the client's packets from it",
+        "a setting of the unit that hides what sshd needs, what sessions need (read-only: nobody can write into the home), or \
+         keeps the client's packets from it",
     ),
     fact(
         "unit.socket",

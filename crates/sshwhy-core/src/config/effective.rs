@@ -3,7 +3,9 @@
 //! As servconf.c: a first pass over everything outside Match blocks, then one over the blocks that match; what the second
 //! sets replaces what the first set. Within a pass the first value of a keyword wins, or they add up, as the keyword says.
 
-use super::parse::{Body, Config, Criterion, Directive, MatchLine, Node, Pos, Test, version};
+use super::parse::{
+    Body, Config, Criterion, Diagnostic, Directive, Level, MatchLine, Node, Pos, Test, version,
+};
 use super::parts;
 use super::pattern::{self, Verdict};
 use super::value::listen_parts;
@@ -69,6 +71,8 @@ pub struct Setting {
 pub struct Effective {
     /// In the order of the catalogue.
     pub settings: Vec<Setting>,
+    /// Why sshd ends this connection as soon as it reads the blocks again for it, although it starts.
+    pub refusals: Vec<Diagnostic>,
     pub release: Release,
 }
 
@@ -160,6 +164,7 @@ struct Pass<'a> {
     release: Release,
     sets: Sets<'a>,
     lost: Vec<(&'a Directive, Why)>,
+    refusals: Vec<Diagnostic>,
 }
 
 impl<'a> Pass<'a> {
@@ -196,7 +201,31 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// What is wrong with a line only now that it is read for a connection.
+    fn wrong_here(&self, d: &Directive, active: bool) -> Option<String> {
+        self.connection?;
+        let before = self.sets.get(d.keyword.name).filter(|b| !b.is_empty());
+        // Also in a block that does not hold.
+        if d.no_any_after(self.release) && before.is_some() {
+            return Some("\"any\" must stand alone".to_owned());
+        }
+        let same = |o: &&Directive| {
+            o.keyword.kind != Kind::Subsystem || o.words.first() == d.words.first()
+        };
+        let said = before.is_some_and(|b| b.iter().any(same));
+        let looked_at = active || d.keyword.kind == Kind::Methods;
+        d.late.clone().filter(|_| looked_at && !said)
+    }
+
     fn set(&mut self, d: &'a Directive, active: bool, block: Option<Pos>) {
+        if let Some(message) = self.wrong_here(d, active) {
+            self.refusals.push(Diagnostic {
+                level: Level::Error,
+                pos: d.pos,
+                message: format!("{}: {message}", d.keyword.name),
+                hint: None,
+            });
+        }
         if !active {
             if let Some(at) = block.or(d.block) {
                 self.lost.push((d, Why::NotMatched(at)));
@@ -297,6 +326,7 @@ fn evaluate(config: &Config, connection: Option<&Connection>) -> Effective {
         release: config.release,
         sets: Sets::new(),
         lost: Vec::new(),
+        refusals: Vec::new(),
     };
     let mut global = pass(None);
     global.walk(&config.body, true, Flag::None, None);
@@ -309,14 +339,31 @@ fn evaluate(config: &Config, connection: Option<&Connection>) -> Effective {
         .filter(|k| k.known_in(config.release))
         .map(|k| setting(config, k, &global, &blocks, connection.is_some()))
         .collect();
+    let mut refusals = std::mem::take(&mut blocks.refusals);
+    refusals.extend(settings.iter().filter_map(|s| no_algorithm(config, s)));
     listen(&mut settings);
     host_keys(&mut settings, config.release);
     let matched = blocks.sets.contains_key("KbdInteractiveAuthentication");
     challenge(&mut settings, config.release, matched);
     Effective {
         settings,
+        refusals,
         release: config.release,
     }
+}
+
+/// A list of a block that no algorithm fits, where it is not one that takes all away.
+fn no_algorithm(config: &Config, s: &Setting) -> Option<Diagnostic> {
+    let empty = matches!(s.keyword.kind, Kind::Algorithms(_)) && s.values == [""];
+    let pos = s.from.first().filter(|_| empty && s.matched)?;
+    let line = config.directives().into_iter().find(|d| d.pos == *pos)?;
+    let less = line.words.first().is_some_and(|w| w.starts_with('-'));
+    (!less).then(|| Diagnostic {
+        level: Level::Error,
+        pos: *pos,
+        message: format!("{} {} fits no algorithm", s.keyword.name, line.written),
+        hint: None,
+    })
 }
 
 /// Before 8.7 ChallengeResponseAuthentication switches keyboard-interactive on, unless a Match block says otherwise.
@@ -420,17 +467,25 @@ fn setting(
                 .flat_map(|d| d.values.iter().cloned())
                 .collect();
             // An empty list of algorithms is filled with the default, once sshd has looked at the blocks.
-            if connected && matches!(keyword.kind, Kind::Algorithms(_)) && out.values == [""] {
+            if connected
+                && matched.is_none()
+                && matches!(keyword.kind, Kind::Algorithms(_))
+                && out.values == [""]
+            {
                 out.values = keyword
                     .default(config.release)
                     .map(str::to_owned)
                     .into_iter()
                     .collect();
             }
-            // 9.2 empties the list at "none", outside of Match; from 9.3 on "none" is a value.
-            let emptied = keyword.kind == Kind::ChannelTimeout && config.release < (9, 3);
-            if emptied && matched.is_none() && out.values == ["none"] {
-                out.values.clear();
+            // sshd empties the list at "none", outside of Match; an empty one is printed as "none" from 9.3 on.
+            let none = matches!(&out.values[..], [v] if v.eq_ignore_ascii_case("none"));
+            if keyword.kind == Kind::ChannelTimeout && matched.is_none() && none {
+                out.values = keyword
+                    .default(config.release)
+                    .map(str::to_owned)
+                    .into_iter()
+                    .collect();
             }
         }
         None => {
@@ -729,6 +784,67 @@ mod tests {
         let invalid = "Match invalid-user\nX11Forwarding yes\n";
         assert_eq!(value(invalid, (9, 9), "X11Forwarding"), "yes");
         assert_eq!(value(invalid, (10, 0), "X11Forwarding"), "no");
+    }
+
+    #[test]
+    fn a_connection_can_be_refused_for_a_block_that_holds() {
+        let refused = |text: &str, release| {
+            let files = Memory::default().with("/c", text);
+            let config = parse(&files, "/c", release, "/");
+            assert!(config.is_sound(), "{text} {:?}", config.diagnostics);
+            let of = effective(&config, Some(&alice())).refusals;
+            of.iter().map(|d| d.pos.line).collect::<Vec<_>>()
+        };
+        // 8.7 to 9.8 take no "any" behind the methods of a block that holds, be it in one that does not.
+        let any = "Match User alice\nAuthenticationMethods publickey\nMatch User bob\nAuthenticationMethods any\n";
+        assert_eq!(refused(any, (9, 2)), [4]);
+        for release in [(8, 4), (9, 9)] {
+            assert_eq!(refused(any, release), [0u32; 0]);
+        }
+        let before = "Match User bob\nAuthenticationMethods publickey\nMatch User alice\nAuthenticationMethods any\n";
+        assert_eq!(refused(before, (9, 2)), [0u32; 0]);
+        // A list that nothing fits; one that takes all away is another matter.
+        let none = "Match User alice\nPubkeyAcceptedAlgorithms !ssh-*\n";
+        assert_eq!(refused(none, (9, 2)), [2]);
+        assert_eq!(refused(&none.replace("alice", "bob"), (9, 2)), [0u32; 0]);
+        assert_eq!(refused(&none.replace("!ssh-*", "-*"), (9, 2)), [0u32; 0]);
+        let subsystem = "Match User alice\nSubsystem sftp\n";
+        assert_eq!(refused(subsystem, (10, 0)), [2]);
+        assert_eq!(
+            refused(&subsystem.replace("alice", "bob"), (10, 0)),
+            [0u32; 0]
+        );
+        // Before 8.7 wrong methods behind others are seen only where no block that holds sets any.
+        let wrong = "AuthenticationMethods publickey\nMatch User alice\nMaxSessions 1\nMatch User bob\nAuthenticationMethods pubkey\n";
+        assert_eq!(refused(wrong, (8, 4)), [5]);
+        let set = wrong.replace("MaxSessions 1", "AuthenticationMethods password");
+        let files = Memory::default().with("/c", &set);
+        let config = parse(&files, "/c", (8, 4), "/");
+        let of = effective(&config, Some(&alice())).refusals;
+        assert!(config.is_sound() && of.is_empty());
+        assert!(!parse(&files, "/c", (9, 2), "/").is_sound());
+        let command =
+            "AuthorizedKeysCommandUser nobody\nMatch User alice\nAuthorizedKeysCommand keys\n";
+        assert_eq!(refused(command, (8, 4)), [3]);
+        assert_eq!(
+            refused(&command.replace("keys\n", "/keys\n"), (8, 4)),
+            [0u32; 0]
+        );
+    }
+
+    #[test]
+    fn none_empties_the_timeouts_outside_of_blocks() {
+        let said = |text: &str, release| {
+            let files = Memory::default().with("/c", text);
+            effective(&parse(&files, "/c", release, "/"), Some(&alice()))
+                .values("ChannelTimeout")
+                .join("|")
+        };
+        assert_eq!(said("ChannelTimeout NONE\n", (9, 2)), "");
+        assert_eq!(said("ChannelTimeout NONE\n", (10, 0)), "none");
+        let block = "Match all\nChannelTimeout NONE\n";
+        assert_eq!(said(block, (10, 0)), "NONE");
+        assert_eq!(said("ChannelTimeout *=5\n", (9, 2)), "*=5");
     }
 
     #[test]

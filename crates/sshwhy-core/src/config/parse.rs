@@ -3,7 +3,7 @@
 use super::lex::{self, Word};
 use super::value::{self, nearest};
 use super::{Files, pattern, startup};
-use crate::catalog::keywords::{self, Keyword};
+use crate::catalog::keywords::{self, Keyword, Kind};
 use crate::version::Release;
 use std::fmt;
 
@@ -57,6 +57,18 @@ pub struct Directive {
     pub pos: Pos,
     /// The Match line in whose block it stands, through Includes too.
     pub block: Option<Pos>,
+    /// What sshd finds wrong with it, but only where its block holds and no line before it says the same: it starts, and ends
+    /// such a connection.
+    pub late: Option<String>,
+}
+
+impl Directive {
+    /// 8.7 to 9.8 take no `any` where AuthenticationMethods are set already, be it in a block that does not hold: servconf.c
+    /// counts the methods of the wrong line.
+    pub(super) fn no_any_after(&self, release: Release) -> bool {
+        let counted = ((8, 7)..(9, 9)).contains(&release);
+        counted && self.keyword.name == "AuthenticationMethods" && self.values == ["any"]
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -231,6 +243,8 @@ struct Reader<'a> {
     subsystems: Vec<(String, Pos)>,
     /// The AuthenticationMethods that hold for everybody.
     methods: Option<Pos>,
+    /// The first of those of a block.
+    methods_of_block: Option<Pos>,
 }
 
 /// Reads `path` and all that it includes. Errors become diagnostics; the tree holds what could be read.
@@ -245,6 +259,7 @@ pub fn parse(files: &dyn Files, path: &str, release: Release, cwd: &str) -> Conf
         diagnostics: Vec::new(),
         subsystems: Vec::new(),
         methods: None,
+        methods_of_block: None,
     };
     let body = match files.read(path) {
         Ok(text) => reader.file(path, &text, None, 0),
@@ -386,7 +401,13 @@ impl Reader<'_> {
             self.say(Level::Error, pos, "Include names no file".to_owned(), None);
         }
         let mut bodies = Vec::new();
-        for word in args {
+        // Before 8.7 the list ends at an empty word.
+        let argv = self.release >= (8, 7);
+        let end = args.iter().position(|w| w.text.is_empty() && !argv);
+        if end == Some(0) {
+            self.say(Level::Error, pos, "Include names no file".to_owned(), None);
+        }
+        for word in args.iter().take(end.unwrap_or(args.len())) {
             let here = Pos {
                 column: word.column,
                 width: word.width,
@@ -479,20 +500,50 @@ impl Reader<'_> {
                 Some(self.way_out(block, word)),
             );
         }
-        // Since 9.5 sshd looks at what a block defines only when the block holds.
-        if keyword.name == "Subsystem"
-            && block.is_some()
-            && self.release >= (9, 5)
-            && args.len() == 1
-        {
-            let message =
-                "Subsystem: no command: sshd ends every connection for which this block holds"
-                    .to_owned();
+        let named = args.first().map(|w| w.text.clone()).unwrap_or_default();
+        let late = self.late(keyword, &named, args, &cut.rest, block);
+        if let Some(late) = late {
+            let message = match block {
+                Some(_) => format!(
+                    "{}: {late}: sshd ends every connection for which this block holds",
+                    keyword.name
+                ),
+                None => format!("{}: {late}, and an earlier line counts", keyword.name),
+            };
             self.say(Level::Warning, word, message, None);
-            return None;
+            return Some(Directive {
+                keyword,
+                values: Vec::new(),
+                written: cut.rest.clone(),
+                words: args.iter().map(|w| w.text.clone()).collect(),
+                pos: word,
+                block,
+                late: Some(late.to_owned()),
+            });
         }
         let values = match value::values(keyword, args, &cut.rest, self.release, self.cwd) {
             Ok(values) => values,
+            // Before 8.7 sshd does not look at methods where it has some, but reads the line again for a connection.
+            Err(refusal)
+                if keyword.kind == Kind::Methods
+                    && self.release < (8, 7)
+                    && self.methods.is_some() =>
+            {
+                let message = format!(
+                    "{}: {}: sshd starts, and ends every connection for which no block before this line sets methods",
+                    keyword.name, refusal.message
+                );
+                self.say(Level::Warning, word, message, refusal.hint);
+                return Some(Directive {
+                    keyword,
+                    values: Vec::new(),
+                    written: cut.rest.clone(),
+                    words: args.iter().map(|w| w.text.clone()).collect(),
+                    pos: word,
+                    block,
+                    late: Some(refusal.message),
+                });
+            }
             Err(refusal) => {
                 let pos = args.get(refusal.word).map_or(word, |w| {
                     // Where the word stands as it is, the part of it can be shown.
@@ -517,9 +568,9 @@ impl Reader<'_> {
                 return None;
             }
         };
-        if keyword.name == "Subsystem" && self.release < (9, 5) {
-            let name = args.first().map(|w| w.text.clone()).unwrap_or_default();
-            if let Some((_, first)) = self.subsystems.iter().find(|(n, _)| *n == name) {
+        if keyword.name == "Subsystem" {
+            let earlier = self.subsystems.iter().find(|(n, _)| *n == named);
+            if let Some((_, first)) = earlier.filter(|_| self.release < (9, 5)) {
                 let first = format!(
                     "{}:{}",
                     self.sources.get(first.file).map_or("", |s| &s.name),
@@ -528,36 +579,85 @@ impl Reader<'_> {
                 self.say(
                     Level::Error,
                     word,
-                    format!("Subsystem {name} is already defined"),
+                    format!("Subsystem {named} is already defined"),
                     Some(format!("at {first}: take one of the two lines out")),
                 );
             }
-            self.subsystems.push((name, word));
-        }
-        if keyword.name == "AuthenticationMethods" {
-            // servconf.c of 8.7 to 9.8 counts the methods of the wrong line.
-            let counted = ((8, 7)..(9, 9)).contains(&self.release);
-            if let Some(first) = self.methods.filter(|_| counted && values == ["any"]) {
-                let at = self.sources.get(first.file).map_or("", |s| &s.name);
-                let message = "\"any\" must appear alone in AuthenticationMethods".to_owned();
-                let hint = format!(
-                    "this release takes no \"any\" after {at}:{}, not even in a Match block",
-                    first.line
-                );
-                self.say(Level::Error, word, message, Some(hint));
-            }
-            if block.is_none() {
-                self.methods = self.methods.or(Some(word));
+            if block.is_none() || self.release < (9, 5) {
+                self.subsystems.push((named, word));
             }
         }
-        Some(Directive {
+        let directive = Directive {
             keyword,
             values,
             written: cut.rest.clone(),
             words: args.iter().map(|w| w.text.clone()).collect(),
             pos: word,
             block,
-        })
+            late: None,
+        };
+        if keyword.name == "AuthenticationMethods" {
+            self.no_any_after(&directive);
+        }
+        Some(directive)
+    }
+
+    /// What is wrong with a line at which sshd does not look until its block holds.
+    fn late(
+        &self,
+        keyword: &Keyword,
+        named: &str,
+        args: &[Word],
+        rest: &str,
+        block: Option<Pos>,
+    ) -> Option<&'static str> {
+        let set = |name: &str| self.subsystems.iter().any(|(n, _)| n == name);
+        match keyword.kind {
+            // Since 9.5, and at no command of a name that it has.
+            Kind::Subsystem => {
+                let command = args.get(1).is_some_and(|w| !w.text.is_empty());
+                let unseen = self.release >= (9, 5) && (block.is_some() || set(named));
+                (unseen && !command && !named.is_empty()).then_some("no command")
+            }
+            // Until 8.6.
+            Kind::Command if self.release < (8, 7) && block.is_some() => {
+                let sound = rest.starts_with('/') || rest.eq_ignore_ascii_case("none");
+                (!sound && !rest.is_empty()).then_some("it must be an absolute path")
+            }
+            _ => None,
+        }
+    }
+
+    fn no_any_after(&mut self, d: &Directive) {
+        let place = |first: Pos| {
+            let at = self.sources.get(first.file).map_or("", |s| &s.name);
+            format!("{at}:{}", first.line)
+        };
+        if d.no_any_after(self.release) {
+            let message = "\"any\" must appear alone in AuthenticationMethods".to_owned();
+            match (self.methods, self.methods_of_block) {
+                (Some(first), _) => {
+                    let hint = format!(
+                        "this release takes no \"any\" after {}, not even in a Match block",
+                        place(first)
+                    );
+                    self.say(Level::Error, d.pos, message, Some(hint));
+                }
+                (None, Some(first)) if first != d.pos => {
+                    let hint = format!(
+                        "this release ends every connection for which the block of {} holds",
+                        place(first)
+                    );
+                    self.say(Level::Warning, d.pos, message, Some(hint));
+                }
+                _ => {}
+            }
+        }
+        let first = match d.block {
+            None => &mut self.methods,
+            Some(_) => &mut self.methods_of_block,
+        };
+        *first = first.or(Some(d.pos));
     }
 
     /// Says why a word is no keyword, and what it may have been meant for.
@@ -718,7 +818,12 @@ impl Reader<'_> {
                 return None;
             };
             let argument = match (test, inline) {
-                (Test::InvalidUser, _) => String::new(),
+                (Test::InvalidUser, Some(_)) => {
+                    let message = format!("Match {name} takes no value");
+                    self.say(Level::Error, at(attribute), message, None);
+                    return None;
+                }
+                (Test::InvalidUser, None) => String::new(),
                 (_, Some(v)) if !v.is_empty() => v.to_owned(),
                 (_, inline) => match left.next().filter(|_| inline.is_none()) {
                     Some(w) if !w.text.is_empty() && !w.text.starts_with('#') => w.text.clone(),
@@ -742,7 +847,7 @@ impl Reader<'_> {
                         )
                     })
                 }
-                Test::LocalPort if value::port(&argument).is_none() => {
+                Test::LocalPort if value::port_or_zero(&argument).is_none() => {
                     Some(format!("{argument:?} is no port"))
                 }
                 _ => None,
@@ -879,6 +984,9 @@ mod tests {
         assert!(read("UsePrivilegeSeparation yes\n").is_sound());
         assert!(!read("Match Address 192.0.2.1/24\n").is_sound());
         assert!(read("Match Address 192.0.2.0/24,!192.0.2.7 LocalPort 22 # x\n").is_sound());
+        // A port that nothing is, but a number.
+        assert!(read("Match LocalPort 0\n").is_sound());
+        assert!(!read("Match LocalPort 65536\n").is_sound());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn assemble(
                 .map_or(default, String::as_str);
             (value.to_owned(), from(&[first]))
         }
-        Kind::MaxStartups => max_startups(default, outer),
+        Kind::MaxStartups => max_startups(default, outer, release),
         Kind::RekeyLimit => rekey_limit(inner, outer),
         Kind::TimeOrNone => time_or_none(default, if inner.is_empty() { outer } else { inner }),
         _ => penalties(default, outer, release),
@@ -46,18 +46,20 @@ fn part(d: Option<&Directive>, separator: char, index: usize) -> Option<&str> {
     d?.values.first()?.split(separator).nth(index)
 }
 
-fn max_startups(default: &str, lines: &[Directive]) -> (String, Vec<Pos>) {
+fn max_startups(default: &str, lines: &[Directive], release: Release) -> (String, Vec<Pos>) {
     let last = lines.last();
     let rated = lines
         .iter()
         .rev()
         .find(|d| d.words.first().is_some_and(|w| w.contains(':')));
     let known = |i| default.split(':').nth(i).unwrap_or_default();
+    // Where numbers below zero were taken, -1 stands for what was not said.
+    let said = |d, i| part(d, ':', i).filter(|v| *v != "-1" || release >= (9, 0));
     let value = format!(
         "{}:{}:{}",
-        part(last, ':', 0).unwrap_or(known(0)),
-        part(rated, ':', 1).unwrap_or(known(1)),
-        part(last, ':', 2).unwrap_or(known(2)),
+        said(last, 0).unwrap_or(known(0)),
+        said(rated, 1).unwrap_or(known(1)),
+        said(last, 2).unwrap_or(known(2)),
     );
     (value, from(&[last, rated]))
 }
@@ -162,6 +164,16 @@ mod tests {
             startups("MaxStartups 5\nMaxStartups 3:50:20\n"),
             ("3:50:20".into(), vec![2])
         );
+        // What was not said has its default; in 8.4 the number for it may be written.
+        for (text, said) in [
+            ("-1", "10:30:100"),
+            ("-1:40:50", "10:40:50"),
+            ("-2", "-2:30:-2"),
+        ] {
+            let text = format!("MaxStartups {text}\n");
+            assert_eq!(value(&text, (8, 4), "MaxStartups").0, said);
+        }
+        assert_eq!(startups("MaxStartups -1\n"), ("10:30:100".into(), vec![]));
         assert_eq!(
             value(
                 "MaxStartups 5\nMaxStartups 3:50:20\n",

@@ -51,7 +51,7 @@ pub(super) fn refusals(config: &Config) -> Vec<Diagnostic> {
             .and_then(|p| config.directives().into_iter().find(|d| d.pos == *p));
         if let (Kind::Algorithms(_), Some(d), [value]) = (s.keyword.kind, written, &s.values[..])
             && value.is_empty()
-            && !d.written.starts_with('-')
+            && !d.words.first().is_some_and(|w| w.starts_with('-'))
         {
             let message = format!("{} {} fits no algorithm", s.keyword.name, d.written.trim());
             out.push(error(d.pos, message, "name at least one".to_owned()));
@@ -111,5 +111,35 @@ fn error(pos: Pos, message: String, hint: String) -> Diagnostic {
         pos,
         message,
         hint: Some(hint),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Memory, parse::parse};
+
+    fn starts(text: &str) -> bool {
+        let files = Memory::default().with("/c", text);
+        parse(&files, "/c", (9, 2), "/").is_sound()
+    }
+
+    #[test]
+    fn a_list_that_takes_all_away_is_taken_and_one_that_nothing_fits_is_not() {
+        for text in [
+            "Ciphers -*",
+            "Ciphers '-*'\t#why",
+            "Ciphers \"-*\"",
+            "PubkeyAcceptedAlgorithms '-*'",
+        ] {
+            assert!(starts(text), "{text}");
+        }
+        for text in [
+            "PubkeyAcceptedAlgorithms !ssh-*",
+            "PubkeyAcceptedAlgorithms '!ssh-*'",
+            "PubkeyAcceptedAlgorithms ssh-ed25519,!ssh-rsa",
+            "PubkeyAcceptedAlgorithms +!ssh-rsa",
+        ] {
+            assert!(!starts(text), "{text}");
+        }
     }
 }

@@ -62,6 +62,44 @@ pub fn seconds(text: &str) -> Option<u64> {
     (!text.is_empty() && total <= i32::MAX as u64).then_some(total)
 }
 
+/// The same as that release of sshd reads it: before 9.9 with strtol(3), which takes blanks and a plus before each number, and
+/// before 8.5 with what an int cannot hold cut off.
+fn time(text: &str, release: Release) -> Option<i64> {
+    if release >= (9, 9) {
+        return seconds(text).map(|s| s as i64);
+    }
+    let (mut total, mut left) = (0i64, text);
+    let limit = match release < (8, 5) {
+        true => i64::MAX,
+        false => i64::from(i32::MAX),
+    };
+    while !left.is_empty() {
+        let word = left.trim_start_matches([' ', '\t', '\r', '\x0b', '\x0c']);
+        let word = word.strip_prefix('+').unwrap_or(word);
+        let end = word
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(word.len());
+        let (digits, rest) = word.split_at_checked(end)?;
+        let number: i64 = digits.parse().ok()?;
+        let mut letters = rest.chars();
+        let unit = match letters.next().map(|c| c.to_ascii_lowercase()) {
+            None | Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3600,
+            Some('d') => 86_400,
+            Some('w') => 604_800,
+            Some(_) => return None,
+        };
+        total = total.checked_add(number.checked_mul(unit)?)?;
+        if total > limit {
+            return None;
+        }
+        left = letters.as_str();
+    }
+    let total = i64::from(total as i32);
+    (!text.is_empty() && total != -1).then_some(total)
+}
+
 /// A number from 0 on (strtonum(3)): blanks and a sign before it are fine, anything behind it is not.
 fn number(text: &str) -> Option<u32> {
     let text = text.trim_start_matches([' ', '\t']);
@@ -104,9 +142,14 @@ const SERVICES: [(&str, u16); 8] = [
 
 /// 1–65535, or the name of a service.
 pub fn port(text: &str) -> Option<u16> {
+    port_or_zero(text).filter(|n| *n > 0)
+}
+
+/// The same, and 0, which is nobody's port (`Match LocalPort`).
+pub fn port_or_zero(text: &str) -> Option<u16> {
     let named = SERVICES.iter().find(|(n, _)| *n == text).map(|(_, p)| *p);
     let number = || number(text).and_then(|n| u16::try_from(n).ok());
-    named.or_else(number).filter(|n| *n > 0)
+    named.or_else(number)
 }
 
 /// Bytes of `1G`, `1.5M`, `100` (scan_scaled(3)).
@@ -238,7 +281,8 @@ fn add<'a>(list: &str, all: &'a str, out: &mut Vec<&'a str>) {
     }
 }
 
-/// `+x`, `-x`, `^x` or a list, against the default (kex.c kex_assemble_names()).
+/// `+x`, `-x`, `^x` or a list, against the default (kex.c kex_assemble_names()). Empty where sshd gives up: a list that takes
+/// nothing away may not negate.
 fn assemble(text: &str, default: &str, all: &str) -> String {
     let mut out: Vec<&str> = Vec::new();
     let (mode, names) = match text.chars().next() {
@@ -250,6 +294,9 @@ fn assemble(text: &str, default: &str, all: &str) -> String {
             .split(',')
             .filter(|a| pattern::list(a, names, false) != pattern::Verdict::Yes);
         return kept.collect::<Vec<_>>().join(",");
+    }
+    if names.split(',').any(|n| n.starts_with('!')) {
+        return String::new();
     }
     match mode {
         Some('+') => {
@@ -421,12 +468,15 @@ pub fn listen_parts(text: &str) -> Option<(String, Option<u16>)> {
     }
 }
 
+/// A host and a port, parted at the first colon beyond brackets; no slash may part them (misc.c hpdelim()).
 fn host_port(text: &str) -> bool {
-    let sound = |p: &str| p == "*" || port(p).is_some();
-    match text.rsplit_once(':') {
-        Some((host, p)) => !host.is_empty() && sound(p),
-        None => false,
-    }
+    let after = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map(|(_, after)| after),
+        None => text.find([':', '/']).and_then(|at| text.get(at..)),
+    };
+    after
+        .and_then(|a| a.strip_prefix(':'))
+        .is_some_and(|p| p == "*" || port(p).is_some())
 }
 
 /// A path as sshd keeps it: `~` is the home of root, for whom it runs, and what is not absolute is taken from `cwd`.
@@ -448,6 +498,46 @@ fn home(text: &str) -> String {
     }
 }
 
+/// Before 8.7 a list ends at an empty word, beyond which no other may stand.
+fn until_empty<'a>(
+    keyword: &Keyword,
+    args: &'a [Word],
+    release: Release,
+) -> Result<&'a [Word], Refusal> {
+    let list = matches!(
+        keyword.kind,
+        Kind::UserPatterns
+            | Kind::GroupPatterns
+            | Kind::EnvNames
+            | Kind::SetEnv
+            | Kind::PubkeyOptions
+            | Kind::Methods
+            | Kind::PermitOpen
+            | Kind::PermitListen
+            | Kind::Subsystem
+            | Kind::Words
+    );
+    // PermitOpen and PermitListen kept to it until 9.8.
+    let last = match keyword.kind {
+        Kind::PermitOpen | Kind::PermitListen => (9, 9),
+        _ => (8, 7),
+    };
+    let end = args.iter().position(|w| w.text.is_empty());
+    let (true, Some(end)) = (list && release < last, end) else {
+        return Ok(args);
+    };
+    // These two do not look at the rest of the line.
+    let unseen = matches!(keyword.name, "AuthorizedKeysFile" | "AuthenticationMethods");
+    let more = match release < (8, 7) {
+        true => args.get(end + 1).is_some_and(|w| !w.text.is_empty()),
+        false => args.len() > end + 1,
+    };
+    match more && !unseen {
+        true => refuse(end + 1, "extra words after an empty one"),
+        false => Ok(args.get(..end).unwrap_or(args)),
+    }
+}
+
 /// The values of a directive, each as `sshd -T` prints it after the keyword; relative files are taken from `cwd`.
 pub fn values(
     keyword: &Keyword,
@@ -456,6 +546,7 @@ pub fn values(
     release: Release,
     cwd: &str,
 ) -> Result<Vec<String>, Refusal> {
+    let args = until_empty(keyword, args, release)?;
     let text = |i: usize| args.get(i).map_or("", |w| w.text.as_str());
     let first = text(0);
     let missing = args.is_empty() || first.is_empty();
@@ -464,6 +555,9 @@ pub fn values(
         Kind::Rest | Kind::Command => {
             if rest.is_empty() {
                 return refuse(0, format!("{} needs a value", keyword.name));
+            }
+            if keyword.name == "VersionAddendum" && rest.contains('\r') {
+                return refuse(0, "no carriage return may stand in it");
             }
             let none = rest.eq_ignore_ascii_case("none");
             if keyword.kind == Kind::Command && !rest.starts_with('/') && !none {
@@ -498,8 +592,24 @@ pub fn values(
         _ if missing => return refuse(0, format!("{} needs a value", keyword.name)),
         _ => {}
     }
+    // Before 8.7 an empty word ends the line.
+    let more_than = |n: usize| args.len() > n && (release >= (8, 7) || !text(n).is_empty());
+    // Before 8.7 an empty word follows a quoted one at the end, which these take for an argument.
+    let optional = matches!(
+        keyword.kind,
+        Kind::ListenAddress | Kind::IpQos | Kind::RekeyLimit
+    );
+    if optional && release < (8, 7) && args.len() == 1 && rest.ends_with('"') {
+        return refuse(
+            0,
+            format!(
+                "this release takes no quotes around the only word of {}",
+                keyword.name
+            ),
+        );
+    }
     let one = |value: String| {
-        if args.len() > 1 {
+        if more_than(1) {
             refuse(1, format!("extra words after {first:?}"))
         } else {
             Ok(vec![value])
@@ -545,7 +655,7 @@ pub fn values(
                 }
                 _ => first.to_owned(),
             };
-            match seconds(&whole) {
+            match time(&whole, release) {
                 _ if none => one("none".to_owned()),
                 Some(0) if keyword.kind == Kind::TimeOrNone => one("none".to_owned()),
                 Some(s) => one(s.to_string()),
@@ -749,11 +859,13 @@ pub fn values(
         }
         Kind::ChannelTimeout => {
             for (at, word) in args.iter().enumerate() {
-                let sound = args.len() == 1 && word.text.eq_ignore_ascii_case("none")
+                // Up to 9.8 it may follow others, if it comes last.
+                let alone = args.len() == 1 || release < (9, 9) && at + 1 == args.len();
+                let sound = alone && word.text.eq_ignore_ascii_case("none")
                     || word
                         .text
                         .split_once('=')
-                        .is_some_and(|(n, t)| !n.is_empty() && seconds(t).is_some());
+                        .is_some_and(|(n, t)| !n.is_empty() && time(t, release).is_some());
                 if !sound {
                     return refuse(at, "TYPE=TIME is wanted");
                 }
@@ -761,7 +873,7 @@ pub fn values(
             Ok(vec![all_words().join(" ")])
         }
         Kind::Subsystem => {
-            if args.len() < 2 {
+            if text(1).is_empty() {
                 return refuse(1, format!("subsystem {first} has no command"));
             }
             let command = args.iter().skip(1).map(|w| w.text.as_str());
@@ -804,7 +916,7 @@ pub fn values(
             (None, _) => refuse(0, format!("{first:?} is no class of service")),
             (Some(a), None) => Ok(vec![format!("{a} {a}")]),
             (Some(a), Some(b)) => match qos(&b.text, release) {
-                Some(b) if args.len() == 2 => Ok(vec![format!("{a} {b}")]),
+                Some(b) if !more_than(2) => Ok(vec![format!("{a} {b}")]),
                 Some(_) => refuse(2, "extra words"),
                 None => refuse(1, format!("{:?} is no class of service", b.text)),
             },
@@ -822,11 +934,13 @@ pub fn values(
                 );
             };
             let interval = match args.get(1).map(|w| w.text.as_str()) {
-                None | Some("none") => Some(0),
-                Some(t) => seconds(t),
+                None => Some(0),
+                // Before 8.7 sshd looks for it before it takes quotes away.
+                Some("none") if release >= (8, 7) || rest.ends_with("none") => Some(0),
+                Some(t) => time(t, release),
             };
             match interval {
-                Some(_) if args.len() > 2 => refuse(2, "extra words"),
+                Some(_) if more_than(2) => refuse(2, "extra words"),
                 Some(s) => Ok(vec![format!("{bytes} {s}")]),
                 None => refuse(1, format!("{:?} is no time", text(1))),
             }
@@ -858,9 +972,9 @@ pub fn values(
         Kind::PubkeyOptions => Ok(vec![pubkey_options(args, release)?]),
         Kind::Algorithms(family) => {
             let value = algorithms(first, family, keyword, release)?;
-            match args.len() {
-                1 => Ok(vec![value]),
-                _ => hinted(
+            match more_than(1) {
+                false => Ok(vec![value]),
+                true => hinted(
                     1,
                     format!("extra words after {first:?}"),
                     "names are parted by commas, without blanks".to_owned(),
@@ -1021,6 +1135,77 @@ mod tests {
         for text in ["", "ten", "m", "1y", "99999999999999999999", "-1", "1 m"] {
             assert_eq!(seconds(text), None, "{text}");
         }
+    }
+
+    /// As `release` cuts and reads a line.
+    fn of(release: Release, keyword: &str, text: &str) -> Result<String, usize> {
+        let args = match release < (8, 7) {
+            true => super::super::lex::old_arguments(text, 1, true).0,
+            false => super::super::lex::arguments(text, 1).unwrap(),
+        };
+        let k = keywords::by_name(keyword).unwrap();
+        let said = values(k, &args, text, release, "/x");
+        said.map(|v| v.join("|")).map_err(|r| r.word)
+    }
+
+    #[test]
+    fn times_are_read_as_each_release_reads_them() {
+        let grace = |release, text| of(release, "LoginGraceTime", text);
+        // An int keeps what it can of them.
+        assert_eq!(grace((8, 4), "99999999999"), Ok("1215752191".to_owned()));
+        assert_eq!(grace((8, 4), "4294967295"), Err(0));
+        assert_eq!(grace((9, 2), "99999999999"), Err(0));
+        assert_eq!(grace((9, 2), "2147483647"), Ok("2147483647".to_owned()));
+        assert_eq!(grace((9, 2), "' +5m 3'"), Ok("303".to_owned()));
+        assert_eq!(grace((9, 9), "+5"), Err(0));
+        assert_eq!(grace((9, 2), "-5"), Err(0));
+    }
+
+    #[test]
+    fn hosts_and_ports_part_at_the_first_colon() {
+        let open = |text| of((9, 2), "PermitOpen", text);
+        for text in ["[2001:db8::1]:22", "host:80", ":80", "host:*"] {
+            assert_eq!(open(text), Ok(text.to_owned()));
+        }
+        for text in ["2001:db8::1:22", "host/80", "[::1]", "[::1:80", "host:0"] {
+            assert_eq!(open(text), Err(0), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_ends_a_list_depends_on_the_release() {
+        let empty = r#"host:80 """#;
+        let more = r#"host:80 "" more:1"#;
+        for release in [(8, 4), (9, 2)] {
+            assert_eq!(of(release, "PermitOpen", empty), Ok("host:80".to_owned()));
+            assert_eq!(of(release, "PermitOpen", more), Err(2));
+        }
+        assert_eq!(of((9, 9), "PermitOpen", empty), Err(1));
+        assert_eq!(
+            of((8, 4), "X11Forwarding", r#"yes "" x"#),
+            Ok("yes".to_owned())
+        );
+        assert_eq!(of((8, 4), "X11Forwarding", "yes x"), Err(1));
+        assert_eq!(of((9, 2), "X11Forwarding", r#"yes """#), Err(1));
+        // Quotes at the end of the line leave an empty word behind.
+        assert_eq!(of((8, 4), "IPQoS", r#""ef""#), Err(0));
+        assert_eq!(of((8, 4), "IPQoS", r#""ef" cs1"#), Ok("ef cs1".to_owned()));
+        assert_eq!(of((9, 2), "IPQoS", r#""ef""#), Ok("ef ef".to_owned()));
+        let quoted = r#"default "none""#;
+        assert_eq!(of((8, 4), "RekeyLimit", quoted), Err(1));
+        assert_eq!(of((9, 2), "RekeyLimit", quoted), Ok("0 0".to_owned()));
+        assert_eq!(
+            of((8, 4), "RekeyLimit", "default none"),
+            Ok("0 0".to_owned())
+        );
+        let timeout = |release, text| of(release, "ChannelTimeout", text);
+        let last = "session=5m none";
+        assert_eq!(timeout((9, 2), last), Ok(last.to_owned()));
+        assert_eq!(timeout((9, 2), "none session=5m"), Err(0));
+        assert_eq!(timeout((9, 9), last), Err(1));
+        assert_eq!(of((9, 2), "VersionAddendum", "a\rb"), Err(0));
+        assert_eq!(of((9, 2), "VersionAddendum", "a b"), Ok("a b".to_owned()));
+        assert_eq!(of((10, 0), "Subsystem", r#"sftp """#), Err(1));
     }
 
     #[test]

@@ -1054,6 +1054,14 @@ impl Reader<'_> {
             self.says_at_work("no-space", line);
         } else if lower.contains("disk quota exceeded") {
             self.says_at_work("quota", line);
+        } else if self.copies() && lower.ends_with("read-only file system") {
+            self.says_at_work("read-only", line);
+        } else if self.copies()
+            && (lower.contains("dest open ") || lower.starts_with("remote open("))
+            && lower.ends_with("failure")
+        {
+            // SFTP has no word for it.
+            self.says_at_work("open-failure", line);
         } else if bare.starts_with("Received message too long")
             || lower.contains("is your shell clean")
             || lower.contains("ensure the remote shell produces no output")

@@ -3,6 +3,7 @@
 //! Pure readers and evaluators of what `host/` in the program gathers; each says what decides, in the words of the file.
 
 pub mod iptables;
+pub mod lift;
 pub mod modes;
 pub mod nft;
 pub mod pam;

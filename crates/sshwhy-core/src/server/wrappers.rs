@@ -5,6 +5,18 @@
 use crate::addr::{network, parse_ip};
 use std::net::IpAddr;
 
+/// Who calls whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Call<'a> {
+    /// The name of the program that is called, `sshd`.
+    pub daemon: &'a str,
+    /// The address that was called, where it is known.
+    pub server: Option<IpAddr>,
+    pub client: IpAddr,
+    /// The client's name.
+    pub host: Option<&'a str>,
+}
+
 /// The line that keeps the client out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Denial {
@@ -106,7 +118,7 @@ fn address(word: &str) -> Option<IpAddr> {
     parse_ip(inner.unwrap_or(word).as_bytes()).filter(|ip| ip.is_ipv6() == inner.is_some())
 }
 
-fn client(word: &str, ip: IpAddr, host: Option<&str>) -> bool {
+fn client(word: &str, call: &Call<'_>) -> bool {
     // Nobody answers the question for a client's user name (RFC 931): only these fit.
     let word = match word.rsplit_once('@') {
         Some((user, host)) if matches!(user.to_ascii_uppercase().as_str(), "ALL" | "UNKNOWN") => {
@@ -115,6 +127,11 @@ fn client(word: &str, ip: IpAddr, host: Option<&str>) -> bool {
         Some(_) => return false,
         None => word,
     };
+    end(word, Some(call.client), call.host)
+}
+
+/// Whether a word means this end of the connection, the client's or our own.
+fn end(word: &str, ip: Option<IpAddr>, host: Option<&str>) -> bool {
     let upper = word.to_ascii_uppercase();
     match upper.as_str() {
         "ALL" => return true,
@@ -124,6 +141,10 @@ fn client(word: &str, ip: IpAddr, host: Option<&str>) -> bool {
         "LOCAL" => return host.is_some_and(|h| !h.contains('.')),
         _ => {}
     }
+    // What has no address has no name that is one, either.
+    let Some(ip) = ip else {
+        return false;
+    };
     if let Some((net, mask)) = word.split_once('/') {
         return masked(net, mask, ip);
     }
@@ -145,9 +166,19 @@ fn client(word: &str, ip: IpAddr, host: Option<&str>) -> bool {
     host.is_some_and(|h| h.eq_ignore_ascii_case(word))
 }
 
-fn daemon(word: &str, name: &str) -> bool {
-    let word = word.split('@').next().unwrap_or(word);
-    word.eq_ignore_ascii_case("ALL") || word.eq_ignore_ascii_case(name)
+/// `name` or `name@address`, the address being the one that was called.
+fn daemon(word: &str, call: &Call<'_>) -> bool {
+    // An @ at the beginning belongs to the name.
+    let at = word.char_indices().skip(1).find(|(_, c)| *c == '@');
+    let parts = at.and_then(|(at, _)| Some((word.get(..at)?, word.get(at + 1..)?)));
+    let (name, own) = match parts {
+        Some((name, own)) => (name, Some(own)),
+        None => (word, None),
+    };
+    let (pattern, of) = (name.to_ascii_lowercase(), call.daemon.to_ascii_lowercase());
+    let named = matches!(pattern.as_str(), "all" | "known")
+        || crate::config::pattern::matches(&of, &pattern);
+    named && own.is_none_or(|own| end(own, call.server, None))
 }
 
 /// hosts_options(5). Another word is a mistake, for which libwrap refuses the client.
@@ -183,21 +214,15 @@ fn overruled(fields: &[String]) -> Option<bool> {
     })
 }
 
-/// The line that keeps the client out, if one does. `name`: the daemon's, `sshd`.
-pub fn denied(
-    allow: &str,
-    deny: &str,
-    name: &str,
-    ip: IpAddr,
-    host: Option<&str>,
-) -> Option<Denial> {
+/// The line that keeps the client out, if one does.
+pub fn denied(allow: &str, deny: &str, call: &Call<'_>) -> Option<Denial> {
     for (text, in_allow) in [(allow, true), (deny, false)] {
         for (number, line) in lines(text) {
             let fields = fields(&line);
             let (Some(daemons), Some(clients)) = (fields.first(), fields.get(1)) else {
                 continue;
             };
-            if !list(daemons, &|w| daemon(w, name)) || !list(clients, &|w| client(w, ip, host)) {
+            if !list(daemons, &|w| daemon(w, call)) || !list(clients, &|w| client(w, call)) {
                 continue;
             }
             let lets_in = overruled(&fields).unwrap_or(in_allow);
@@ -216,8 +241,55 @@ mod tests {
     use super::*;
 
     fn line(allow: &str, deny: &str) -> Option<(bool, u32)> {
-        let ip = "192.0.2.7".parse().unwrap();
-        denied(allow, deny, "sshd", ip, Some("h.example.org")).map(|d| (d.in_allow, d.line))
+        let call = Call {
+            daemon: "sshd",
+            server: "198.51.100.1".parse().ok(),
+            client: "192.0.2.7".parse().unwrap(),
+            host: Some("h.example.org"),
+        };
+        denied(allow, deny, &call).map(|d| (d.in_allow, d.line))
+    }
+
+    #[test]
+    fn a_daemon_may_be_meant_at_one_address_only() {
+        for fits in [
+            "sshd@198.51.100.1",
+            "s*@198.51.100.",
+            "ALL@198.51.100.0/24",
+            "sshd@ALL",
+            "ss?d",
+            "KNOWN",
+            "vsftpd, sshd@198.51.100.1",
+        ] {
+            assert_eq!(
+                line("", &format!("{fits}: ALL\n")),
+                Some((false, 1)),
+                "{fits}"
+            );
+            // In hosts.allow it lets in.
+            assert_eq!(line(&format!("{fits}: ALL\n"), "ALL: ALL\n"), None);
+        }
+        for none in [
+            "sshd@198.51.100.2",
+            "vsftpd@198.51.100.1",
+            "@198.51.100.1",
+            "sshd@",
+            "sshd@[2001:db8::]/32",
+            "sshd@LOCAL",
+            "UNKNOWN",
+            "ss?",
+        ] {
+            assert_eq!(line("", &format!("{none}: ALL\n")), None, "{none}");
+        }
+        // Which address was called is not always known.
+        let call = Call {
+            daemon: "sshd",
+            server: None,
+            client: "192.0.2.7".parse().unwrap(),
+            host: None,
+        };
+        assert_eq!(denied("", "sshd@198.51.100.1: ALL\n", &call), None);
+        assert!(denied("", "sshd@ALL: ALL\n", &call).is_some());
     }
 
     #[test]

@@ -116,8 +116,15 @@ pub fn pam(data: &[u8]) {
 
 pub fn hosts_allow(data: &[u8]) {
     let text = text(data);
-    let _ = wrappers::denied(&text, "ALL: ALL", "sshd", CLIENT, Some("a.example.org"));
-    let _ = wrappers::denied("", &text, "sshd", CLIENT, None);
+    let mut call = wrappers::Call {
+        daemon: "sshd",
+        server: Some(CLIENT),
+        client: CLIENT,
+        host: Some("a.example.org"),
+    };
+    let _ = wrappers::denied(&text, "ALL: ALL", &call);
+    (call.server, call.host) = (None, None);
+    let _ = wrappers::denied("", &text, &call);
 }
 
 pub fn nft(data: &[u8]) {

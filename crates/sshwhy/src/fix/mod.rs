@@ -82,6 +82,11 @@ impl World for Eyes<'_> {
         Some((a.uid, a.gid, self.0.canonical(&a.home)))
     }
 
+    fn has_fail2ban(&self) -> bool {
+        let asked = self.0.ask("fail2ban-ping", "fail2ban-client", &["ping"]);
+        asked.is_some_and(|a| a.ok)
+    }
+
     fn has_units(&self) -> bool {
         self.0.is_live() && Path::new("/run/systemd/system").exists()
     }

@@ -78,7 +78,13 @@ pub(crate) fn look(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
     if binary.is_some_and(|b| daemon::has_libwrap(scene.machine, &b.path)) {
         let text = |p: &str| scene.machine.text(p).unwrap_or_default();
         let (allow, deny) = (text("/etc/hosts.allow"), text("/etc/hosts.deny"));
-        if let Some(d) = wrappers::denied(&allow, &deny, "sshd", from, None) {
+        let call = wrappers::Call {
+            daemon: "sshd",
+            server: packet.to,
+            client: from,
+            host: None,
+        };
+        if let Some(d) = wrappers::denied(&allow, &deny, &call) {
             let file = if d.in_allow {
                 "/etc/hosts.allow"
             } else {

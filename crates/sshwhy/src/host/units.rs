@@ -302,6 +302,13 @@ pub(super) fn units(scene: &mut Scene<'_>) {
     }
 }
 
+/// Whether the path is that folder, or lies in it.
+fn within(path: &str, folder: &str) -> bool {
+    let folder = folder.trim_end_matches('/');
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Settings of the unit that hide what sshd needs.
 fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
     let home = scene
@@ -323,6 +330,12 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
     };
     let usual =
         home.starts_with("/home") || home.starts_with("/root") || home.starts_with("/run/user");
+    // What is given back for writing.
+    let given = ["Service.ReadWritePaths", "Service.ReadWriteDirectories"];
+    let writable = given.iter().flat_map(|k| unit.all(k)).any(|(v, _)| {
+        v.split_ascii_whitespace()
+            .any(|p| within(&home, p.trim_start_matches(['-', '+', ':'])))
+    });
     for (key, values) in &unit.settings {
         for (value, place) in values {
             let first = value.split([' ', ':']).next().unwrap_or_default();
@@ -369,28 +382,38 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                 _ => false,
             };
             // The login works, and the session cannot do what it should.
+            let read_only = !writable
+                && match key.as_str() {
+                    "Service.ProtectHome" => usual && value == "read-only",
+                    "Service.ProtectSystem" => value == "strict",
+                    "Service.ReadOnlyPaths" | "Service.ReadOnlyDirectories" => {
+                        value.split_ascii_whitespace().any(&covers)
+                    }
+                    _ => false,
+                };
             let hinders = match key.as_str() {
-                "Service.ProtectHome" => usual && value == "read-only",
                 "Service.ProtectSystem" => value == "strict",
-                "Service.ReadOnlyPaths" | "Service.ReadOnlyDirectories" => {
-                    value.split_ascii_whitespace().any(&covers)
-                }
                 "Service.NoExecPaths" => value
                     .split_ascii_whitespace()
                     .any(|p| matches!(p, "/" | "/bin" | "/usr" | "/usr/bin")),
                 "Service.NoNewPrivileges" | "Service.RestrictSUIDSGID" => on,
                 _ => false,
             };
-            if hinders {
+            if hinders || read_only {
                 let short = key.trim_start_matches("Service.");
                 scene.say(
                     Gate::Session,
                     "unit.sandbox",
-                    "hinders",
+                    if read_only { "read-only" } else { "hinders" },
                     format!("{short}={value}"),
                     format!(
-                        "{} has {short}={value} ({place}), and every session inherits it",
-                        unit.name
+                        "{} has {short}={value} ({place}), and every session inherits it{}",
+                        unit.name,
+                        if read_only {
+                            ": what it writes into the home fails with \"Read-only file system\" (over SFTP: \"Failure\")"
+                        } else {
+                            ""
+                        }
                     ),
                     place.clone(),
                 );

@@ -903,6 +903,13 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: Some("fail2ban-client set sshd banip ADDR"),
             },
             Remedy {
+                action: "fail2ban does not run any more (fail2ban-client ping fails): take the address out of the set that it left",
+                command: Some("nft delete element inet f2b-table addr-set-sshd '{ ADDR }'"),
+                place: "server",
+                risk: "the address may try again",
+                undo: Some("nft add element inet f2b-table addr-set-sshd '{ ADDR }'"),
+            },
+            Remedy {
                 action: "CrowdSec: delete the decision",
                 command: Some("cscli decisions delete --ip ADDR"),
                 place: "server",

@@ -855,6 +855,13 @@ pub(super) const ROWS: &[Rule] = &[
     rule("disk-full", 0.78, &[is("session.says", &["write-failure"])])
         .settle("df -h and df -i on the server, for the file system of the target folder"),
     rule(
+        "service-sandboxed",
+        0.5,
+        &[is("session.says", &["read-only"])],
+    )
+    .settle("findmnt -T FOLDER on the server, in a session over SSH and on the console: if only the session's is read-only (ro), it \
+             is sshd's unit"),
+    rule(
         "shell-rc-output",
         0.93,
         &[is("session.says", &["not-clean"])],

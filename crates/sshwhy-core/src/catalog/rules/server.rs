@@ -969,7 +969,7 @@ pub(super) const ROWS: &[Rule] = &[
         "service-sandboxed",
         0.85,
         &[
-            is("unit.sandbox", &["hinders"]),
+            is("unit.sandbox", &["hinders", "read-only"]),
             is("session.end", &["exit", "closed", "reset"]),
         ],
     )
@@ -978,6 +978,34 @@ pub(super) const ROWS: &[Rule] = &[
         seen("session.rc"),
         is("user.shell", &["nologin", "nologin-but-sftp", "missing"]),
     ])
+    .despite(),
+    // An upload into the home fails although the login works; the transfer may have ended without an error of ssh's own.
+    rule(
+        "service-sandboxed",
+        0.96,
+        &[
+            is("unit.sandbox", &["read-only"]),
+            is(
+                "session.says",
+                &["read-only", "open-failure", "write-failure"],
+            ),
+        ],
+    )
+    .despite(),
+    rule(
+        "service-sandboxed",
+        0.86,
+        &[
+            is("unit.sandbox", &["read-only"]),
+            is("target.command", &["scp", "sftp"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "service-sandboxed",
+        0.6,
+        &[is("unit.sandbox", &["read-only"])],
+    )
     .despite(),
     rule(
         "service-sandboxed",

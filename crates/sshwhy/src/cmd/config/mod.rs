@@ -129,6 +129,11 @@ impl Desk {
         let connection = self.connection(a);
         let broken = self.complaints(&config);
         let e = effective(&config, connection.as_ref());
+        for d in &e.refusals {
+            eprintln!("{}", lines(&Shown(&config, d).to_string()));
+            eprintln!("sshd starts, and ends this connection");
+        }
+        let broken = broken || !e.refusals.is_empty();
         let mut out = String::new();
         if plain {
             e.dump()
@@ -364,5 +369,9 @@ fn settings(config: &Config, e: &Effective, only: &[String]) -> Value {
             })
         })
         .collect();
-    json!({"findings": [], "settings": rows})
+    let refusals = e
+        .refusals
+        .iter()
+        .map(|d| json!({"at": config.place(d.pos), "message": d.message}));
+    json!({"findings": [], "settings": rows, "refusals": refusals.collect::<Vec<_>>()})
 }

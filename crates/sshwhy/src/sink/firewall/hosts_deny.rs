@@ -261,18 +261,22 @@ impl Backend for HostsDeny {
             };
             return Ok(vec![ineffective; packets.len()]);
         }
-        let one = |p: &Packet| match wrappers::denied(&allow, &deny, "sshd", p.from, None) {
+        let call = |p: &Packet| wrappers::Call {
+            daemon: "sshd",
+            server: p.to,
+            client: p.from,
+            host: None,
+        };
+        let one = |p: &Packet| match wrappers::denied(&allow, &deny, &call(p)) {
             Some(d) => Proof::Effective {
                 place: format!("{}:{}", self.file.display(), d.line),
                 rule: d.text,
             },
-            None if wrappers::denied("", &deny, "sshd", p.from, None).is_some() => {
-                Proof::Ineffective {
-                    why: "a line of hosts.allow lets it in before hosts.deny is read".to_owned(),
-                    place: "hosts.allow".to_owned(),
-                    rule: String::new(),
-                }
-            }
+            None if wrappers::denied("", &deny, &call(p)).is_some() => Proof::Ineffective {
+                why: "a line of hosts.allow lets it in before hosts.deny is read".to_owned(),
+                place: "hosts.allow".to_owned(),
+                rule: String::new(),
+            },
             None => Proof::Ineffective {
                 why: format!("no line denies {}", p.from),
                 place: String::new(),
