@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// … where the kernel says that nobody changed them.
 const SELDOM: Duration = Duration::from_secs(300);
 /// How often it is gathered who is never banned.
-const GATHER: Duration = Duration::from_secs(30);
+const GATHER: Duration = Duration::from_secs(60);
 /// Between two proofs: each reads the whole ruleset.
 const PROVE: Duration = Duration::from_secs(5);
 /// … and no ban was asked for since so long.
@@ -277,8 +277,10 @@ impl Half {
                     PollFd::new(&peer.stream, PollFlags::IN),
                     PollFd::new(signals, PollFlags::IN),
                 ];
+                // Nothing but the clock wakes us for a proof, an end or a look.
+                let due = changed || stopping.is_some() || self.unproven.is_some();
                 let wait = rustix::event::Timespec {
-                    tv_sec: 1,
+                    tv_sec: if due { 1 } else { 5 },
                     tv_nsec: 0,
                 };
                 let _ = poll(&mut fds, Some(&wait));

@@ -26,7 +26,7 @@ pub mod worker;
 use std::time::{Duration, Instant};
 
 /// A start reads far more of the program than the waiting after it; a burst needs memory that the quiet does not.
-const SPARE: Duration = Duration::from_secs(60);
+const SPARE: Duration = Duration::from_secs(600);
 const SPARE_FIRST: Duration = Duration::from_secs(4);
 
 /// When memory is given back next: soon after the start, and now and then.

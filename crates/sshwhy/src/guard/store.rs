@@ -34,7 +34,9 @@ pub struct Store {
 const SOME: i64 = 10_000;
 
 fn version(c: &Connection) -> i64 {
-    c.pragma_query_value(None, "data_version", |r| r.get(0))
+    // Asked every second: the statement is kept.
+    c.prepare_cached("PRAGMA data_version")
+        .and_then(|mut s| s.query_row([], |r| r.get(0)))
         .unwrap_or(0)
 }
 
