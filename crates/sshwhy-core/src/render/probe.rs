@@ -91,13 +91,14 @@ pub fn to_text(
 ) -> String {
     let mut out = String::new();
     let user = target.user.as_deref().map(|u| format!("{u}@"));
-    let _ = writeln!(
-        out,
-        "{}{} port {}\n",
+    let whom = format!(
+        "{}{} port {}",
         terminal(&user.unwrap_or_default()),
         terminal(&target.host),
         target.port
     );
+    paragraph(&mut out, "", &answer(diagnosis, observations), width);
+    let _ = writeln!(out, "\n{whom}");
     let mut failed = false;
     for look in &diagnosis.looks {
         let state = match look.state {
@@ -113,28 +114,9 @@ pub fn to_text(
         let seen = layout::cut(&terminal(seen), width.saturating_sub(BEFORE).max(16));
         let _ = writeln!(out, "{}", format!("{row}{seen}").trim_end());
     }
-    out.push('\n');
-    match diagnosis.findings.first() {
-        None if failed => paragraph(
-            &mut out,
-            "",
-            "It does not work, and what was seen fits no cause that is known.",
-            width,
-        ),
-        None => {
-            let looked = diagnosis
-                .looks
-                .iter()
-                .filter(|l| l.state == State::Passed)
-                .count();
-            let text = format!(
-                "Nothing wrong was found: {looked} of {} gates were passed, {} facts were looked at.",
-                diagnosis.looks.len(),
-                observations.len()
-            );
-            paragraph(&mut out, "", &text, width);
-        }
-        Some(first) => verdict(&mut out, first, width),
+    if let Some(first) = diagnosis.findings.first() {
+        out.push('\n');
+        verdict(&mut out, first, width);
     }
     let more = diagnosis.findings.get(1..).unwrap_or_default();
     if !more.is_empty() {
@@ -157,6 +139,23 @@ pub fn to_text(
         paragraph(&mut out, "Note: ", &terminal(note), width);
     }
     out
+}
+
+/// In one sentence, which stands first.
+fn answer(diagnosis: &Diagnosis, observations: &[Observation]) -> String {
+    let of = |state: State| diagnosis.looks.iter().filter(move |l| l.state == state);
+    match diagnosis.findings.first() {
+        Some(first) => terminal(&first.headline).into_owned(),
+        None if of(State::Failed).next().is_some() => {
+            "It does not work, and what was seen fits no cause that is known.".to_owned()
+        }
+        None => format!(
+            "Nothing wrong was found: {} of {} gates were passed, {} facts were looked at.",
+            of(State::Passed).count(),
+            diagnosis.looks.len(),
+            observations.len()
+        ),
+    }
 }
 
 /// What tells most about how far somebody came at this gate; nothing where nobody came.
@@ -187,8 +186,7 @@ fn paragraph(out: &mut String, start: &str, text: &str, width: usize) {
 
 fn verdict(out: &mut String, f: &Finding, width: usize) {
     let percent = f.confidence * 100.0;
-    paragraph(out, "", &terminal(&f.headline), width);
-    let _ = writeln!(out, "  {} · {} · {percent:.0} % sure", f.slug, f.id);
+    let _ = writeln!(out, "{} · {} · {percent:.0} % sure", f.slug, f.id);
     for e in f.evidence.iter().take(MOST) {
         let text = format!("{}: {}", terminal(&e.source), terminal(&e.text));
         paragraph(out, "  ", &text, width);

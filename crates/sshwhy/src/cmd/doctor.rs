@@ -1,6 +1,7 @@
 //! `doctor`: why can't they get in? Looks at the machine, joins what the client's probe saw, and says what stands in the way.
 
 use super::both_sides;
+use super::report::options;
 use crate::cli::{Doctor as Args, TextOrJson};
 use crate::exit::Exit;
 use crate::fix;
@@ -18,7 +19,8 @@ use sshwhy_core::observation::{self, Observation};
 use sshwhy_core::probe::redact::Redactor;
 use sshwhy_core::render::escape;
 use sshwhy_core::render::json;
-use sshwhy_core::render::terminal::{self, TextOptions};
+use sshwhy_core::render::layout;
+use sshwhy_core::render::terminal;
 use std::io::{IsTerminal, Read};
 
 /// A probe's answer is read up to here.
@@ -217,9 +219,7 @@ fn dockerfile(args: &Args, path: &std::path::Path) -> Result<Exit, String> {
         }
         TextOrJson::Text => {
             let zone = zone::local();
-            let mut options = TextOptions::new(&zone);
-            options.colour = std::io::stdout().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            let options = options(&zone, std::io::stdout().is_terminal());
             let mut out = match findings.is_empty() {
                 true => "A container from this takes SSH logins, as far as the Dockerfile tells.\n"
                     .to_owned(),
@@ -452,9 +452,7 @@ const LOOKED: [(&str, &str); 16] = [
 ];
 
 fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> String {
-    let on_terminal = std::io::stdout().is_terminal();
-    let mut options = TextOptions::new(zone);
-    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let options = options(zone, std::io::stdout().is_terminal());
     let mut out = String::new();
     let who = escape::terminal(who).into_owned();
     let sure = answer
@@ -462,11 +460,20 @@ fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> Stri
         .iter()
         .filter(|f| f.confidence >= 0.5)
         .count();
-    out.push_str(&match sure {
-        0 => format!("Nothing on this machine keeps {who} out, as far as can be seen.\n"),
-        1 => format!("One thing stands in the way of {who}.\n"),
-        n => format!("{n} things stand in the way of {who}; the first one stops the login.\n"),
-    });
+    let first = match (answer.findings.first(), sure) {
+        (None, _) | (_, 0) => {
+            format!("Nothing on this machine keeps {who} out, as far as can be seen.")
+        }
+        (Some(f), 1) => format!("What keeps {who} out: {}", escape::terminal(&f.headline)),
+        (Some(f), n) => format!(
+            "What keeps {who} out first, of {n} things: {}",
+            escape::terminal(&f.headline)
+        ),
+    };
+    for line in layout::wrap(&first, options.width) {
+        out.push_str(&line);
+        out.push('\n');
+    }
     out.push('\n');
     // What is only possible must not look like what is known.
     let (known, mut possible): (Vec<Finding>, Vec<Finding>) = answer

@@ -61,10 +61,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         ReportFormat::Html => html::report(&report, &zone),
         ReportFormat::Text => {
             let on_terminal = args.output.is_none() && io::stdout().is_terminal();
-            let mut options = TextOptions::new(&zone);
-            options.colour =
-                on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            options.width = width(on_terminal);
+            let mut options = options(&zone, on_terminal);
             if args.all {
                 options.limit = usize::MAX;
             }
@@ -186,6 +183,14 @@ pub fn print(text: &[u8]) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// As wide as the terminal, and in colour where that is wanted.
+pub fn options(zone: &sshwhy_core::time::Zone, on_terminal: bool) -> TextOptions<'_> {
+    let mut options = TextOptions::new(zone);
+    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    options.width = width(on_terminal);
+    options
 }
 
 pub fn width(on_terminal: bool) -> usize {

@@ -1,7 +1,7 @@
 //! `trace`: what on that host did it?
 
 use super::reading::{Ready, ready};
-use super::report::{print, width};
+use super::report::{options, print};
 use crate::cli::{Reading, Trace as Args, TraceFormat, TraceVerb};
 use crate::evidence::{self, Wanted};
 use crate::exit::Exit;
@@ -11,7 +11,6 @@ use sshwhy_core::analysis::Analysis;
 use sshwhy_core::detect::{Detectors, Settings};
 use sshwhy_core::finding::Finding;
 use sshwhy_core::names::Limits;
-use sshwhy_core::render::terminal::TextOptions;
 use sshwhy_core::render::{json, trace as view};
 use sshwhy_core::session::LineRef;
 use sshwhy_core::trace::digest::Needles;
@@ -181,11 +180,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         TraceFormat::Md => view::markdown(&trace, &zone),
         TraceFormat::Text => {
             let on_terminal = args.output.is_none() && io::stdout().is_terminal();
-            let mut options = TextOptions::new(&zone);
-            options.colour =
-                on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            options.width = width(on_terminal);
-            view::text(&trace, &options)
+            view::text(&trace, &options(&zone, on_terminal))
         }
     };
     match &args.output {

@@ -24,7 +24,7 @@ use sshwhy_core::detect::words;
 use sshwhy_core::finding::{Evidence, Finding, Subjects};
 use sshwhy_core::render::escape::terminal;
 use sshwhy_core::render::json as view;
-use sshwhy_core::render::terminal::{self, TextOptions};
+use sshwhy_core::render::terminal;
 use sshwhy_core::time::{DAY, Time, Zone, human_span};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -263,9 +263,7 @@ impl Desk {
             return super::report::print(view::to_string(&fields, false).as_bytes());
         }
         if !findings.is_empty() {
-            let mut options = TextOptions::new(&self.zone);
-            options.colour = std::io::stdout().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            let options = super::report::options(&self.zone, std::io::stdout().is_terminal());
             if !text.is_empty() {
                 text.push('\n');
             }
