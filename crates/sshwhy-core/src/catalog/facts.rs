@@ -1007,6 +1007,13 @@ pub const SERVER: &[Fact] = &[
         "connections that have not logged in, against MaxStartups",
     ),
     fact(
+        "conf.refusal",
+        Gate::Auth,
+        &["ends"],
+        "file:line",
+        "a line of a block that holds, with which sshd starts and ends the connection",
+    ),
+    fact(
         "conf.offer",
         Gate::Kex,
         &["changed", "outdated"],

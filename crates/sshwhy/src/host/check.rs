@@ -36,6 +36,23 @@ pub(super) fn configuration(scene: &mut Scene<'_>, binary: Option<&daemon::Binar
             place.clone(),
         );
     }
+    // It starts with these, and ends a connection for which the block holds when its user is named.
+    let ends: Vec<(String, String)> = scene
+        .effective
+        .refusals
+        .iter()
+        .map(|d| (scene.config.place(d.pos), d.message.clone()))
+        .collect();
+    for (place, text) in ends {
+        scene.say(
+            Gate::Auth,
+            "conf.refusal",
+            "ends",
+            place.clone(),
+            format!("{text}: sshd ends this connection"),
+            place,
+        );
+    }
     let Some(binary) = binary else {
         if scene.machine.is_running() {
             scene.say(

@@ -30,6 +30,8 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .stronger(&[is("sshd.config", &["error"])]),
     rule("sshd-config-error", 0.92, &[is("sshd.config", &["error"])]).not(&[RUNNING]),
+    // It runs, and says so only to a connection for which the block holds.
+    rule("sshd-config-error", 0.9, &[is("conf.refusal", &["ends"])]).despite(),
     rule(
         "sshd-config-error",
         0.9,
@@ -260,7 +262,7 @@ pub(super) const ROWS: &[Rule] = &[
         0.85,
         &[is("log.daemon", &["listen-address"]), NOT_RUNNING],
     ),
-    rule("sshd-not-running", 0.85, &[NOT_RUNNING])
+    rule("sshd-not-running", 0.92, &[NOT_RUNNING])
         .stronger(&[is("unit.state", &["inactive"])])
         .doubts(&[
             seen("port.holder"),
