@@ -48,6 +48,8 @@ const OWN: usize = 64;
 const GATHER: Duration = Duration::from_secs(120);
 /// How often the other half hears of us when there is nothing new; it gives up after a minute.
 const ALIVE: Duration = Duration::from_secs(10);
+/// How often the state is asked for bans that `bans` added or removed: it has told the firewall itself.
+const NEWS: Duration = Duration::from_secs(3);
 /// How often it is looked whether sshd still writes where we read.
 const WALK: Duration = Duration::from_secs(300);
 /// The times of live lines may differ so much from the clock.
@@ -365,6 +367,7 @@ impl Worker {
         let mut second = Instant::now() - Duration::from_secs(5);
         let mut watched = Instant::now() - Duration::from_secs(60);
         let mut more = true;
+        let mut asked = Instant::now();
         let mut spare = Spare::default();
         while !self.stop {
             if watched.elapsed() > Duration::from_secs(5) {
@@ -407,7 +410,11 @@ impl Worker {
             self.apply();
             askers.accept(listener);
             askers.answer(|request| self.answer(request));
-            self.adopt(second.elapsed() >= Duration::from_secs(1));
+            let due = asked.elapsed() >= NEWS;
+            if due {
+                asked = Instant::now();
+            }
+            self.adopt(due);
             if second.elapsed() >= Duration::from_secs(1) {
                 second = Instant::now();
                 self.every_second();

@@ -255,7 +255,7 @@ impl Reader {
     }
 
     /// Reads what lies right before `end`, not further back than `from`.
-    fn before(&self, end: u64, from: u64) -> Option<Reader> {
+    fn lead_in(&self, end: u64, from: u64) -> Option<Reader> {
         let Bytes::Plain(file) = &self.bytes else {
             return None;
         };
@@ -533,7 +533,7 @@ impl Follow {
         let Some(next) = live.again(at(end, None)) else {
             return;
         };
-        self.known = live.before(end, from);
+        self.known = live.lead_in(end, from);
         self.behind.extend(past);
         *live = next;
     }
@@ -772,7 +772,7 @@ impl Follow {
                     let past = reader.again(at(reader.pos.offset, Some(end)));
                     let next = reader.again(at(end, None));
                     if let (Some(past), Some(next)) = (past, next) {
-                        self.known = reader.before(end, reader.pos.offset);
+                        self.known = reader.lead_in(end, reader.pos.offset);
                         self.behind.push_back(past);
                         reader = next;
                         reader.learn();
