@@ -1308,133 +1308,94 @@ fn spec(c: &Connection) -> String {
     out
 }
 
-/// Which of many questions are asked.
-struct Sample {
-    each: usize,
-    nth: usize,
-}
-
-impl Sample {
-    fn new() -> Sample {
-        let all = std::env::var_os("SSHWHY_TEST_ALL").is_some();
-        Sample {
-            each: if all { 1 } else { 5 },
-            nth: 0,
+/// Asks sshd about each of the files, at its start too where `at_the_start`, and nothing may differ. At least so many are asked.
+fn all_agree(name: &str, files: impl Iterator<Item = String>, at_the_start: bool, least: usize) {
+    if let Some(why) = missing() {
+        eprintln!("skipped: config_sshd::{name}: {why}");
+        return;
+    }
+    let release = release();
+    let (folder, key) = desk(name);
+    let main = folder.join("sshd_config");
+    let c = connection(&mut Dice(7));
+    let each = if std::env::var_os("SSHWHY_TEST_ALL").is_some() {
+        1
+    } else {
+        5
+    };
+    let (mut wrong, mut asked) = (Vec::new(), 0);
+    for text in files.step_by(each) {
+        fs::write(&main, &text).unwrap();
+        let ours = parse(&Disk, main.to_str().unwrap(), release, "/");
+        for c in [None, Some(&c)]
+            .into_iter()
+            .skip(usize::from(!at_the_start))
+        {
+            let (_, differ) = differences(&ours, c, &key, &main);
+            asked += 1;
+            if !differ.is_empty() {
+                wrong.push(format!("{text}{}", differ.join("\n")));
+            }
         }
     }
-
-    fn takes(&mut self) -> bool {
-        self.nth += 1;
-        self.nth.is_multiple_of(self.each)
-    }
+    fs::remove_dir_all(&folder).unwrap();
+    let differ = wrong.len();
+    eprintln!("OpenSSH {release:?}: {name}: {asked} answers compared, {differ} differ");
+    assert!(asked > least / each);
+    wrong.truncate(40);
+    assert!(
+        wrong.is_empty(),
+        "{differ} of {asked} differ:\n{}",
+        wrong.join("\n")
+    );
 }
 
 /// What each keyword does with a second line, before and within a Match block: every pair of the values above.
 #[test]
 fn a_second_line_does_what_it_does_to_sshd() {
-    if let Some(why) = missing() {
-        eprintln!("skipped: config_sshd::a_second_line_does_what_it_does_to_sshd: {why}");
-        return;
-    }
-    let release = release();
-    let (folder, key) = desk("config-pairs");
-    let main = folder.join("sshd_config");
-    let c = connection(&mut Dice(7));
-    let mut wrong = Vec::new();
-    let mut asked = 0;
-    let mut sample = Sample::new();
-    let anywhere = ANYWHERE.iter().map(|r| (r, true));
-    for ((keyword, values), in_match) in anywhere.chain(GLOBAL.iter().map(|r| (r, false))) {
-        if unbuilt(keyword) {
-            continue;
-        }
-        for one in *values {
-            for two in *values {
-                let texts = [
-                    format!("{keyword} {one}\n{keyword} {two}\n"),
-                    format!("{keyword} {one}\nMatch all\n{keyword} {two}\n"),
-                    format!("Match User nosuch\n{keyword} {one}\nMatch User *\n{keyword} {two}\n"),
-                ];
-                for text in texts.iter().take(if in_match { 3 } else { 1 }) {
-                    if !sample.takes() {
-                        continue;
-                    }
-                    fs::write(&main, text).unwrap();
-                    let ours = parse(&Disk, main.to_str().unwrap(), release, "/");
-                    let (_, differ) = differences(&ours, Some(&c), &key, &main);
-                    asked += 1;
-                    if !differ.is_empty() {
-                        wrong.push(format!("{text}{}", differ.join("\n")));
-                    }
-                }
-            }
-        }
-    }
-    fs::remove_dir_all(&folder).unwrap();
-    eprintln!(
-        "OpenSSH {release:?}: {asked} pairs compared, {} differ",
-        wrong.len()
-    );
-    assert!(asked > 5000 / sample.each);
-    let shown = wrong
-        .iter()
-        .take(40)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("\n");
-    assert!(
-        wrong.is_empty(),
-        "{} of {asked} differ:\n{shown}",
-        wrong.len()
+    let anywhere = ANYWHERE.iter().map(|r| (r, 3));
+    let rows = anywhere.chain(GLOBAL.iter().map(|r| (r, 1)));
+    let files =
+        rows.filter(|((keyword, _), _)| !unbuilt(keyword))
+            .flat_map(|((keyword, values), ways)| {
+                let pairs = values
+                    .iter()
+                    .flat_map(move |one| values.iter().map(move |two| (one, two)));
+                pairs.flat_map(move |(one, two)| {
+                    [
+                        format!("{keyword} {one}\n{keyword} {two}\n"),
+                        format!("{keyword} {one}\nMatch all\n{keyword} {two}\n"),
+                        format!(
+                            "Match User nosuch\n{keyword} {one}\nMatch User *\n{keyword} {two}\n"
+                        ),
+                    ]
+                    .into_iter()
+                    .take(ways)
+                })
+            });
+    all_agree(
+        "a_second_line_does_what_it_does_to_sshd",
+        files,
+        false,
+        5000,
     );
 }
 
 /// Every wrong line of those above, alone, behind others, in a block, and with what may follow a value.
 #[test]
 fn what_is_wrong_is_so_to_sshd_too() {
-    if let Some(why) = missing() {
-        eprintln!("skipped: config_sshd::what_is_wrong_is_so_to_sshd_too: {why}");
-        return;
-    }
-    let release = release();
-    let (folder, key) = desk("config-wrong");
-    let main = folder.join("sshd_config");
-    let c = connection(&mut Dice(7));
-    let (mut wrong, mut asked) = (Vec::new(), 0);
-    let mut sample = Sample::new();
-    for line in WRONG {
-        let texts = [
+    let user = connection(&mut Dice(7)).user.unwrap();
+    let files = WRONG.iter().flat_map(|line| {
+        [
             format!("{line}\n"),
             format!("{line} # so\n"),
             format!("{line} \"\"\n"),
             format!("UsePAM yes\n{line}\n{line}\n"),
-            format!("Match User {}\n{line}\n", c.user.as_deref().unwrap()),
+            format!("Match User {user}\n{line}\n"),
             format!("Match User nosuch\n{line}\nMatch all\n{line}"),
-        ];
-        for text in texts {
-            if !sample.takes() {
-                continue;
-            }
-            fs::write(&main, &text).unwrap();
-            let ours = parse(&Disk, main.to_str().unwrap(), release, "/");
-            for c in [None, Some(&c)] {
-                let (_, differ) = differences(&ours, c, &key, &main);
-                asked += 1;
-                if !differ.is_empty() {
-                    wrong.push(format!("{text:?} {}", differ.join("\n")));
-                }
-            }
-        }
-    }
-    fs::remove_dir_all(&folder).unwrap();
-    let differ = wrong.len();
-    eprintln!("OpenSSH {release:?}: {asked} wrong lines compared, {differ} differ");
-    assert!(asked > 2000 / sample.each);
-    assert!(
-        wrong.is_empty(),
-        "{differ} of {asked} differ:\n{}",
-        wrong.join("\n")
-    );
+        ]
+    });
+    all_agree("what_is_wrong_is_so_to_sshd_too", files, true, 2000);
 }
 
 #[test]

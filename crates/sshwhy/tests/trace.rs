@@ -599,6 +599,18 @@ fn run(line: &str) -> Result<(), String> {
     }
 }
 
+/// What people are shown of the source that these tests are about.
+fn shown(log: &Path, format: &str) -> String {
+    let source = ["trace", "--tz", "UTC", "--source", "192.0.2.66"];
+    let out = sshwhy()
+        .args(source)
+        .args(["--format", format, "--log"])
+        .arg(log)
+        .output()
+        .unwrap();
+    said(&out)
+}
+
 /// A cgroup such as an engine makes, in whatever hierarchy there is.
 fn cgroup(id: &str) -> Result<PathBuf, String> {
     for base in [
@@ -1047,21 +1059,10 @@ fn what_was_done_right_after_a_login_is_a_reason_and_not_a_verdict_of_its_own() 
         "{moments:?}"
     );
     for format in ["text", "html", "md"] {
-        let out = sshwhy()
-            .args([
-                "trace",
-                "--tz",
-                "UTC",
-                "--source",
-                "192.0.2.66",
-                "--format",
-                format,
-                "--log",
-            ])
-            .arg(&log)
-            .output()
-            .unwrap();
-        let view = said(&out).split_whitespace().collect::<Vec<_>>().join(" ");
+        let view = shown(&log, format)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         assert!(
             view.contains("useradd made the account mallory, by root"),
             "{format}: {view}"
@@ -1191,21 +1192,7 @@ fn a_job_that_runs_sudo_each_night_stays_a_job() {
     let t = trace(&log, &[], &["--source", "192.0.2.66"]);
     assert!(!reasons(&t).contains("useradd evil"), "{}", reasons(&t));
     for format in ["text", "html", "md"] {
-        let out = sshwhy()
-            .args([
-                "trace",
-                "--tz",
-                "UTC",
-                "--source",
-                "192.0.2.66",
-                "--format",
-                format,
-                "--log",
-            ])
-            .arg(&log)
-            .output()
-            .unwrap();
-        let view = said(&out);
+        let view = shown(&log, format);
         assert!(view.contains("useradd"), "{format}: {view}");
         assert!(
             !view.contains('\u{1b}')

@@ -500,6 +500,15 @@ impl Reader<'_> {
                 Some(self.way_out(block, word)),
             );
         }
+        let directive = |values: Vec<String>, late: Option<String>| Directive {
+            keyword,
+            values,
+            written: cut.rest.clone(),
+            words: args.iter().map(|w| w.text.clone()).collect(),
+            pos: word,
+            block,
+            late,
+        };
         let named = args.first().map(|w| w.text.clone()).unwrap_or_default();
         let late = self.late(keyword, &named, args, &cut.rest, block);
         if let Some(late) = late {
@@ -511,15 +520,7 @@ impl Reader<'_> {
                 None => format!("{}: {late}, and an earlier line counts", keyword.name),
             };
             self.say(Level::Warning, word, message, None);
-            return Some(Directive {
-                keyword,
-                values: Vec::new(),
-                written: cut.rest.clone(),
-                words: args.iter().map(|w| w.text.clone()).collect(),
-                pos: word,
-                block,
-                late: Some(late.to_owned()),
-            });
+            return Some(directive(Vec::new(), Some(late.to_owned())));
         }
         let values = match value::values(keyword, args, &cut.rest, self.release, self.cwd) {
             Ok(values) => values,
@@ -534,15 +535,7 @@ impl Reader<'_> {
                     keyword.name, refusal.message
                 );
                 self.say(Level::Warning, word, message, refusal.hint);
-                return Some(Directive {
-                    keyword,
-                    values: Vec::new(),
-                    written: cut.rest.clone(),
-                    words: args.iter().map(|w| w.text.clone()).collect(),
-                    pos: word,
-                    block,
-                    late: Some(refusal.message),
-                });
+                return Some(directive(Vec::new(), Some(refusal.message)));
             }
             Err(refusal) => {
                 let pos = args.get(refusal.word).map_or(word, |w| {
@@ -587,15 +580,7 @@ impl Reader<'_> {
                 self.subsystems.push((named, word));
             }
         }
-        let directive = Directive {
-            keyword,
-            values,
-            written: cut.rest.clone(),
-            words: args.iter().map(|w| w.text.clone()).collect(),
-            pos: word,
-            block,
-            late: None,
-        };
+        let directive = directive(values, None);
         if keyword.name == "AuthenticationMethods" {
             self.no_any_after(&directive);
         }
