@@ -466,7 +466,7 @@ fn shown(answer: &Answer<'_>, who: &str, zone: &sshwhy_core::time::Zone) -> Stri
         }
         (Some(f), 1) => format!("What keeps {who} out: {}", escape::terminal(&f.headline)),
         (Some(f), n) => format!(
-            "What keeps {who} out first, of {n} things: {}",
+            "The first of {n} things that keep {who} out: {}",
             escape::terminal(&f.headline)
         ),
     };
