@@ -80,7 +80,8 @@ impl Peer {
 
     /// What is there, without waiting.
     pub fn receive<T: for<'de> Deserialize<'de>>(&mut self) -> Vec<T> {
-        let mut buf = [0; 64 * 1024];
+        // Small: it is looked at every second, and mostly there is nothing.
+        let mut buf = [0; 8 * 1024];
         if self.stream.set_nonblocking(true).is_err() {
             self.closed = true;
         }
