@@ -272,15 +272,20 @@ impl Half {
         let mut stopping: Option<Instant> = None;
         let mut standing = true;
         loop {
+            // Of other backends the kernel says nothing here.
+            let told = changes
+                .as_ref()
+                .filter(|_| self.firewall.name() == "nftables");
             {
-                let mut fds = [
+                let mut fds = vec![
                     PollFd::new(&peer.stream, PollFlags::IN),
                     PollFd::new(signals, PollFlags::IN),
                 ];
+                fds.extend(told.map(|c| PollFd::new(c, PollFlags::IN)));
                 // Nothing but the clock wakes us for a proof, an end or a look.
                 let due = changed || stopping.is_some() || self.unproven.is_some();
                 let wait = rustix::event::Timespec {
-                    tv_sec: if due { 1 } else { 5 },
+                    tv_sec: if due { 1 } else { 15 },
                     tv_nsec: 0,
                 };
                 let _ = poll(&mut fds, Some(&wait));
@@ -332,11 +337,7 @@ impl Half {
                 return stopping.is_some();
             }
             spare.give_back();
-            changed |= match &changes {
-                // Of other backends the kernel says nothing here.
-                Some(c) if self.firewall.name() == "nftables" => c.any(),
-                _ => true,
-            };
+            changed |= told.is_none_or(Changes::any);
             let due = if changed { LOOK } else { SELDOM };
             if looked.elapsed() >= due && standing {
                 changed = false;

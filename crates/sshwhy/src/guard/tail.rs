@@ -62,6 +62,22 @@ pub struct Tail {
     buf: Vec<u8>,
 }
 
+/// Whether what lies there is written by this machine alone, on a disk of which the kernel tells every change (linux/magic.h): not
+/// a network's, not a program's, not a layer of others.
+pub fn is_local(path: &Path) -> bool {
+    const TELLING: [u64; 8] = [
+        0xef53,      // ext2, ext3, ext4
+        0x5846_5342, // xfs
+        0x9123_683e, // btrfs
+        0xf2f5_2010, // f2fs
+        0x2fc1_2fc1, // zfs
+        0xca45_1a4e, // bcachefs
+        0x0102_1994, // tmpfs
+        0x8584_58f6, // ramfs
+    ];
+    rustix::fs::statfs(path).is_ok_and(|s| TELLING.contains(&(s.f_type as u64 & 0xffff_ffff)))
+}
+
 /// Which logs this machine has, and why these.
 pub fn choose(config: &Config) -> (Vec<PathBuf>, bool) {
     let mut files: Vec<PathBuf> = Vec::new();

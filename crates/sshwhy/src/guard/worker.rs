@@ -49,7 +49,12 @@ const GATHER: Duration = Duration::from_secs(120);
 /// How often the other half hears of us when there is nothing new; it gives up after a minute.
 const ALIVE: Duration = Duration::from_secs(10);
 /// How often the state is asked for bans that `bans` added or removed: it has told the firewall itself.
-const NEWS: Duration = Duration::from_secs(3);
+const NEWS: Duration = Duration::from_secs(10);
+/// How often the files and the clock are looked at, and how often where the kernel tells what changes and nothing happened for a while.
+const TICK: Duration = Duration::from_secs(1);
+const CALM: Duration = Duration::from_secs(5);
+/// How often it is looked whether there is more to follow, and who is never banned.
+const AROUND: Duration = Duration::from_secs(10);
 /// How often it is looked whether sshd still writes where we read.
 const WALK: Duration = Duration::from_secs(300);
 /// The times of live lines may differ so much from the clock.
@@ -110,6 +115,8 @@ struct Worker {
     own: VecDeque<(IpAddr, String)>,
     /// Everything is to be sent again, not before then.
     restore_at: Option<Instant>,
+    /// When it was looked last what there is to follow, and whom never to ban.
+    around: Instant,
     /// When it was looked last where sshd writes, and the answer that is awaited.
     walked: Option<Instant>,
     walk: Option<Receiver<Vec<Break>>>,
@@ -288,6 +295,7 @@ impl Worker {
             decisions: Vec::new(),
             own: VecDeque::new(),
             restore_at: Some(Instant::now()),
+            around: Instant::now(),
             walked: None,
             walk: None,
             adopting: false,
@@ -364,35 +372,41 @@ impl Worker {
         let watcher =
             inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).ok();
         let mut askers = Askers::default();
-        let mut second = Instant::now() - Duration::from_secs(5);
-        let mut watched = Instant::now() - Duration::from_secs(60);
+        let mut tick = Instant::now() - TICK;
+        let mut watched: Option<Instant> = None;
+        let mut told = false;
+        let mut happened = Instant::now();
         let mut more = true;
         let mut asked = Instant::now();
         let mut spare = Spare::default();
         while !self.stop {
-            if watched.elapsed() > Duration::from_secs(5) {
-                watched = Instant::now();
-                self.watch_files(watcher.as_ref());
+            if watched.is_none_or(|w| w.elapsed() >= CALM) {
+                watched = Some(Instant::now());
+                told = watcher.as_ref().is_some_and(|w| self.watch_files(w));
             }
             let pressed = self.dirty || self.is_pressed();
+            if more || pressed {
+                happened = Instant::now();
+            }
             let wait = if more {
                 Duration::ZERO
             } else if pressed {
                 Duration::from_millis(100)
+            } else if told && happened.elapsed() > CALM && !self.is_timed() {
+                CALM
             } else {
-                // Files on a network disk have no inotify: they are looked at.
-                Duration::from_secs(1)
+                TICK
             };
             self.wait(listener, signals, watcher.as_ref(), &askers, wait);
             if let Some(w) = &watcher {
                 let mut buf = [std::mem::MaybeUninit::uninit(); 4096];
                 let mut events = inotify::Reader::new(w, &mut buf);
-                let mut folder = false;
                 while let Ok(e) = events.next() {
-                    folder |= e.file_name().is_some();
-                }
-                if folder {
-                    watched = Instant::now() - Duration::from_secs(60);
+                    happened = Instant::now();
+                    // A name appeared in a folder, or what was watched is gone: what stands there now is to be watched.
+                    if e.events() != inotify::ReadFlags::MODIFY {
+                        watched = None;
+                    }
                 }
             }
             while let Some(signal) = process::next_signal(signals) {
@@ -415,9 +429,9 @@ impl Worker {
                 asked = Instant::now();
             }
             self.adopt(due);
-            if second.elapsed() >= Duration::from_secs(1) {
-                second = Instant::now();
-                self.every_second();
+            if tick.elapsed() >= TICK {
+                tick = Instant::now();
+                self.tick();
                 if !more {
                     spare.give_back();
                 }
@@ -467,16 +481,28 @@ impl Worker {
         let _ = poll(&mut fds, Some(&wait));
     }
 
-    fn watch_files(&self, watcher: Option<&OwnedFd>) {
-        let Some(w) = watcher else { return };
+    /// Has the kernel say what happens to the files and where they lie. Whether it does for all of them: what cannot be watched,
+    /// and what lies on a disk where others write too, is looked at every second.
+    fn watch_files(&self, w: &OwnedFd) -> bool {
         use inotify::WatchFlags as F;
+        let folder = |path: &Path| {
+            let names = F::CREATE | F::MOVED_TO | F::MOVE_SELF | F::ONLYDIR;
+            path.parent().is_some_and(|folder| {
+                inotify::add_watch(w, folder, names).is_ok() && tail::is_local(folder)
+            })
+        };
+        let mut all = folder(&self.config.panic_file);
         for path in self.tails.iter().filter_map(Tail::path) {
-            // What cannot be watched is looked at once a second anyway.
-            let _ = inotify::add_watch(w, path, F::MODIFY);
-            if let Some(folder) = path.parent() {
-                let _ = inotify::add_watch(w, folder, F::CREATE | F::MOVED_TO | F::ONLYDIR);
-            }
+            let file = inotify::add_watch(w, path, F::MODIFY).is_ok();
+            all &= folder(path) && file && tail::is_local(path);
         }
+        all
+    }
+
+    /// Whether something is to be done at a time that is near, which nobody but the clock says.
+    fn is_timed(&self) -> bool {
+        let expiring = !self.firewall.1 && self.decider.ban_count() > 0;
+        self.restore_at.is_some() || self.walk.is_some() || expiring
     }
 
     /// Reads what is there, a turn of each log; whether there is more.
@@ -781,7 +807,7 @@ impl Worker {
         log("settings", json!({ "loaded": true }));
     }
 
-    /// Takes over what another program did to the bans: a part at a time, and looks for it once a second.
+    /// Takes over what another program did to the bans: a part at a time.
     fn adopt(&mut self, look: bool) {
         if !look && !self.adopting {
             return;
@@ -805,7 +831,7 @@ impl Worker {
         self.actions.extend(actions);
     }
 
-    fn every_second(&mut self) {
+    fn tick(&mut self) {
         let clock = now();
         let over = self.decider.expire(clock);
         if !over.is_empty() {
@@ -834,7 +860,8 @@ impl Worker {
                 self.alert(Severity::Medium, "gap", "", "blind", what);
             }
         }
-        if self.started.elapsed().as_secs().is_multiple_of(10) {
+        if self.around.elapsed() >= AROUND {
+            self.around = Instant::now();
             self.open_tails();
             self.fill_never();
         }

@@ -3,7 +3,7 @@
 
 use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Group 7, as a bit.
 const NFTABLES: u32 = 1 << 6;
@@ -42,5 +42,12 @@ impl Changes {
             }
         }
         some
+    }
+}
+
+/// To wait for: readable where something changed.
+impl AsFd for Changes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
