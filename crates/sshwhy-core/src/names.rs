@@ -5,7 +5,7 @@
 //! Every use of such a stand-in is counted, and the report says so.
 
 use crate::addr::{Addr, network, parse_ip};
-use crate::scan::user_name;
+use crate::scan::{Scanned, user_name};
 use hashbrown::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -60,6 +60,32 @@ impl Names {
             limits,
             ..Names::default()
         }
+    }
+
+    /// The numbers of a block's addresses, users and hosts, in the order of its lists.
+    pub fn number(&mut self, block: &[u8], scanned: &Scanned, numbers: &mut [Vec<u32>; 3]) {
+        let [addrs, users, hosts] = numbers;
+        addrs.clear();
+        for (span, v4) in scanned.addrs.iter().zip(&scanned.v4) {
+            addrs.push(match v4 {
+                Some(ip) => self.ip((*ip).into()),
+                None => self.addr(scanned.text(block, *span)),
+            });
+        }
+        users.clear();
+        users.extend(
+            scanned
+                .users
+                .iter()
+                .map(|s| self.user(scanned.text(block, *s))),
+        );
+        hosts.clear();
+        hosts.extend(
+            scanned
+                .hosts
+                .iter()
+                .map(|s| self.host(scanned.text(block, *s))),
+        );
     }
 
     /// From the text of a log: an IP address, or a host name.

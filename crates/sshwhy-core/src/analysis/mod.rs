@@ -17,7 +17,7 @@ use crate::names::{AddrId, Limits, Names, UserId};
 use crate::once::Once;
 use crate::report::{InputFile, Login, Totals};
 use crate::scan::{Deed, NO_TIME, NONE, Record, Scanned, UNKNOWN, flag};
-use crate::session::{LineRef, Role, Session, Sessions};
+use crate::session::{LineRef, Repeats, Role, Said, Session, Sessions};
 use crate::time::{HOUR, MINUTE, SECOND, Time, Zone};
 use crate::trace::{Acts, Deeds, Source};
 use crate::version::Versions;
@@ -129,7 +129,7 @@ pub struct Analysis {
     /// With those: by row, the kind of session that sshd says began.
     kinds: Vec<Option<&'static str>>,
     suppressed: u64,
-    previous: Option<(Record, AddrId, UserId, u32, Role)>,
+    repeats: Repeats,
     /// Scratch: local to global numbers of the block at hand.
     maps: [Vec<u32>; 3],
     ahead: Ahead,
@@ -185,7 +185,7 @@ impl Analysis {
             deeds: None,
             kinds: Vec::new(),
             suppressed: 0,
-            previous: None,
+            repeats: Repeats::default(),
             maps: Default::default(),
             ahead: Ahead::default(),
             hour: (i64::MIN, HourTally::default()),
@@ -240,7 +240,7 @@ impl Analysis {
             name: name.to_owned(),
             ..InputFile::default()
         });
-        self.previous = None;
+        self.repeats = Repeats::default();
         (self.files.len() - 1) as u32
     }
 
@@ -300,32 +300,9 @@ impl Analysis {
             input.lines += scanned.lines;
             input.bytes += block.len() as u64;
         }
-        let [mut addrs, mut users, mut hosts] = std::mem::take(&mut self.maps);
-        addrs.clear();
-        users.clear();
-        hosts.clear();
-        addrs.extend(
-            scanned
-                .addrs
-                .iter()
-                .zip(&scanned.v4)
-                .map(|(s, v4)| match v4 {
-                    Some(ip) => self.names.ip((*ip).into()),
-                    None => self.names.addr(scanned.text(block, *s)),
-                }),
-        );
-        users.extend(
-            scanned
-                .users
-                .iter()
-                .map(|s| self.names.user(scanned.text(block, *s))),
-        );
-        hosts.extend(
-            scanned
-                .hosts
-                .iter()
-                .map(|s| self.names.host(scanned.text(block, *s))),
-        );
+        let mut maps = std::mem::take(&mut self.maps);
+        self.names.number(block, scanned, &mut maps);
+        let [addrs, users, hosts] = &maps;
         self.addr_tally
             .resize(self.names.addr_count(), AddrTally::default());
         self.user_tally
@@ -350,7 +327,7 @@ impl Analysis {
         while !records.is_empty() {
             let (chunk, later) = records.split_at(AHEAD.min(records.len()));
             chunks += 1;
-            self.warm(chunks, chunk, &addrs);
+            self.warm(chunks, chunk, addrs);
             for record in chunk {
                 while let Some((deed, more)) = deeds.split_first()
                     && deed.line < record.line
@@ -402,7 +379,7 @@ impl Analysis {
                 input.last = Some(input.last.map_or(last, |l| l.max(last)));
             }
         }
-        self.maps = [addrs, users, hosts];
+        self.maps = maps;
     }
 
     /// A line of another program, which says that something was done.
@@ -468,26 +445,24 @@ impl Analysis {
         at: LineRef,
         message: &[u8],
     ) -> Resolved {
-        let mut record = *record;
-        let (mut addr, mut user) = (addr, user);
-        let mut role = self
+        let role = self
             .roles
             .get(usize::from(record.row))
             .copied()
             .unwrap_or(Role::Other);
-        if record.is(flag::REPEATS_LAST) {
-            // Stands for more of the line before it, if that was one of ours.
-            if let Some((before, a, u, _, r)) = self.previous {
-                let (repeat, line, time) = (record.repeat, record.line, record.time);
-                record = before;
-                record.repeat = repeat;
-                record.line = line;
-                record.time = time;
-                (addr, user, role) = (a, u, r);
-            }
-        } else {
-            self.previous = Some((record, addr, user, host, role));
-        }
+        let Said {
+            mut record,
+            addr,
+            user,
+            role,
+            ..
+        } = self.repeats.resolve(Said {
+            record: *record,
+            host,
+            addr,
+            user,
+            role,
+        });
         // The hour that exists twice: the later reading is right from where the file steps back in it.
         if record.is(flag::TWICE) {
             let hour = record.time.div_euclid(HOUR);

@@ -12,7 +12,7 @@ use crate::detect::kinds::Kind;
 use crate::event::catalog;
 use crate::names::{Limits, Names, UserId};
 use crate::scan::{NONE, Record, Scanned, UNKNOWN, flag};
-use crate::session::{LineRef, Packed, Role, Session, Sessions, Snapshot};
+use crate::session::{LineRef, Packed, Repeats, Role, Said, Session, Sessions, Snapshot};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -89,7 +89,7 @@ pub struct Watch {
     sessions: Sessions,
     clock: Clock,
     pub sight: Sight,
-    previous: Option<(Record, u32, u32, u32, Role)>,
+    repeats: Repeats,
     roles: Vec<Role>,
     kinds: Vec<Kind>,
     done: Vec<Session>,
@@ -105,7 +105,7 @@ impl Default for Watch {
             sessions: Sessions::new(SESSIONS),
             clock: Clock::default(),
             sight: Sight::default(),
-            previous: None,
+            repeats: Repeats::default(),
             roles: catalog().rows().iter().map(|m| Role::of(m)).collect(),
             kinds: catalog().rows().iter().map(|m| Kind::of(m)).collect(),
             done: Vec::new(),
@@ -181,19 +181,16 @@ impl Watch {
             ]
         };
         let sessions = self.sessions.snapshot().pack(&mut place);
-        let previous = self
-            .previous
-            .as_ref()
-            .map(|(r, addr, user, host, _)| SavedLine {
-                slug: match r.row {
-                    UNKNOWN => String::new(),
-                    row => catalog().row(row).slug.to_owned(),
-                },
-                names: place(*host, *addr, *user),
-                pid: r.pid,
-                port: r.port,
-                flags: r.flags,
-            });
+        let previous = self.repeats.last.map(|said| SavedLine {
+            slug: match said.record.row {
+                UNKNOWN => String::new(),
+                row => catalog().row(row).slug.to_owned(),
+            },
+            names: place(said.host, said.addr, said.user),
+            pid: said.record.pid,
+            port: said.record.port,
+            flags: said.record.flags,
+        });
         Saved {
             clock: self.clock,
             sight: self.sight,
@@ -260,7 +257,7 @@ impl Watch {
         };
         self.sessions
             .restore(Snapshot::unpack(&saved.sessions, back));
-        self.previous = saved.previous.as_ref().map(|line| {
+        self.repeats.last = saved.previous.as_ref().map(|line| {
             let row = catalog()
                 .rows()
                 .iter()
@@ -283,7 +280,13 @@ impl Watch {
                 text: 0,
                 flags: line.flags,
             };
-            (record, addr, user, host, role.unwrap_or(Role::Other))
+            Said {
+                record,
+                host,
+                addr,
+                user,
+                role: role.unwrap_or(Role::Other),
+            }
         });
         self.names = names;
         self.judged.clear();
@@ -300,22 +303,9 @@ impl Watch {
         }
         self.sight.lines += scanned.lines;
         self.sight.unknown += scanned.unknown;
-        let [mut addrs, mut users, mut hosts] = std::mem::take(&mut self.maps);
-        addrs.clear();
-        users.clear();
-        hosts.clear();
-        for (span, v4) in scanned.addrs.iter().zip(&scanned.v4) {
-            addrs.push(match v4 {
-                Some(ip) => self.names.ip((*ip).into()),
-                None => self.names.addr(scanned.text(block, *span)),
-            });
-        }
-        for span in &scanned.users {
-            users.push(self.names.user(scanned.text(block, *span)));
-        }
-        for span in &scanned.hosts {
-            hosts.push(self.names.host(scanned.text(block, *span)));
-        }
+        let mut maps = std::mem::take(&mut self.maps);
+        self.names.number(block, scanned, &mut maps);
+        let [addrs, users, hosts] = &maps;
         for record in &scanned.records {
             let addr = addrs.get(record.addr as usize).copied().unwrap_or(NONE);
             let user = users.get(record.user as usize).copied().unwrap_or(NONE);
@@ -323,36 +313,36 @@ impl Watch {
             let message = scanned.message(block, record);
             self.record(record, addr, user, host, message, each);
         }
-        self.maps = [addrs, users, hosts];
+        self.maps = maps;
     }
 
     fn record(
         &mut self,
         record: &Record,
-        mut addr: u32,
-        mut user: u32,
+        addr: u32,
+        user: u32,
         host: u32,
         message: &[u8],
         each: &mut dyn FnMut(&Offence<'_>),
     ) {
-        let mut record = *record;
-        let mut role = self
+        let role = self
             .roles
             .get(usize::from(record.row))
             .copied()
             .unwrap_or(Role::Other);
-        if record.is(flag::REPEATS_LAST) {
-            if let Some((before, a, u, _, r)) = self.previous {
-                let (repeat, line, time) = (record.repeat, record.line, record.time);
-                record = before;
-                record.repeat = repeat;
-                record.line = line;
-                record.time = time;
-                (addr, user, role) = (a, u, r);
-            }
-        } else {
-            self.previous = Some((record, addr, user, host, role));
-        }
+        let Said {
+            record,
+            addr,
+            user,
+            role,
+            ..
+        } = self.repeats.resolve(Said {
+            record: *record,
+            host,
+            addr,
+            user,
+            role,
+        });
         let at = self.clock.place(record.time());
         let logged = record.time().unwrap_or(at);
         self.sight.ssh += 1;

@@ -1,6 +1,6 @@
 //! What is questionable in a configuration: one row a lint, with how bad it is and what to do.
 
-use crate::finding::Severity;
+use crate::finding::{Evidence, Finding, Kind, Severity, Step, Subjects};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Lint {
@@ -11,6 +11,46 @@ pub struct Lint {
     pub title: &'static str,
     pub advice: &'static str,
     pub reference: &'static str,
+}
+
+impl Lint {
+    /// That it holds: `lines` are where, in `files`.
+    pub fn finding(
+        &self,
+        headline: String,
+        mut files: Vec<String>,
+        lines: Vec<Evidence>,
+        notes: Vec<String>,
+    ) -> Finding {
+        files.dedup();
+        Finding {
+            id: self.id,
+            slug: self.slug,
+            cause: None,
+            kind: Kind::Lint,
+            severity: self.severity,
+            confidence: 1.0,
+            hostile: false,
+            headline,
+            subjects: Subjects {
+                files,
+                ..Subjects::default()
+            },
+            first: None,
+            last: None,
+            count: lines.len().max(1) as u64,
+            evidence: lines,
+            notes,
+            remedy: vec![Step {
+                action: self.advice.to_owned(),
+                command: None,
+                place: "server",
+                risk: "none",
+                undo: None,
+            }],
+            refs: vec![self.reference],
+        }
+    }
 }
 
 const fn lint(

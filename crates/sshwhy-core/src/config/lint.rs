@@ -6,7 +6,7 @@ use super::parse::{Config, Level, Node, Pos, Shown};
 use super::samples;
 use super::{Body, Directive};
 use crate::catalog::lints::{self, Lint};
-use crate::finding::{Evidence, Finding, Kind, Severity, Step, Subjects};
+use crate::finding::{Evidence, Finding, Severity};
 
 /// What is known of the accounts; empty where nothing is known, and then lints that need it keep quiet.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -45,45 +45,13 @@ fn finding(
     headline: String,
     notes: Vec<String>,
 ) -> Finding {
-    let mut files: Vec<String> = at
-        .iter()
-        .map(|p| config.source(p.file).to_owned())
-        .collect();
-    files.dedup();
-    Finding {
-        id: row.id,
-        slug: row.slug,
-        cause: None,
-        kind: Kind::Lint,
-        severity: row.severity,
-        confidence: 1.0,
-        hostile: false,
-        headline,
-        subjects: Subjects {
-            files,
-            ..Subjects::default()
-        },
-        first: None,
-        last: None,
-        count: at.len().max(1) as u64,
-        evidence: at
-            .iter()
-            .map(|p| Evidence {
-                source: config.place(*p),
-                at: None,
-                text: config.line(*p).trim().to_owned(),
-            })
-            .collect(),
-        notes,
-        remedy: vec![Step {
-            action: row.advice.to_owned(),
-            command: None,
-            place: "server",
-            risk: "none",
-            undo: None,
-        }],
-        refs: vec![row.reference],
-    }
+    let files = at.iter().map(|p| config.source(p.file).to_owned());
+    let lines = at.iter().map(|p| Evidence {
+        source: config.place(*p),
+        at: None,
+        text: config.line(*p).trim().to_owned(),
+    });
+    row.finding(headline, files.collect(), lines.collect(), notes)
 }
 
 const WEAK: [(&str, &[&str]); 3] = [

@@ -9,7 +9,7 @@ use crate::catalog::lints::{self, Lint};
 use crate::config::Memory;
 use crate::config::effective::effective;
 use crate::config::parse::parse;
-use crate::finding::{Evidence, Finding, Kind, Step, Subjects};
+use crate::finding::{Evidence, Finding};
 use crate::plan::unified;
 use dockerfile::{Dockerfile, Instruction, Words};
 
@@ -55,43 +55,21 @@ pub struct Facts {
 
 fn finding(slug: &str, seen: &[Seen], note: Option<String>) -> Option<Finding> {
     let row: &Lint = lints::by_slug(slug)?;
-    let mut files: Vec<String> = seen.iter().map(|s| s.place.clone()).collect();
-    files.dedup();
-    Some(Finding {
-        id: row.id,
-        slug: row.slug,
-        cause: None,
-        kind: Kind::Lint,
-        severity: row.severity,
-        confidence: 1.0,
-        hostile: false,
-        headline: row.title.to_owned(),
-        subjects: Subjects {
-            files,
-            ..Subjects::default()
-        },
-        first: None,
-        last: None,
-        count: seen.len().max(1) as u64,
-        evidence: seen
-            .iter()
-            .take(12)
-            .map(|s| Evidence {
-                source: s.place.clone(),
-                at: None,
-                text: s.text.clone(),
-            })
-            .collect(),
-        notes: note.into_iter().collect(),
-        remedy: vec![Step {
-            action: row.advice.to_owned(),
-            command: None,
-            place: "server",
-            risk: "none",
-            undo: None,
-        }],
-        refs: vec![row.reference],
-    })
+    let files = seen.iter().map(|s| s.place.clone());
+    let lines = seen.iter().map(|s| Evidence {
+        source: s.place.clone(),
+        at: None,
+        text: s.text.clone(),
+    });
+    let notes = note.into_iter().collect();
+    let mut finding = row.finding(
+        row.title.to_owned(),
+        files.collect(),
+        lines.collect(),
+        notes,
+    );
+    finding.evidence.truncate(12);
+    Some(finding)
 }
 
 /// What stands in the way of a login to a container, and what is unsafe about it. Best first.

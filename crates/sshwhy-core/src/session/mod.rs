@@ -5,9 +5,11 @@
 //! pid turns up with another peer, or after a quiet time; it is handed out a little later, so that lines that come late
 //! (`PAM 2 more authentication failures`) still find it.
 
+mod repeats;
 mod role;
 mod snapshot;
 
+pub use repeats::{Repeats, Said};
 pub use role::Role;
 pub use snapshot::{Packed, Snapshot};
 

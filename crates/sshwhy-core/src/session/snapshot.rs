@@ -14,21 +14,22 @@ pub struct Snapshot {
     closing: Vec<(i64, u32)>,
 }
 
-/// Yes-or-no facts of a session as bits, in this order.
+/// Yes-or-no facts of a session, as bits in this order.
+macro_rules! with_flags {
+    ($what:ident!($($arg:expr),*)) => {
+        $what!(
+            $($arg),*; invalid_user, attempted, logged_in, not_allowed, probed, timed_out, too_many, dropped, ambiguous, hostile,
+            by_port, closing
+        )
+    };
+}
 macro_rules! bits {
-    ($s:expr, $($field:ident),*) => {{
-        let mut bits = 0u16;
-        let mut at = 0;
-        $(
-            bits |= u16::from($s.$field) << at;
-            at += 1;
-        )*
-        let _ = at;
-        bits
-    }};
+    ($s:expr; $($field:ident),*) => {
+        [$($s.$field),*].iter().rev().fold(0u16, |bits, is| bits << 1 | u16::from(*is))
+    };
 }
 macro_rules! set_bits {
-    ($s:expr, $bits:expr, $($field:ident),*) => {{
+    ($s:expr, $bits:expr; $($field:ident),*) => {{
         let mut bits = $bits;
         $(
             $s.$field = bits & 1 == 1;
@@ -78,25 +79,7 @@ impl Snapshot {
                         s.names_refused,
                         s.counted | s.key_failures.min(127) << 25,
                     ],
-                    (
-                        bits!(
-                            s,
-                            invalid_user,
-                            attempted,
-                            logged_in,
-                            not_allowed,
-                            probed,
-                            timed_out,
-                            too_many,
-                            dropped,
-                            ambiguous,
-                            hostile,
-                            by_port,
-                            closing
-                        ),
-                        s.port,
-                        s.noted,
-                    ),
+                    (with_flags!(bits!(s)), s.port, s.noted),
                 )
             })
             .collect()
@@ -121,22 +104,7 @@ impl Snapshot {
             s.noted = *noted;
             // Of its lines it only matters that there were some.
             s.lines = 1;
-            set_bits!(
-                s,
-                *bits,
-                invalid_user,
-                attempted,
-                logged_in,
-                not_allowed,
-                probed,
-                timed_out,
-                too_many,
-                dropped,
-                ambiguous,
-                hostile,
-                by_port,
-                closing
-            );
+            with_flags!(set_bits!(s, *bits));
             if s.closing {
                 s.end = End::Closed;
             }
