@@ -3,20 +3,24 @@
 //! What is decided goes to the privileged half at once; what was read and what was counted go to the state file together a
 //! moment later. After a crash in between, the same lines are read again and lead to the same bans again, which does no harm.
 
+mod orders;
+mod telling;
+
+use self::telling::Board;
 use super::config::Config;
 use super::control::{self, Askers, Request};
 use super::half::Keeper;
-use super::message::{Order, PIECE, Peer, Word};
-use super::sight::{self, Log, State};
+use super::message::{Order, Peer, Word};
+use super::sight::State;
 use super::store::Store;
 use super::tail::{self, Mark, Tail};
 use super::{Spare, control::listen, drop};
 use crate::cmd::reading::now;
 use crate::host::accounts;
-use crate::host::logging::{self, Break};
+use crate::host::logging::Break;
 use crate::host::machine::Machine;
-use crate::sink::metrics::{self, Kind, Page};
-use crate::sink::notify::{Alert, Notifier};
+use crate::sink::metrics;
+use crate::sink::notify::Notifier;
 use crate::source::follow::Lane;
 use crate::sys::process;
 use crate::zone;
@@ -24,7 +28,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 use serde_json::json;
 use sshwhy_core::addr::Cidr;
-use sshwhy_core::ban::{Action, Decider, Decision, Never, Sight, What};
+use sshwhy_core::ban::{Action, Decider, Decision, Never, What};
 use sshwhy_core::finding::{Finding, Severity};
 use sshwhy_core::scan::{Scanned, Scanner};
 use sshwhy_core::time::{SECOND, Time, Zone};
@@ -33,8 +37,8 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 /// Between two commits, at least; and so many times as long as one takes.
@@ -59,27 +63,6 @@ const AROUND: Duration = Duration::from_secs(10);
 const WALK: Duration = Duration::from_secs(300);
 /// The times of live lines may differ so much from the clock.
 const SKEW: i64 = 10 * 60 * SECOND;
-
-/// What `/metrics` and `/healthz` show.
-#[derive(Default)]
-struct Board(Mutex<(String, Option<String>)>);
-
-impl metrics::Source for Board {
-    fn metrics(&self) -> String {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
-            .clone()
-    }
-
-    fn health(&self) -> Result<String, String> {
-        match &self.0.lock().unwrap_or_else(PoisonError::into_inner).1 {
-            None => Ok("guard sees and keeps out".to_owned()),
-            Some(why) => Err(why.clone()),
-        }
-    }
-}
 
 #[derive(Default)]
 struct Totals {
@@ -557,203 +540,6 @@ impl Worker {
         more
     }
 
-    fn decide(&mut self) {
-        let clock = now();
-        for d in std::mem::take(&mut self.decisions) {
-            match d {
-                Decision::Act(action) => {
-                    if let Action::Ban(ban) = &action {
-                        *self.totals.bans.entry(ban.detector.clone()).or_default() += 1;
-                        log("ban", json!({ "ban": ban, "in_force": ban.holds(clock) }));
-                        if !ban.holds(clock) {
-                            continue;
-                        }
-                        self.alert(
-                            Severity::Low,
-                            "ban",
-                            &ban.net.to_string(),
-                            &ban.detector,
-                            format!("{} is banned: {}", ban.net, ban.reason),
-                        );
-                    }
-                    self.actions.push(action);
-                }
-                Decision::Spared {
-                    net,
-                    why,
-                    detector,
-                    reason,
-                } => {
-                    self.totals.spared += 1;
-                    log(
-                        "spared",
-                        json!({ "net": net, "why": why, "detector": detector, "reason": reason }),
-                    );
-                    let text = format!("{net} would have been banned ({reason}), but {why}");
-                    self.alert(Severity::Medium, "spared", &net.to_string(), detector, text);
-                }
-                Decision::Taken { ip, user, failures } => {
-                    log(
-                        "taken",
-                        json!({ "addr": ip, "user": user, "failures": failures }),
-                    );
-                    let text = format!(
-                        "{ip} got in as {user:?} after {failures} failures: treat the account as taken"
-                    );
-                    self.alert(
-                        Severity::Critical,
-                        "taken",
-                        &ip.to_string(),
-                        "success-after-failures",
-                        text,
-                    );
-                }
-                Decision::Leaks { net } => {
-                    let name = net.to_string();
-                    if !self.state.leaks.contains(&name) && self.state.leaks.len() < 16 {
-                        log("leaks", json!({ "net": net }));
-                        self.state.leaks.push(name);
-                    }
-                    // It may be missing there only.
-                    self.restore_soon(Duration::ZERO);
-                }
-            }
-        }
-    }
-
-    fn alert(&self, severity: Severity, state: &str, subject: &str, slug: &str, headline: String) {
-        if self.notifier.is_empty() {
-            return;
-        }
-        self.notifier.send(&Alert {
-            headline,
-            severity,
-            state: state.to_owned(),
-            subject: subject.to_owned(),
-            slug: slug.to_owned(),
-            details: String::new(),
-            time: now(),
-        });
-    }
-
-    fn restore_soon(&mut self, wait: Duration) {
-        let at = Instant::now() + wait;
-        self.restore_at = Some(self.restore_at.map_or(at, |known| known.min(at)));
-    }
-
-    /// Sends what was decided to the half that can do it.
-    fn apply(&mut self) {
-        if self.state.panic {
-            self.actions.clear();
-            self.restoring = None;
-            return;
-        }
-        if self.restore_at.is_some_and(|at| at <= Instant::now()) {
-            self.restore_at = None;
-            self.restoring = Some(None);
-            // The bans come with all others.
-            self.actions.retain(|a| matches!(a, Action::Unban { .. }));
-        }
-        // One piece after the other: what is decided meanwhile goes between two.
-        if let Some(after) = self.restoring.filter(|_| self.asked.is_empty()) {
-            let clock = now();
-            let mut last = None;
-            let bans: Vec<Action> = self
-                .decider
-                .bans(after)
-                .inspect(|b| last = Some(b.net))
-                .filter(|b| b.holds(clock))
-                .take(PIECE)
-                .map(Action::Ban)
-                .collect();
-            self.restoring = last.filter(|_| bans.len() == PIECE).map(Some);
-            self.order(&Order::Restore {
-                first: after.is_none(),
-                bans,
-            });
-        }
-        let actions = std::mem::take(&mut self.actions);
-        for piece in actions.chunks(PIECE) {
-            self.order(&Order::Apply(piece.to_vec()));
-        }
-    }
-
-    fn order(&mut self, order: &Order) {
-        let lifts = |all: &[Action]| -> Vec<Action> {
-            let lifts = all.iter().filter(|a| matches!(a, Action::Unban { .. }));
-            lifts.cloned().collect()
-        };
-        match order {
-            Order::Alive(_) => {}
-            Order::Apply(all) => self.asked.push_back(lifts(all)),
-            Order::Restore { .. } | Order::Flush => self.asked.push_back(Vec::new()),
-        }
-        if self.half.send(order).is_err() {
-            self.half.closed = true;
-        }
-    }
-
-    /// Whether more can be sent at once.
-    fn is_pressed(&self) -> bool {
-        !self.actions.is_empty() || (self.restoring.is_some() && self.asked.is_empty())
-    }
-
-    fn word(&mut self, word: Word) {
-        match word {
-            Word::Config { text, name } => match Config::parse(&text, &name) {
-                Ok(config) => self.reload(config),
-                Err(e) => log("settings", json!({ "refused": e })),
-            },
-            Word::Applied {
-                banned,
-                unbanned,
-                refused,
-            } => {
-                self.asked.pop_front();
-                if self.state.firewall.take().is_some() {
-                    log("firewall", json!({ "works": "again" }));
-                }
-                self.totals.applied += (banned + unbanned) as u64;
-                for (net, why) in refused {
-                    self.totals.refused += 1;
-                    if self.told.insert(format!("refused {net}")) {
-                        log("refused", json!({ "net": net, "why": why }));
-                    }
-                }
-            }
-            Word::Failed(why) => {
-                if self.state.firewall.is_none() {
-                    log("firewall", json!({ "failed": why }));
-                }
-                self.state.firewall = Some(why);
-                // What was to be lifted is not among what a restore puts back.
-                let lifts = self.asked.pop_front().unwrap_or_default();
-                self.actions.extend(lifts);
-                self.restoring = None;
-                self.restore_soon(Duration::from_secs(2));
-            }
-            Word::Ineffective(net, why) => {
-                if self.state.ineffective.is_none() {
-                    log("ineffective", json!({ "net": net, "why": why }));
-                }
-                self.state.ineffective = Some((net, why));
-            }
-            Word::Effective => {
-                self.state.ineffective = None;
-                self.state.leaks.clear();
-            }
-            Word::Lost => {
-                log(
-                    "firewall",
-                    json!({ "rules": "were removed by somebody; put back" }),
-                );
-                self.restore_soon(Duration::ZERO);
-            }
-            Word::Firewall(name, expires) => self.firewall = (name, expires),
-            Word::Stop => self.stop = true,
-        }
-    }
-
     fn reload(&mut self, config: Config) {
         let notifier = match Notifier::start(
             &config.alerts,
@@ -805,30 +591,6 @@ impl Worker {
         self.open_tails();
         self.fill_never();
         log("settings", json!({ "loaded": true }));
-    }
-
-    /// Takes over what another program did to the bans: a part at a time.
-    fn adopt(&mut self, look: bool) {
-        if !look && !self.adopting {
-            return;
-        }
-        let news = self.store.changed();
-        self.adopting = news.is_some();
-        let actions: Vec<Action> = news
-            .into_iter()
-            .flatten()
-            .filter_map(|(net, ban)| self.decider.adopt(net, ban))
-            .collect();
-        if actions.is_empty() {
-            return;
-        }
-        let added = actions.iter().filter(|a| matches!(a, Action::Ban(_)));
-        let (added, some) = (added.clone().count(), added.map(Action::net).take(20));
-        log(
-            "bans",
-            json!({ "added": added, "some": some.collect::<Vec<_>>(), "removed": actions.len() - added }),
-        );
-        self.actions.extend(actions);
     }
 
     fn tick(&mut self) {
@@ -883,195 +645,6 @@ impl Worker {
         }
     }
 
-    /// Looks, on a thread of its own, whether what sshd writes comes to what is followed.
-    fn walk(&mut self) {
-        if let Some(answer) = &self.walk {
-            match answer.try_recv() {
-                Ok(breaks) => self.state.breaks = breaks,
-                Err(mpsc::TryRecvError::Empty) => return,
-                Err(mpsc::TryRecvError::Disconnected) => {}
-            }
-            self.walk = None;
-        }
-        if self.walked.is_some_and(|w| w.elapsed() < WALK) {
-            return;
-        }
-        self.walked = Some(Instant::now());
-        let followed = tail::followed(&self.config);
-        let (send, answer) = mpsc::channel();
-        let started = std::thread::Builder::new()
-            .name("walk".to_owned())
-            .spawn(move || send.send(logging::breaks(&Machine::here(), &followed)));
-        if started.is_ok() {
-            self.walk = Some(answer);
-        }
-    }
-
-    /// Judges whether we see, and says what is new.
-    fn look(&mut self, clock: Time) {
-        self.state.up = self.started.elapsed();
-        let before = std::mem::take(&mut self.state.logs);
-        self.state.logs = self
-            .tails
-            .iter()
-            .map(|t| {
-                let sight = t.sight();
-                let was = before.iter().find(|l| l.name == t.name);
-                let news = was.is_none_or(|w| w.sight.ssh != sight.ssh);
-                let fresh = t.caught_up
-                    && t.last_line
-                        .is_some_and(|l| l.elapsed() < Duration::from_secs(2));
-                let off = clock.0 - sight.last;
-                Log {
-                    name: t.name.clone(),
-                    open: t.is_open(),
-                    sight,
-                    silent: t.last_line.map(|l| l.elapsed()),
-                    skew: match was {
-                        _ if news && fresh && off.abs() > SKEW => off,
-                        _ if news && fresh => 0,
-                        Some(w) => w.skew,
-                        None => 0,
-                    },
-                    steps: t.watch().clock().steps,
-                }
-            })
-            .collect();
-        let found = sight::judge(&self.state);
-        for f in &found {
-            if !self.findings.iter().any(|old| same(old, f)) {
-                log("finding", json!({ "finding": f }));
-                self.notifier.send(&Alert::of(f, "blind", f.slug, clock));
-            }
-        }
-        for f in &self.findings {
-            if !found.iter().any(|new| same(new, f)) {
-                log("resolved", json!({ "headline": f.headline }));
-            }
-        }
-        self.findings = found;
-    }
-
-    fn sight(&self) -> Sight {
-        self.tails
-            .iter()
-            .map(Tail::sight)
-            .fold(Sight::default(), |mut all, s| {
-                all.lines += s.lines;
-                all.ssh += s.ssh;
-                all.unknown += s.unknown;
-                all.failures += s.failures;
-                all.accepted += s.accepted;
-                all.nameless += s.nameless;
-                all.suppressed += s.suppressed;
-                all.last = all.last.max(s.last);
-                all
-            })
-    }
-
-    fn show(&mut self) {
-        if self.server.is_none() {
-            return;
-        }
-        let s = self.sight();
-        let mut page = Page::default();
-        let mut one = |name, kind, help, value: f64| {
-            page.family(name, kind, help);
-            page.sample(&[], value);
-        };
-        use Kind::{Counter, Gauge};
-        one(
-            "sshwhy_guard_lines_total",
-            Counter,
-            "Lines read.",
-            s.lines as f64,
-        );
-        one(
-            "sshwhy_guard_ssh_lines_total",
-            Counter,
-            "Lines about logins.",
-            s.ssh as f64,
-        );
-        one(
-            "sshwhy_guard_unknown_lines_total",
-            Counter,
-            "Lines of sshd that are not understood.",
-            s.unknown as f64,
-        );
-        one(
-            "sshwhy_guard_failures_total",
-            Counter,
-            "Failures counted.",
-            s.failures as f64,
-        );
-        one(
-            "sshwhy_guard_accepted_total",
-            Counter,
-            "Logins accepted.",
-            s.accepted as f64,
-        );
-        one(
-            "sshwhy_guard_banned",
-            Gauge,
-            "Networks that are banned.",
-            self.decider.ban_count() as f64,
-        );
-        one(
-            "sshwhy_guard_sources",
-            Gauge,
-            "Sources that are counted.",
-            self.decider.source_count() as f64,
-        );
-        one(
-            "sshwhy_guard_sources_forgotten_total",
-            Counter,
-            "Sources that gave way to others.",
-            self.decider.forgotten as f64,
-        );
-        one(
-            "sshwhy_guard_spared_total",
-            Counter,
-            "Bans that the never-list prevented.",
-            self.totals.spared as f64,
-        );
-        one(
-            "sshwhy_guard_refused_total",
-            Counter,
-            "Actions that the privileged half refused.",
-            self.totals.refused as f64,
-        );
-        one(
-            "sshwhy_guard_commits_total",
-            Counter,
-            "Commits of the state.",
-            self.totals.commits as f64,
-        );
-        one(
-            "sshwhy_guard_blind",
-            Gauge,
-            "Findings of high severity or more about guard itself.",
-            self.findings
-                .iter()
-                .filter(|f| f.severity >= Severity::High)
-                .count() as f64,
-        );
-        one("sshwhy_guard_up", Gauge, "1 while guard runs.", 1.0);
-        page.family("sshwhy_guard_bans_total", Counter, "Bans by detector.");
-        for (detector, n) in &self.totals.bans {
-            page.sample(&[("detector", detector)], *n as f64);
-        }
-        page.family("sshwhy_guard_log_open", Gauge, "Whether a log can be read.");
-        for log in &self.state.logs {
-            page.sample(&[("log", &log.name)], f64::from(u8::from(log.open)));
-        }
-        let ill = self
-            .findings
-            .first()
-            .filter(|f| f.severity >= Severity::High)
-            .map(|f| f.headline.clone());
-        *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = (page.into_text(), ill);
-    }
-
     fn commit(&mut self) {
         let begin = Instant::now();
         self.store.note(self.decider.take_changes());
@@ -1091,56 +664,6 @@ impl Worker {
         self.cost = begin.elapsed();
         self.committed = Instant::now();
     }
-
-    fn answer(&mut self, request: Request) -> serde_json::Value {
-        let clock = now();
-        match request {
-            Request::Status => {
-                self.look(clock);
-                json!({
-                    "findings": self.findings,
-                    "logs": self.tails.iter().map(|t| json!({
-                        "name": t.name, "open": t.is_open(), "behind": t.is_behind(), "sight": t.sight(),
-                        "connections": t.watch().open_connections(),
-                    })).collect::<Vec<_>>(),
-                    "banned": self.decider.ban_count(),
-                    "bans_decided": self.totals.bans,
-                    "sources": self.decider.source_count(),
-                    "forgotten": self.decider.forgotten,
-                    "spared": self.totals.spared,
-                    "refused": self.totals.refused,
-                    "applied": self.totals.applied,
-                    "commits": self.totals.commits,
-                    "firewall": self.firewall.0,
-                    "confined": self.confined,
-                    "never": self.decider.never.entries().len(),
-                    "up": self.started.elapsed().as_secs(),
-                    "panic": self.state.panic,
-                })
-            }
-            Request::Why { ip } => json!({
-                "addr": ip,
-                "ban": self.decider.ban_over(ip, clock),
-                "never": self.decider.never.holds(ip, clock),
-                "counted": self.decider.source_at(ip),
-            }),
-            Request::Seen { ip, user } => {
-                json!({ "seen": self.own.iter().any(|(a, u)| *a == ip && *u == user) })
-            }
-            Request::Canary { seen, what } => {
-                self.state.canary = (!seen).then_some(what);
-                self.look(clock);
-                json!({ "noted": true })
-            }
-        }
-    }
-}
-
-fn same(a: &Finding, b: &Finding) -> bool {
-    // Numbers change; what is wrong does not.
-    let words =
-        |f: &Finding| -> String { f.headline.chars().filter(|c| !c.is_ascii_digit()).collect() };
-    a.slug == b.slug && words(a) == words(b)
 }
 
 /// Where a live line's time is far from this clock's, bans run by this clock.
