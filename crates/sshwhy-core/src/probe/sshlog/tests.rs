@@ -1,0 +1,237 @@
+use super::*;
+use crate::diagnose::{Case, diagnose};
+use crate::probe::command;
+
+fn read_as(typed: &str, text: &str) -> Vec<Observation> {
+    let words: Vec<String> = typed.split_whitespace().map(str::to_owned).collect();
+    read(text, Some(&command::parse(&words).unwrap()))
+}
+
+fn verdict(typed: &str, text: &str) -> Option<(&'static str, bool)> {
+    let d = diagnose(&Case::default(), &read_as(typed, text));
+    d.findings.first().map(|f| (f.slug, f.confidence >= 0.5))
+}
+
+/// A login up to authentication, in the words of ssh -v.
+const UP_TO_AUTH: &str = "OpenSSH_9.6p1, OpenSSL 3.0.13 30 Jan 2024\n\
+    debug1: Connecting to server.example [192.0.2.7] port 22.\n\
+    debug1: Connection established.\n\
+    debug1: identity file /home/me/.ssh/id_ed25519 type 3\n\
+    debug1: Remote protocol version 2.0, remote software version OpenSSH_9.6\n\
+    debug1: Authenticating to server.example:22 as 'alice'\n\
+    debug1: Server host key: ssh-ed25519 SHA256:AAAA\n\
+    debug1: Host 'server.example' is known and matches the ED25519 host key.\n\
+    debug1: Authentications that can continue: publickey,password\n\
+    debug1: Next authentication method: publickey\n";
+
+const OFFER: &str = "debug1: Offering public key: /home/me/.ssh/id_ed25519 ED25519 SHA256:BBBB\n";
+const ACCEPT: &str = "debug1: Server accepts key: /home/me/.ssh/id_ed25519 ED25519 SHA256:BBBB\n";
+const GO_ON: &str = "debug1: Authentications that can continue: publickey,password\n";
+const DENIED: &str = "debug1: No more authentication methods to try.\n\
+    alice@server.example: Permission denied (publickey,password).\n";
+const LET_IN: &str = "Authenticated to server.example ([192.0.2.7]:22) using \"publickey\".\n\
+    debug1: channel 0: new session [client-session]\n";
+
+fn auth(tail: &[&str]) -> Option<(&'static str, bool)> {
+    verdict(
+        "ssh alice@server.example uptime",
+        &format!("{UP_TO_AUTH}{}", tail.concat()),
+    )
+}
+
+#[test]
+fn an_address_that_this_machine_lacks_is_the_configurations_fault() {
+    let text = "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0\n\
+         debug1: Connecting to h.example [192.0.2.7] port 22.\n\
+         bind 198.51.100.9: Cannot assign requested address\n\
+         ssh: connect to host h.example port 22: failure\n";
+    let seen = read(text, None);
+    let config = seen.iter().find(|o| o.key == "client.config").unwrap();
+    assert_eq!(
+        (config.value.as_str(), config.about.as_str()),
+        ("error", "198.51.100.9")
+    );
+    let failed: Vec<Gate> = seen
+        .iter()
+        .filter(|o| o.key == "gate.state" && o.value == "failed")
+        .map(|o| o.gate)
+        .collect();
+    assert_eq!(failed, [Gate::Name]);
+}
+
+#[test]
+fn a_proxy_command_that_carries_nothing_is_named() {
+    let text = "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0\n\
+         debug1: Executing proxy command: exec connect-proxy h.example 22\n\
+         debug1: identity file /home/me/.ssh/id type -1\n";
+    let seen = read(text, None);
+    let failed = seen
+        .iter()
+        .find(|o| o.key == "proxy.command" && o.value == "failed")
+        .unwrap();
+    assert_eq!(failed.about, "connect-proxy h.example 22");
+}
+
+#[test]
+fn a_key_that_a_file_revokes_is_revoked() {
+    let text = "Host key ED25519 SHA256:abc revoked by file /home/me/revoked\nHost key verification failed.\n";
+    let seen = read(text, None);
+    let check = seen.iter().find(|o| o.key == "hostkey.check").unwrap();
+    assert_eq!(
+        (check.value.as_str(), check.about.as_str()),
+        ("revoked", "/home/me/revoked")
+    );
+}
+
+#[test]
+fn output_counts_where_the_session_ended_badly() {
+    let o = |key: &'static str, value: &str| {
+        Observation::new(Gate::Session, key, value, "ssh -v line 1")
+    };
+    let said = "This account is currently not available.\n";
+    let bad = [o("auth.end", "ok"), o("session.end", "exit")];
+    let seen = output(said, &bad);
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        (seen[0].key.as_str(), seen[0].value.as_str()),
+        ("account.says", "shell-nologin")
+    );
+    assert!(output(said, &[o("auth.end", "ok"), o("session.end", "ok")]).is_empty());
+    assert!(output(said, &[o("auth.end", "denied")]).is_empty());
+}
+
+#[test]
+fn keys_end_in_many_ways() {
+    assert_eq!(
+        auth(&[OFFER, GO_ON, DENIED]),
+        Some(("auth-rejected-publickey", false))
+    );
+    assert_eq!(
+        auth(&[OFFER, ACCEPT, DENIED]),
+        Some(("key-passphrase", true))
+    );
+    assert_eq!(
+        auth(&[OFFER, ACCEPT, GO_ON, DENIED]),
+        Some(("auth-rejected-publickey", false)),
+        "signed, and refused after all: no passphrase"
+    );
+    assert_eq!(
+        auth(&[OFFER, ACCEPT, "Connection closed by 192.0.2.7 port 22\n"]),
+        Some(("account-denied", false))
+    );
+    assert_eq!(
+        auth(&[
+            OFFER,
+            "Received disconnect from 192.0.2.7 port 22:2: Too many authentication failures\n"
+        ]),
+        Some(("too-many-auth-failures", true))
+    );
+    assert_eq!(
+        auth(&[
+            "no such identity: /home/me/.ssh/id_job: No such file or directory\n",
+            DENIED
+        ]),
+        Some(("identity-file-missing", true))
+    );
+}
+
+#[test]
+fn a_login_that_works_has_nothing_to_find() {
+    let works = [
+        OFFER,
+        ACCEPT,
+        LET_IN,
+        "debug1: Sending command: uptime\ndebug1: Exit status 0\n",
+    ];
+    assert_eq!(auth(&works), None);
+    // A banner that speaks of maintenance is no nologin file where the login works.
+    let banner = [
+        "Maintenance on Sunday.\n",
+        OFFER,
+        ACCEPT,
+        LET_IN,
+        "debug1: Exit status 0\n",
+    ];
+    assert_eq!(auth(&banner), None);
+    let fails = [
+        OFFER,
+        ACCEPT,
+        "Down for maintenance.\n",
+        "Connection closed by 192.0.2.7 port 22\n",
+    ];
+    assert_eq!(auth(&fails), Some(("nologin-file", true)));
+    let exit = [OFFER, ACCEPT, LET_IN, "debug1: Exit status 3\n"];
+    assert_eq!(auth(&exit), Some(("session-closed", false)));
+}
+
+#[test]
+fn the_way_there() {
+    let say = |text: &str| verdict("ssh server.example", text);
+    assert_eq!(
+        say("ssh: Could not resolve hostname server.example: Name or service not known\n"),
+        Some(("dns-failure", true))
+    );
+    assert_eq!(
+        say(
+            "ssh: Could not resolve hostname server.example: Temporary failure in name resolution\n"
+        ),
+        Some(("dns-server-unreachable", true))
+    );
+    assert_eq!(
+        say("ssh: connect to host server.example port 22: Connection refused\n"),
+        Some(("connect-refused", false))
+    );
+    assert_eq!(
+        say(
+            "kex_exchange_identification: Connection closed by remote host\nConnection closed by 192.0.2.7 port 22\n"
+        ),
+        Some(("server-closed-early", false))
+    );
+    assert_eq!(
+        say(
+            "Unable to negotiate with 192.0.2.7 port 22: no matching cipher found. Their offer: 3des-cbc\n"
+        ),
+        Some(("no-matching-cipher", true))
+    );
+    assert_eq!(
+        say("/home/me/.ssh/config: line 3: Bad configuration option: hostnmae\n"),
+        Some(("client-config-error", true))
+    );
+    assert_eq!(say(""), None);
+    assert_eq!(say("hello\n"), None);
+}
+
+#[test]
+fn a_jump_hosts_words_are_not_the_targets() {
+    let text = "debug1: Setting implicit ProxyCommand from ProxyJump: ssh -v -W '[%h]:%p' gate.example\n\
+        debug1: Executing proxy command: exec ssh -v -W '[server.example]:22' gate.example\n\
+        debug1: Connecting to gate.example [192.0.2.1] port 22.\n\
+        debug1: connect to address 192.0.2.1 port 22: Connection refused\n\
+        ssh: connect to host gate.example port 22: Connection refused\n\
+        Connection closed by UNKNOWN port 65535\n";
+    let seen = read_as("ssh -J gate.example server.example", text);
+    assert!(seen.iter().all(|o| o.key != "tcp.connect"), "{seen:?}");
+    let d = diagnose(&Case::default(), &seen);
+    assert_eq!(d.findings[0].slug, "proxy-jump-failed");
+}
+
+#[test]
+fn any_text_is_survived() {
+    let nonsense = [
+        "debug1: ",
+        "debug1: Offering public key: ",
+        "channel : open failed: ",
+        "Permission denied (",
+        "Load key \"",
+        "Connecting to [",
+        "\u{202e}\u{0}",
+        ": line :",
+    ];
+    for a in nonsense {
+        for b in nonsense {
+            let _ = read(&format!("{a}\n{b}{a}\n"), None);
+        }
+    }
+    let long = "x".repeat(LONGEST_LINE - 1) + "é";
+    let _ = read(&long, None);
+}
