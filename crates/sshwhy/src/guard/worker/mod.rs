@@ -386,7 +386,7 @@ impl Worker {
                 let mut events = inotify::Reader::new(w, &mut buf);
                 while let Ok(e) = events.next() {
                     happened = Instant::now();
-                    // A name appeared in a folder, or what was watched is gone: what stands there now is to be watched.
+                    // Something came or went in a folder, or what was watched is gone: what stands there now is to be watched.
                     if e.events() != inotify::ReadFlags::MODIFY {
                         watched = None;
                     }
@@ -469,7 +469,7 @@ impl Worker {
     fn watch_files(&self, w: &OwnedFd) -> bool {
         use inotify::WatchFlags as F;
         let folder = |path: &Path| {
-            let names = F::CREATE | F::MOVED_TO | F::MOVE_SELF | F::ONLYDIR;
+            let names = F::CREATE | F::MOVED_TO | F::DELETE | F::MOVE_SELF | F::ONLYDIR;
             path.parent().is_some_and(|folder| {
                 inotify::add_watch(w, folder, names).is_ok() && tail::is_local(folder)
             })
