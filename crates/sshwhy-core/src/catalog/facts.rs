@@ -1212,6 +1212,13 @@ pub const SERVER: &[Fact] = &[
         "the same in the auth stack, which keys do not pass",
     ),
     fact(
+        "pam.asks",
+        Gate::Account,
+        &["account"],
+        "rule",
+        "a PAM module whose answer counts and is known only when it is asked",
+    ),
+    fact(
         "session.forced",
         Gate::Session,
         &["missing", "ends", "sftp-only", "runs"],
@@ -1280,6 +1287,7 @@ pub const SERVER: &[Fact] = &[
         &[
             "accepted",
             "denied-password",
+            "denied-account",
             "denied-key",
             "gave-up",
             "refused",
@@ -1297,6 +1305,13 @@ pub const SERVER: &[Fact] = &[
         &[],
         "path, where the line names one",
         "a cause that the log names in the lines of those attempts",
+    ),
+    fact(
+        "log.module",
+        Gate::Auth,
+        &["refused"],
+        "module",
+        "a PAM module that said no in the last attempt, where none says that the password was wrong",
     ),
     fact(
         "log.daemon",

@@ -248,6 +248,29 @@ pub fn refusals(read: &dyn Read, service: &str, stack: &str, who: &Who) -> Vec<R
     out
 }
 
+/// A module of the stack that decides by running or asking something, and whose failure counts: what it says cannot be known from
+/// files.
+pub fn asks(read: &dyn Read, service: &str, stack: &str) -> Option<Rule> {
+    const ASKING: [&str; 8] = [
+        "pam_exec.so",
+        "pam_script.so",
+        "pam_python.so",
+        "pam_lua.so",
+        "pam_radius_auth.so",
+        "pam_duo.so",
+        "pam_ldap.so",
+        "pam_sss.so",
+    ];
+    let (rules, _) = rules(read, service);
+    rules.into_iter().find(|r| {
+        let decides = !matches!(
+            action(&r.control, Some(Kind::Denied), r),
+            Action::Go | Action::Jump(_)
+        );
+        r.kind == stack && decides && ASKING.contains(&r.module.as_str())
+    })
+}
+
 enum Action {
     Go,
     Bad,
@@ -352,10 +375,20 @@ fn judge(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
             refused.then(|| (Kind::Denied, format!("{}: group {group}", rule.place())))
         }
         "pam_localuser.so" => {
-            let known = read.text("/etc/passwd").unwrap_or_default();
+            let file = rule.value("file").unwrap_or("/etc/passwd");
+            let known = read.text(file).unwrap_or_default();
             let prefix = format!("{}:", who.user);
             (!known.lines().any(|l| l.starts_with(&prefix)))
-                .then(|| (Kind::Denied, "the user is not in /etc/passwd".to_owned()))
+                .then(|| (Kind::Denied, format!("the user is not in {file}")))
+        }
+        // Of a login over the network it sees a terminal called "ssh".
+        "pam_securetty.so" => {
+            let listed = read
+                .text("/etc/securetty")?
+                .lines()
+                .any(|l| l.trim() == "ssh");
+            (who.uid == 0 && !listed)
+                .then(|| (Kind::Denied, "/etc/securetty does not list ssh".to_owned()))
         }
         _ => None,
     }

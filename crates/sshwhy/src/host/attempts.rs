@@ -5,6 +5,7 @@ use super::{Scene, log};
 use sshwhy_core::addr::Cidr;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
+use sshwhy_core::server::pam;
 use std::net::IpAddr;
 
 /// How long ago an attempt may be and still say how far the client gets now.
@@ -121,6 +122,10 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
                 .cloned(),
         );
     }
+    said.retain(|l| {
+        l.cause != "pam-denied"
+            || module_of(&l.text).is_none_or(|(stack, module)| !is_optional(scene, stack, module))
+    });
     let mut slugs: Vec<&str> = Vec::new();
     for l in said {
         if slugs.iter().filter(|s| **s == l.cause).count() < 2 {
@@ -132,6 +137,15 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
                     .at(l.at),
             );
         }
+    }
+    if let Some((l, module)) = refusing(scene, &lead)
+        && matches!(outcome, "denied-account" | "denied-password")
+    {
+        let seen = Observation::new(Gate::Auth, "log.module", "refused", l.source.clone())
+            .about(module)
+            .text(l.text.clone())
+            .at(l.at);
+        scene.seen.observations.push(seen);
     }
     let method = |m: &str| {
         lead.lines
@@ -250,11 +264,66 @@ fn punished(text: &str, from: IpAddr) -> Option<i64> {
     block.contains(from).then_some(secs)
 }
 
+fn denies_account(l: &log::Said) -> bool {
+    l.text.contains("by PAM account configuration")
+}
+
+/// The stack and the module of a line that a PAM module wrote: `pam_exec(sshd:auth): …`.
+fn module_of(text: &str) -> Option<(&str, &str)> {
+    let (head, _) = text.split_once("): ")?;
+    let (module, service) = head.split_once('(')?;
+    let (_, stack) = service.split_once(':')?;
+    let word = |w: &str| w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    (module.starts_with("pam_") && word(module) && word(stack)).then_some((stack, module))
+}
+
+/// The module that said no where the password was right or nobody looked at it: none of those that compare passwords says that it
+/// was wrong.
+fn refusing<'c>(scene: &Scene<'_>, c: &'c log::Connection) -> Option<(&'c log::Said, &'c str)> {
+    const NO: [&str; 7] = [
+        "fail",
+        "denied",
+        "deny",
+        "refus",
+        "reject",
+        "not allowed",
+        "invalid",
+    ];
+    let account = c.lines.iter().any(denies_account);
+    if !account && c.says("authentication failure") {
+        return None;
+    }
+    c.lines.iter().rev().find_map(|l| {
+        let (stack, module) = module_of(&l.text)?;
+        let mine = stack == if account { "account" } else { "auth" };
+        let lower = l.text.to_ascii_lowercase();
+        let says_no = NO.iter().any(|w| lower.contains(w));
+        // What has a cause of its own is told by that.
+        let general = matches!(l.cause, "" | "pam-denied");
+        (mine && says_no && general && !is_optional(scene, stack, module)).then_some((l, module))
+    })
+}
+
+/// Whether every rule with that module in that stack is one whose failure decides nothing.
+fn is_optional(scene: &Scene<'_>, stack: &str, module: &str) -> bool {
+    let (rules, _) = pam::rules(scene.machine, scene.pam_service());
+    let file = format!("{module}.so");
+    let mut mine = rules
+        .iter()
+        .filter(|r| r.kind == stack && r.module == file)
+        .peekable();
+    mine.peek().is_some() && mine.all(|r| r.control.eq_ignore_ascii_case("optional"))
+}
+
 /// How the connection ended.
 fn outcome(c: &log::Connection) -> &'static str {
     let any = |f: &dyn Fn(&log::Said) -> bool| c.lines.iter().any(f);
     if any(&|l| l.slug.starts_with("accepted")) {
         return "accepted";
+    }
+    // PAM's account stack comes after the proof: sshd logs its refusal as a failed password too.
+    if any(&denies_account) {
+        return "denied-account";
     }
     if any(&|l| {
         l.text.contains("Failed password for") || l.text.contains("Failed keyboard-interactive")
@@ -264,11 +333,7 @@ fn outcome(c: &log::Connection) -> &'static str {
     if any(&|l| l.text.contains("drop connection") || l.text.contains("refused connect")) {
         return "dropped";
     }
-    if any(&|l| {
-        l.text.contains("Invalid user")
-            || l.text.contains("not allowed because")
-            || l.text.contains("Access denied")
-    }) {
+    if any(&|l| l.text.contains("Invalid user") || l.text.contains("not allowed because")) {
         return "refused";
     }
     if any(&|l| l.text.contains("Failed publickey")) {

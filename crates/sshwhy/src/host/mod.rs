@@ -136,6 +136,14 @@ impl Scene<'_> {
     pub fn uses_pam(&self) -> bool {
         self.effective.is("UsePAM", "yes")
     }
+
+    /// The name of the files of PAM's rules (PAMServiceName, since 9.8).
+    pub fn pam_service(&self) -> &str {
+        match self.effective.value("PAMServiceName") {
+            "" => "sshd",
+            name => name,
+        }
+    }
 }
 
 /// Looks at everything that has to do with this login.

@@ -176,12 +176,20 @@ fn stacks(scene: &mut Scene<'_>, account: &Account) {
         failures: failures(scene, &account.name),
         unix_refuses: false,
     };
-    let service = scene.effective.value("PAMServiceName").to_owned();
-    let service = if service.is_empty() {
-        "sshd".to_owned()
-    } else {
-        service
-    };
+    let service = scene.pam_service().to_owned();
+    if let Some(rule) = pam::asks(scene.machine, &service, "account") {
+        scene.say(
+            Gate::Account,
+            "pam.asks",
+            "account",
+            rule.place(),
+            format!(
+                "{} decides by what it asks when somebody logs in",
+                rule.module
+            ),
+            rule.place(),
+        );
+    }
     for stack in ["auth", "account", "session"] {
         for r in pam::refusals(scene.machine, &service, stack, &who) {
             let value = match r.kind {

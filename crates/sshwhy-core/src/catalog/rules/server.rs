@@ -10,6 +10,30 @@ const NOT_RUNNING: Test = is("sshd.process", &["none"]);
 const LET_IN: Test = is("log.outcome", &["accepted"]);
 /// An attempt is on record, and it did not end with a login.
 const NOT_LET_IN: Test = isnt("log.outcome", &["accepted", "no-trace"]);
+/// The client means to log in with a password.
+const WANTS_PASSWORD: &[Test] = &[
+    is("log.method", &["password"]),
+    is("client.wants", &["password"]),
+    is("auth.password", &["refused"]),
+];
+/// What tells better than "PAM says no" why it does.
+const TOLD_OF_ACCOUNT: &[Test] = &[
+    seen("pam.refuses"),
+    seen("user.account"),
+    seen("user.password-age"),
+    is(
+        "log.says",
+        &[
+            "account-expired",
+            "password-expired",
+            "shell-not-listed",
+            "nologin-file",
+            "account-faillock",
+            "pam-limits",
+            "pam-misconfigured",
+        ],
+    ),
+];
 /// What the daemon logs of itself when it cannot start.
 const STOPS_THE_START: &[&str] = &[
     "sshd-config-error",
@@ -636,6 +660,7 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         is("conf.root", &["key-only", "forced-only"]),
         seen("conf.lists"),
+        seen("log.module"),
         seen("pam.refuses-password"),
         is(
             "pam.refuses",
@@ -687,6 +712,7 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         is("user.password", &["locked", "none", "set"]),
         is("conf.root", &["key-only", "forced-only"]),
+        seen("log.module"),
         seen("pam.refuses-password"),
     ]),
     rule(
@@ -1197,31 +1223,45 @@ pub(super) const ROWS: &[Rule] = &[
     rule(
         "pam-denied",
         0.9,
+        &[is("pam.refuses-password", &["denied"])],
+    )
+    .any(WANTS_PASSWORD),
+    rule(
+        "pam-denied",
+        0.88,
         &[
-            is("pam.refuses-password", &["denied"]),
-            is("log.method", &["password"]),
+            is("log.module", &["refused"]),
+            is("log.outcome", &["denied-account", "denied-password"]),
         ],
-    ),
+    )
+    .not(TOLD_OF_ACCOUNT),
+    rule(
+        "pam-denied",
+        0.82,
+        &[is("log.outcome", &["denied-account"])],
+    )
+    .not(TOLD_OF_ACCOUNT),
     rule("pam-denied", 0.72, &[is("log.says", &["pam-denied"])])
-        .not(&[
-            seen("pam.refuses"),
-            seen("user.account"),
-            seen("user.password-age"),
-            is(
-                "log.says",
-                &[
-                    "account-expired",
-                    "password-expired",
-                    "shell-not-listed",
-                    "nologin-file",
-                    "account-faillock",
-                    "pam-limits",
-                    "pam-misconfigured",
-                ],
-            ),
-        ])
+        .not(TOLD_OF_ACCOUNT)
         .despite(),
+    // No log tells; the account stack asks somebody, and the proof was taken.
+    rule(
+        "pam-denied",
+        0.55,
+        &[
+            is("pam.asks", &["account"]),
+            is("auth.end", &["closed", "reset", "disconnected"]),
+        ],
+    )
+    .any(&[is("auth.key", &["accepted"]), is("auth.method", &["ok"])])
+    .not(TOLD_OF_ACCOUNT),
     rule("shell-not-listed", 0.96, &[is("pam.refuses", &["shell"])]),
+    rule(
+        "shell-not-listed",
+        0.92,
+        &[is("pam.refuses-password", &["shell"])],
+    )
+    .any(WANTS_PASSWORD),
     rule(
         "shell-not-listed",
         0.93,
