@@ -508,11 +508,19 @@ pub fn fill<'t>(text: &'t str, case: &Case, about: &str, place: &str) -> Cow<'t,
     let about_client = text.contains("-C user=");
     let file = about.split(':').next().filter(|f| f.starts_with('/'));
     // Where the finding is about a port, that one is meant, not the one that was called in vain.
-    let port = match about.parse::<std::net::SocketAddr>() {
-        Ok(socket) => Some(socket.port().to_string()),
-        Err(_) => case.port.map(|p| p.to_string()),
-    };
+    let socket = about.parse::<std::net::SocketAddr>().map(|s| s.port());
+    let port = socket.or_else(|_| about.parse::<u16>()).ok().or(case.port);
+    let known_name = case.host.as_deref().map(|host| match port {
+        None | Some(22) => host.to_owned(),
+        Some(port) => format!("[{host}]:{port}"),
+    });
+    let port = port.map(|p| p.to_string());
     let net = case.client_addr.as_deref().map(client_net);
+    // As hosts_access(5) writes an IPv6 address.
+    let wrapped = net.as_deref().map(|net| match net.split_once('/') {
+        Some((ip, len)) if ip.contains(':') => format!("[{ip}]/{len}"),
+        _ => net.to_owned(),
+    });
     let value = |word: &str| -> Option<&str> {
         match word {
             "USER" => case.user.as_deref(),
@@ -523,7 +531,11 @@ pub fn fill<'t>(text: &'t str, case: &Case, about: &str, place: &str) -> Cow<'t,
             "ADDR" | "SERVER_ADDR" => case.addr.as_deref(),
             "CLIENT_ADDR" => case.client_addr.as_deref(),
             "CLIENT_NET" => net.as_deref(),
-            "KEY" | "FILE" | "PATH" => file,
+            "CLIENT_WRAPPED" => wrapped.as_deref(),
+            "KNOWN_NAME" => known_name.as_deref(),
+            "KNOWN_HOSTS" => file.filter(|f| f.contains("known_hosts")),
+            "KEY" => file.filter(|f| is_key(f)),
+            "FILE" | "PATH" | "CHROOT_PATH" => file,
             "HOP" => (!about.is_empty()).then_some(about),
             _ => None,
         }
@@ -548,6 +560,14 @@ pub fn fill<'t>(text: &'t str, case: &Case, about: &str, place: &str) -> Cow<'t,
         let known =
             known.filter(|v| !(v.starts_with('/') && before == '/') || out.ends_with("~/.ssh/"));
         let whole_path = known.is_some_and(|v| v.starts_with('/'));
+        // `KEY.ppk` is one file where the key is that of PuTTY.
+        let ending = after
+            .split(|c: char| c != '.' && !c.is_ascii_lowercase())
+            .next();
+        let known = known.map(|v| {
+            let ending = ending.filter(|e| e.len() > 1);
+            ending.and_then(|e| v.strip_suffix(e)).unwrap_or(v)
+        });
         match known.and_then(shell_word) {
             Some(v) if quote.is_none() || matches!(v, Cow::Borrowed(_)) => {
                 if whole_path && out.ends_with("~/.ssh/") {
@@ -575,11 +595,58 @@ pub fn fill<'t>(text: &'t str, case: &Case, about: &str, place: &str) -> Cow<'t,
             }
         }
     }
-    if changed {
-        Cow::Owned(out)
-    } else {
-        Cow::Borrowed(text)
+    const USUAL: &str = "~/.ssh/KNOWN_HOSTS";
+    if out.contains(USUAL) {
+        out = out.replace(USUAL, "~/.ssh/known_hosts");
+        changed = true;
     }
+    if !changed {
+        return Cow::Borrowed(text);
+    }
+    match case.client_addr.as_deref().or(case.addr.as_deref()) {
+        Some(ip) if ip.contains(':') => Cow::Owned(for_ipv6(&out)),
+        _ => Cow::Owned(out),
+    }
+}
+
+/// The same command for the other family.
+fn for_ipv6(command: &str) -> String {
+    let mut out = command.to_owned();
+    for (four, six) in [
+        ("iptables ", "ip6tables "),
+        ("ip saddr ", "ip6 saddr "),
+        ("ip daddr ", "ip6 daddr "),
+        ("ip route ", "ip -6 route "),
+    ] {
+        out = out.replace(four, six);
+    }
+    // One host's route is as long as its address.
+    let words: Vec<String> = out
+        .split(' ')
+        .map(|w| match w.strip_suffix("/32") {
+            Some(ip) if ip.parse::<std::net::Ipv6Addr>().is_ok() => format!("{ip}/128"),
+            _ => w.to_owned(),
+        })
+        .collect();
+    words.join(" ")
+}
+
+/// Whether the file is likely to be a key, by where it lies and what it is called: a command that takes a key is given no other.
+fn is_key(path: &str) -> bool {
+    const OTHERS: [&str; 6] = [
+        "config",
+        "known_hosts",
+        "known_hosts.old",
+        "authorized_keys",
+        "rc",
+        "environment",
+    ];
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let name = name.strip_suffix(".pub").unwrap_or(name);
+    let named = name.starts_with("id_")
+        || name.starts_with("ssh_host_")
+        || [".pem", ".key", ".ppk"].iter().any(|e| name.ends_with(e));
+    named || (folder.ends_with("/.ssh") && !name.contains('.') && !OTHERS.contains(&name))
 }
 
 /// The narrowest network that is that address.
@@ -747,6 +814,58 @@ mod tests {
             fill("head -1 ~/.ssh/KEY", "client"),
             "head -1 '/home/a b/.ssh/id'"
         );
+        let about = |t: &str, about: &str| super::fill(t, &case(), about, "client").into_owned();
+        for other in [
+            "/home/a/.bashrc",
+            "/home/a/.ssh/config",
+            "/home/a/.ssh/authorized_keys",
+            "/etc/ssh/gate.sh",
+        ] {
+            assert_eq!(
+                about("ssh -i ~/.ssh/KEY", other),
+                "ssh -i ~/.ssh/KEY",
+                "{other} is no key"
+            );
+        }
+        assert_eq!(
+            about("puttygen ~/.ssh/KEY.ppk", "/home/a/web.ppk"),
+            "puttygen /home/a/web.ppk"
+        );
+        assert_eq!(
+            about("cat ~/.ssh/KEY.pub", "/home/a/.ssh/id_rsa.pub"),
+            "cat /home/a/.ssh/id_rsa.pub"
+        );
+        assert_eq!(
+            about(
+                "ssh-keygen -f ~/.ssh/KNOWN_HOSTS -R KNOWN_NAME",
+                "/etc/ssh/ssh_known_hosts:3"
+            ),
+            "ssh-keygen -f /etc/ssh/ssh_known_hosts -R server.example"
+        );
+        let far = Case {
+            port: Some(2222),
+            client_addr: Some("2001:db8::4".into()),
+            addr: Some("2001:db8::7".into()),
+            ..case()
+        };
+        let far = |t: &str, place: &str| super::fill(t, &far, "", place).into_owned();
+        assert_eq!(
+            far("ssh-keygen -f ~/.ssh/KNOWN_HOSTS -R KNOWN_NAME", "client"),
+            "ssh-keygen -f ~/.ssh/known_hosts -R '[server.example]:2222'"
+        );
+        assert_eq!(
+            far("echo sshd: CLIENT_WRAPPED", "server"),
+            "echo sshd: '[2001:db8::4]/128'"
+        );
+        assert_eq!(
+            far("iptables -I INPUT -s CLIENT_NET -j ACCEPT", "server"),
+            "ip6tables -I INPUT -s 2001:db8::4/128 -j ACCEPT"
+        );
+        assert_eq!(
+            far("ip route add ADDR/32 via GATEWAY", "client"),
+            "ip -6 route add 2001:db8::7/128 via GATEWAY"
+        );
+        assert_eq!(about("ssh -p PORT", "2022"), "ssh -p 2022");
         assert_eq!(
             fill("stat 'KEY'", "client"),
             "stat 'KEY'",

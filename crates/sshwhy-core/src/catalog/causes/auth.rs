@@ -97,15 +97,24 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Where a group is listed: put the user into it (Alpine: addgroup USER GROUP)",
+                action: "Where a DenyUsers or DenyGroups line names the user: take the name out of it, check, \
+                    reload. Keep this session open and try a second login (RHEL and others: sshd)",
+                command: Some("sshd -t && systemctl reload ssh"),
+                place: "server",
+                risk: "none",
+                undo: Some("put the name back and reload"),
+            },
+            Remedy {
+                action: "Where AllowGroups keeps the user out: put the user into a group that it lists \
+                    (Alpine: addgroup USER GROUP)",
                 command: Some("usermod -aG GROUP USER"),
                 place: "server",
                 risk: "the user gets all that the group may do",
                 undo: Some("gpasswd -d USER GROUP"),
             },
             Remedy {
-                action: "Or add the name to the Allow line, check, reload. Keep this session open and try a second \
-                    login (RHEL and others: sshd)",
+                action: "Where AllowUsers does: add the name to that line. Where there is none, do not begin \
+                    one: whoever is not on it is kept out",
                 command: Some("sshd -t && systemctl reload ssh"),
                 place: "server",
                 risk: "none",
@@ -152,7 +161,7 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "Log in as yourself and become root there",
-                command: Some("ssh -t USER@HOST sudo -i"),
+                command: Some("ssh -t YOU@HOST sudo -i"),
                 place: "client",
                 risk: "none",
                 undo: None,
@@ -323,7 +332,7 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Install the user's public key for them (they send the .pub file; keep this session open)",
                 command: Some(
-                    "install -d -m 700 -o USER -g GROUP ~USER/.ssh && cat KEY.pub >> ~USER/.ssh/authorized_keys && chmod 600 ~USER/.ssh/authorized_keys && chown USER: ~USER/.ssh/authorized_keys",
+                    "install -d -m 700 -o USER -g GROUP ~USER/.ssh && { echo; cat KEY.pub; } >> ~USER/.ssh/authorized_keys && chmod 600 ~USER/.ssh/authorized_keys && chown USER: ~USER/.ssh/authorized_keys",
                 ),
                 place: "server",
                 risk: "whoever has that private key can log in",
@@ -331,7 +340,8 @@ pub(super) const ROWS: &[Cause] = &[
             },
             Remedy {
                 action: "If passwords are wanted for this one user: a block \"Match User USER\" with \
-                    \"PasswordAuthentication yes\" at the end of sshd_config, check, reload",
+                    \"PasswordAuthentication yes\", above every Match that says no (the first value \
+                    counts). Where AuthenticationMethods asks for keys, the block has to set that too",
                 command: Some("sshd -t && systemctl reload ssh"),
                 place: "server",
                 risk: "that password can be guessed from outside",
@@ -433,7 +443,7 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Allow the method for this one call",
                 command: Some(
-                    "ssh -o BatchMode=no -o PreferredAuthentications=publickey,keyboard-interactive,password USER@HOST",
+                    "ssh -o BatchMode=no -o PubkeyAuthentication=yes -o PreferredAuthentications=publickey,keyboard-interactive,password USER@HOST",
                 ),
                 place: "client",
                 risk: "none",
@@ -559,7 +569,7 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Or from the console, as root",
                 command: Some(
-                    "install -d -m 700 -o USER -g GROUP ~USER/.ssh && cat KEY.pub >> ~USER/.ssh/authorized_keys && chmod 600 ~USER/.ssh/authorized_keys && chown USER: ~USER/.ssh/authorized_keys",
+                    "install -d -m 700 -o USER -g GROUP ~USER/.ssh && { echo; cat KEY.pub; } >> ~USER/.ssh/authorized_keys && chmod 600 ~USER/.ssh/authorized_keys && chown USER: ~USER/.ssh/authorized_keys",
                 ),
                 place: "server",
                 risk: "whoever has that private key can log in",
@@ -609,24 +619,33 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Take the write right away from others; do it for each path the log names",
-                command: Some("chmod go-w ~USER ~USER/.ssh ~USER/.ssh/authorized_keys"),
+                action: "Take the write right away from others, from each path that the evidence names (the \
+                    same for the folders above it, up to the home)",
+                command: Some("chmod go-w PATH"),
                 place: "server",
                 risk: "group members can no longer write there",
                 undo: Some("chmod g+w PATH"),
             },
             Remedy {
-                action: "Give the files to the user",
-                command: Some("chown USER: ~USER/.ssh ~USER/.ssh/authorized_keys"),
+                action: "Give it to the user, or to root (sshd takes no other owner), after a look at the keys \
+                    in it: whoever owned it may have added some",
+                command: Some("chown USER: PATH"),
                 place: "server",
                 risk: "none",
                 undo: None,
             },
             Remedy {
-                action: "Usual modes",
+                action: "Usual modes where the file lies in the home",
                 command: Some("chmod 700 ~USER/.ssh && chmod 600 ~USER/.ssh/authorized_keys"),
                 place: "server",
                 risk: "none",
+                undo: None,
+            },
+            Remedy {
+                action: "A file outside of the home (/etc/ssh/…) is read as the user: root's, and readable for all",
+                command: Some("chown root: PATH && chmod 644 PATH"),
+                place: "server",
+                risk: "public keys are no secret",
                 undo: None,
             },
         ],
@@ -719,14 +738,14 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "Put the key where sshd looks (owner root or the user, writable by nobody else)",
-                command: Some("cat KEY.pub >> /etc/ssh/authorized_keys/USER"),
+                command: Some("{ echo; cat KEY.pub; } >> FILE"),
                 place: "server",
                 risk: "whoever has that private key can log in",
                 undo: Some("delete the line"),
             },
             Remedy {
-                action: "Or let sshd read both: \"AuthorizedKeysFile /etc/ssh/authorized_keys/%u \
-                    .ssh/authorized_keys\". Keep this session open",
+                action: "Or let sshd read both: add .ssh/authorized_keys to the AuthorizedKeysFile line that \
+                    decides. Keep this session open",
                 command: Some("sshd -t && systemctl reload ssh"),
                 place: "server",
                 risk: "users may then add keys themselves",
@@ -934,14 +953,22 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Make an ed25519 key and install it: this works on both old and new sides (OpenSSH 6.5 and \
-                    later)",
+                action: "Where the key is of an old type (DSA, RSA of a client that signs with SHA-1 only): \
+                    make an ed25519 key and install it; both old and new sides take it (OpenSSH 6.5 and later)",
                 command: Some(
                     "ssh-keygen -t ed25519 && ssh-copy-id -i ~/.ssh/id_ed25519.pub USER@HOST",
                 ),
                 place: "client",
                 risk: "needs one working login",
                 undo: None,
+            },
+            Remedy {
+                action: "Where a list leaves the type out (PubkeyAcceptedAlgorithms, CASignatureAlgorithms, on \
+                    either side; the evidence names it): add the type to the list",
+                command: None,
+                place: "server",
+                risk: "none",
+                undo: Some("put the old list back"),
             },
             Remedy {
                 action: "Or upgrade the program that signs with SHA-1 (the old client, library or agent)",
@@ -951,7 +978,7 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: None,
             },
             Remedy {
-                action: "To reach an old server once more, for that host only: under its Host \
+                action: "To reach an old server once more with an RSA key, for that host only: under its Host \
                     \"PubkeyAcceptedAlgorithms +ssh-rsa\"",
                 command: Some("ssh -o PubkeyAcceptedAlgorithms=+ssh-rsa USER@HOST"),
                 place: "client",

@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "Name the right file; then correct IdentityFile in ~/.ssh/config",
-                command: Some("ssh -i ~/.ssh/KEY USER@HOST"),
+                command: Some("ssh -i ~/.ssh/RIGHT_FILE USER@HOST"),
                 place: "client",
                 risk: "none",
                 undo: None,
@@ -78,7 +78,7 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Close it to others",
+                action: "Close it to others (where it is not yours: sudo chown \"$(id -u)\" first)",
                 command: Some("chmod 600 ~/.ssh/KEY"),
                 place: "client",
                 risk: "none",
@@ -86,10 +86,10 @@ pub(super) const ROWS: &[Cause] = &[
             },
             Remedy {
                 action: "On a file system without modes: copy it into the home, with its mode",
-                command: Some("install -m 600 /mnt/PATH/KEY ~/.ssh/KEY"),
+                command: Some("(umask 077 && cp -n /mnt/FOLDER/NAME ~/.ssh/NEW_NAME)"),
                 place: "client",
                 risk: "one more copy of a secret",
-                undo: Some("rm ~/.ssh/KEY"),
+                undo: Some("rm ~/.ssh/NEW_NAME"),
             },
             Remedy {
                 action: "Windows: remove inherited rights and leave only yourself",
@@ -133,27 +133,34 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Add the line break that was lost",
-                command: Some("printf '\\n' >> ~/.ssh/KEY"),
+                action: "Where it ends in the middle of the last line: add the line break that was lost (a copy stays)",
+                command: Some("cp -n ~/.ssh/KEY ~/.ssh/KEY.bak && echo >> ~/.ssh/KEY"),
                 place: "client",
                 risk: "none",
-                undo: None,
+                undo: Some("mv ~/.ssh/KEY.bak ~/.ssh/KEY"),
             },
             Remedy {
-                action: "Take carriage returns away (a copy stays)",
+                action: "Where lines end in carriage returns (file says CRLF): take them away (a copy stays)",
                 command: Some("sed -i.bak 's/\\r$//' ~/.ssh/KEY"),
                 place: "client",
                 risk: "none",
                 undo: Some("mv ~/.ssh/KEY.bak ~/.ssh/KEY"),
             },
             Remedy {
-                action: "Convert a PuTTY key (package putty-tools)",
+                action: "Where it begins with PuTTY-User-Key-File: convert it into a new file (package putty-tools)",
                 command: Some(
-                    "puttygen KEY.ppk -O private-openssh-new -o ~/.ssh/KEY && chmod 600 ~/.ssh/KEY",
+                    "puttygen ~/.ssh/KEY -O private-openssh-new -o ~/.ssh/NEW_NAME && chmod 600 ~/.ssh/NEW_NAME",
                 ),
                 place: "client",
                 risk: "none",
-                undo: Some("rm ~/.ssh/KEY"),
+                undo: Some("rm ~/.ssh/NEW_NAME"),
+            },
+            Remedy {
+                action: "Where something is missing in it: restore it from a backup, or make and install a new one",
+                command: Some("ssh-keygen -t ed25519 -f ~/.ssh/NEW_NAME"),
+                place: "client",
+                risk: "a new key has to be installed on each server",
+                undo: Some("rm ~/.ssh/NEW_NAME ~/.ssh/NEW_NAME.pub"),
             },
             Remedy {
                 action: "CI: store the key base64-encoded and decode it into the file, so that line breaks survive",
@@ -346,7 +353,8 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Start one and load the key",
+                action: "Start one and load the key (where IdentityAgent in the configuration names another \
+                    socket, that line wins: correct it)",
                 command: Some("eval \"$(ssh-agent -s)\" && ssh-add ~/.ssh/KEY"),
                 place: "client",
                 risk: "none",
@@ -420,7 +428,7 @@ pub(super) const ROWS: &[Cause] = &[
             },
             Remedy {
                 action: "Get in meanwhile without the files",
-                command: Some("ssh -F none -i ~/.ssh/KEY USER@HOST"),
+                command: Some("ssh -F none USER@HOST"),
                 place: "client",
                 risk: "settings such as ProxyJump do not apply",
                 undo: None,
@@ -453,14 +461,14 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "Close it to others",
-                command: Some("chmod 600 ~/.ssh/config"),
+                command: Some("chmod 600 PATH"),
                 place: "client",
                 risk: "none",
                 undo: None,
             },
             Remedy {
                 action: "Take it over, if it is yours",
-                command: Some("sudo chown \"$(id -u):$(id -g)\" ~/.ssh/config"),
+                command: Some("sudo chown \"$(id -u):$(id -g)\" PATH"),
                 place: "client",
                 risk: "none",
                 undo: None,
@@ -476,7 +484,7 @@ pub(super) const ROWS: &[Cause] = &[
             },
             Remedy {
                 action: "Get in meanwhile without the file",
-                command: Some("ssh -F none -i ~/.ssh/KEY USER@HOST"),
+                command: Some("ssh -F none USER@HOST"),
                 place: "client",
                 risk: "settings such as ProxyJump do not apply",
                 undo: None,

@@ -171,7 +171,8 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: None,
             },
             Remedy {
-                action: "Delete or correct the line in /etc/hosts (Windows: C:\\Windows\\System32\\drivers\\etc\\hosts)",
+                action: "Delete or correct the line in /etc/hosts (Windows: \
+                    C:\\Windows\\System32\\drivers\\etc\\hosts)",
                 command: None,
                 place: "client",
                 risk: "other programs on this client use the line too",
@@ -759,7 +760,8 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: Some("firewall-cmd --zone=public --remove-service=ssh"),
             },
             Remedy {
-                action: "With nftables: insert an accept before the drop, then write it into /etc/nftables.conf",
+                action: "With nftables: insert an accept before the drop, in the table and chain that the \
+                    evidence names, then write it into /etc/nftables.conf",
                 command: Some(
                     "nft insert rule inet filter input ip saddr CLIENT_NET tcp dport 22 accept",
                 ),
@@ -832,7 +834,8 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: Some("ufw delete allow from CLIENT_NET to any port 22 proto tcp"),
             },
             Remedy {
-                action: "With nftables: insert an accept before the reject, then write it into /etc/nftables.conf",
+                action: "With nftables: insert an accept before the reject, in the table and chain that the \
+                    evidence names, then write it into /etc/nftables.conf",
                 command: Some(
                     "nft insert rule inet filter input ip saddr CLIENT_NET tcp dport 22 accept",
                 ),
@@ -903,7 +906,8 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: Some("fail2ban-client set sshd banip ADDR"),
             },
             Remedy {
-                action: "fail2ban does not run any more (fail2ban-client ping fails): take the address out of the set that it left",
+                action: "fail2ban does not run any more (fail2ban-client ping fails): take the address out of \
+                    the set that it left",
                 command: Some("nft delete element inet f2b-table addr-set-sshd '{ ADDR }'"),
                 place: "server",
                 risk: "the address may try again",
@@ -1093,7 +1097,7 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "Unmask, after asking who masked it (RHEL and others: sshd)",
-                command: Some("systemctl unmask ssh"),
+                command: Some("systemctl unmask ssh; systemctl unmask --runtime ssh"),
                 place: "server",
                 risk: "the reason for the mask may still stand",
                 undo: Some("systemctl mask ssh"),

@@ -37,11 +37,15 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "To allow keys and still no password: replace \"!\" by \"*\"",
-                command: Some("usermod -p '*' USER"),
+                action: "To allow keys and still no password: \"*\" in the place of \"!\"; the rest of the field stays",
+                command: Some(
+                    "usermod -p \"$(getent shadow USER | cut -d: -f2 | sed 's/^!*/*/')\" USER",
+                ),
                 place: "server",
                 risk: "keys work again; ask first why the account was locked",
-                undo: Some("usermod -L USER"),
+                undo: Some(
+                    "usermod -p \"$(getent shadow USER | cut -d: -f2 | sed 's/^[*]/!/')\" USER",
+                ),
             },
             Remedy {
                 action: "To let the old password work again",
@@ -90,13 +94,23 @@ pub(super) const ROWS: &[Cause] = &[
                 shows: "the refusal",
             },
         ],
-        remedy: &[Remedy {
-            action: "Set a new day, if the person may still log in",
-            command: Some("chage -E 2099-12-31 USER"),
-            place: "server",
-            risk: "none",
-            undo: Some("chage -E OLD_DATE USER"),
-        }],
+        remedy: &[
+            Remedy {
+                action: "Where the account has a last day (chage -l): set a new one, if the person may still log in",
+                command: Some("chage -E 2099-12-31 USER"),
+                place: "server",
+                risk: "none",
+                undo: Some("chage -E OLD_DATE USER"),
+            },
+            Remedy {
+                action: "Where the password ran out too long ago and took the account with it: give a new \
+                    password, which the person changes at the first login",
+                command: Some("passwd USER && chage -d 0 USER"),
+                place: "server",
+                risk: "none",
+                undo: None,
+            },
+        ],
         look_alikes: &["password-expired", "account-locked", "pam-denied"],
         refs: &["shadow(5)", "chage(1)", "pam_unix(8)"],
     },
@@ -206,10 +220,10 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "If the boot is over and nobody is working on the machine: remove the file",
-                command: Some("rm /etc/nologin"),
+                command: Some("rm FILE"),
                 place: "server",
                 risk: "users may come in during maintenance",
-                undo: Some("touch /etc/nologin"),
+                undo: Some("touch FILE"),
             },
             Remedy {
                 action: "After a boot that hangs: finish the step that removes it",
@@ -375,14 +389,16 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "End sessions nobody uses (look first whose they are)",
+                action: "Where the number of logins is what is limited: end sessions nobody uses (look first \
+                    whose they are)",
                 command: Some("loginctl terminate-session SESSION"),
                 place: "server",
                 risk: "what runs in it ends",
                 undo: None,
             },
             Remedy {
-                action: "Raise the limit for that user in /etc/security/limits.d; it holds from the next login on",
+                action: "Raise the limit where it is set (the evidence names the line); it holds from the next \
+                    login on",
                 command: None,
                 place: "server",
                 risk: "more sessions at once",
@@ -559,7 +575,7 @@ pub(super) const ROWS: &[Cause] = &[
                 command: Some("chsh -s /bin/bash USER"),
                 place: "server",
                 risk: "the account can run commands",
-                undo: Some("chsh -s /usr/sbin/nologin USER"),
+                undo: Some("chsh -s OLD_SHELL USER"),
             },
             Remedy {
                 action: "For files only: a block \"Match User USER\" with \"ForceCommand internal-sftp\"",
@@ -610,8 +626,8 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: Some("chsh -s OLD_SHELL USER"),
             },
             Remedy {
-                action: "Or install the missing one",
-                command: Some("apt-get install zsh"),
+                action: "Or install the package that has it",
+                command: None,
                 place: "server",
                 risk: "none",
                 undo: None,
@@ -807,13 +823,13 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: None,
             },
             Remedy {
-                action: "Otherwise make it, from the skeleton",
+                action: "Otherwise make it, from the skeleton (nothing happens where something has that name)",
                 command: Some(
-                    "cp -rT /etc/skel /home/USER && chown -R USER: /home/USER && chmod 700 /home/USER",
+                    "home=$(getent passwd USER | cut -d: -f6) && [ ! -e \"$home\" ] && mkdir -p \"$(dirname \"$home\")\" && cp -rT /etc/skel \"$home\" && chown -R USER: \"$home\" && chmod 700 \"$home\"",
                 ),
                 place: "server",
                 risk: "hides what is mounted over it later",
-                undo: Some("rmdir /home/USER (when empty)"),
+                undo: None,
             },
             Remedy {
                 action: "For directory users: pam_mkhomedir makes it at the first login (RHEL: authselect \
@@ -922,9 +938,9 @@ pub(super) const ROWS: &[Cause] = &[
             },
         ],
         remedy: &[Remedy {
-            action: "Give the chroot itself to root, and the user a directory inside it",
+            action: "Give the chroot itself to root (make it where it is missing), and the user a directory inside it",
             command: Some(
-                "chown root:root CHROOT_PATH && chmod 755 CHROOT_PATH && install -d -o USER -g GROUP CHROOT_PATH/files",
+                "mkdir -p CHROOT_PATH && chown root:root CHROOT_PATH && chmod 755 CHROOT_PATH && install -d -o USER -g GROUP CHROOT_PATH/files",
             ),
             place: "server",
             risk: "the user can no longer write directly in the top directory",
@@ -969,7 +985,7 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "For scp: the old protocol needs no subsystem",
-                command: Some("scp -O FILE USER@HOST:"),
+                command: Some("scp -O LOCAL_FILE USER@HOST:"),
                 place: "client",
                 risk: "none",
                 undo: None,
@@ -1155,14 +1171,33 @@ pub(super) const ROWS: &[Cause] = &[
                 shows: "the key's options",
             },
         ],
-        remedy: &[Remedy {
-            action: "Allow just the target, in a Match block for that user: \"AllowTcpForwarding local\" and \
+        remedy: &[
+            Remedy {
+                action: "For -L and -D, where AllowTcpForwarding or PermitOpen says no: allow just the target, \
+                    in a Match block for that user above the others, \"AllowTcpForwarding local\"and \
                     \"PermitOpen TARGET:PORT\". Keep this session open",
-            command: Some("sshd -t && systemctl reload ssh"),
-            place: "server",
-            risk: "that target becomes reachable through this host",
-            undo: Some("remove the block and reload"),
-        }],
+                command: Some("sshd -t && systemctl reload ssh"),
+                place: "server",
+                risk: "that target becomes reachable through this host",
+                undo: Some("remove the block and reload"),
+            },
+            Remedy {
+                action: "For -R: \"AllowTcpForwarding remote\", or \"PermitListen PORT\"with the port that is \
+                    asked for",
+                command: Some("sshd -t && systemctl reload ssh"),
+                place: "server",
+                risk: "the user may listen there",
+                undo: Some("remove the line and reload"),
+            },
+            Remedy {
+                action: "DisableForwarding yes wins over both: take it out for that user. \"restrict\"or \
+                    \"no-port-forwarding\"on the line of the key: add \"port-forwarding\"behind it",
+                command: None,
+                place: "server",
+                risk: "the user may forward",
+                undo: Some("put it back"),
+            },
+        ],
         look_alikes: &[
             "forwarding-target-unreachable",
             "remote-forward-failed",
@@ -1240,7 +1275,7 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "End the leftover session (look first that it is yours)",
+                action: "Where an older connection still holds the port: end it (look first that it is yours)",
                 command: Some("kill PID"),
                 place: "server",
                 risk: "that session ends",
@@ -1249,7 +1284,7 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Notice failure and dead connections: ExitOnForwardFailure yes, ServerAliveInterval 30",
                 command: Some(
-                    "ssh -o ExitOnForwardFailure=yes -o ServerAliveInterval=30 -R PORT:localhost:LOCAL_PORT USER@HOST",
+                    "ssh -o ExitOnForwardFailure=yes -o ServerAliveInterval=30 -R REMOTE_PORT:localhost:LOCAL_PORT USER@HOST",
                 ),
                 place: "client",
                 risk: "none",

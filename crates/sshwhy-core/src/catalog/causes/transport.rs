@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Cause] = &[
         remedy: &[
             Remedy {
                 action: "Allow the client's network; it takes effect at once",
-                command: Some("echo 'sshd: CLIENT_NET' >> /etc/hosts.allow"),
+                command: Some("echo sshd: CLIENT_WRAPPED >> /etc/hosts.allow"),
                 place: "server",
                 risk: "that network is let through to the login",
                 undo: Some("delete the line from /etc/hosts.allow"),
@@ -1057,14 +1057,25 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Upgrade the server, or give it an ed25519 key: this adds a type and changes none",
+                action: "Where the server has keys of old types only: make the ones that are missing; those \
+                    that are there stay as they are",
                 command: Some("ssh-keygen -A && sshd -t && systemctl restart ssh"),
                 place: "server",
                 risk: "clients will be asked about the new key",
-                undo: Some("rm /etc/ssh/ssh_host_ed25519_key /etc/ssh/ssh_host_ed25519_key.pub"),
+                undo: None,
             },
             Remedy {
-                action: "Until then for this host only: under its Host \"HostKeyAlgorithms +ssh-rsa\"",
+                action: "Where a list leaves out what both have (HostKeyAlgorithms or HostKey on the server, \
+                    HostKeyAlgorithms in the client's configuration; the evidence names it): add the type \
+                    there",
+                command: None,
+                place: "server",
+                risk: "none",
+                undo: Some("put the old list back"),
+            },
+            Remedy {
+                action: "Until then, where the server has nothing newer than ssh-rsa, for this host only: \
+                    under its Host \"HostKeyAlgorithms +ssh-rsa\"",
                 command: Some("ssh -o HostKeyAlgorithms=+ssh-rsa USER@HOST"),
                 place: "client",
                 risk: "the server's identity rests on SHA-1",
@@ -1193,10 +1204,10 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Connect once by hand and compare the fingerprint that ssh shows with the one from the \
                     server's console",
-                command: Some("ssh USER@HOST"),
+                command: Some("ssh -p PORT USER@HOST"),
                 place: "client",
                 risk: "none, if you compare",
-                undo: Some("ssh-keygen -R HOST"),
+                undo: Some("ssh-keygen -f ~/.ssh/KNOWN_HOSTS -R KNOWN_NAME"),
             },
             Remedy {
                 action: "For machines: put the line, taken from the server and not from the network, into \
@@ -1209,10 +1220,10 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "For CI where a first contact is acceptable: accept new keys but never changed ones (OpenSSH \
                     7.6 and later)",
-                command: Some("ssh -o StrictHostKeyChecking=accept-new USER@HOST"),
+                command: Some("ssh -p PORT -o StrictHostKeyChecking=accept-new USER@HOST"),
                 place: "client",
                 risk: "the first contact is not checked",
-                undo: Some("ssh-keygen -R HOST"),
+                undo: Some("ssh-keygen -f ~/.ssh/KNOWN_HOSTS -R KNOWN_NAME"),
             },
         ],
         look_alikes: &["host-key-changed", "host-certificate-invalid"],
@@ -1255,10 +1266,10 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Compare the fingerprint by another way than this connection. Only when it is right, forget \
                     the old key; a copy stays in known_hosts.old",
-                command: Some("ssh-keygen -R HOST"),
+                command: Some("ssh-keygen -f ~/.ssh/KNOWN_HOSTS -R KNOWN_NAME"),
                 place: "client",
                 risk: "if you did not compare, you may be handing your password to somebody in between",
-                undo: Some("mv ~/.ssh/known_hosts.old ~/.ssh/known_hosts"),
+                undo: Some("mv ~/.ssh/KNOWN_HOSTS.old ~/.ssh/KNOWN_HOSTS"),
             },
             Remedy {
                 action: "If a reinstall lost the old keys and there is a backup, restore them: then no client is \
