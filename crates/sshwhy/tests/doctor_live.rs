@@ -25,6 +25,12 @@ ip link set ve1 up
 ip route add default via 198.51.100.254
 start() { /usr/sbin/sshd || true; for i in 1 2 3 4 5 6 7 8 9 10; do ss -Hltn | grep -q . && break; sleep 0.1; done; }
 conf() { printf '%s\n' "$@" >> /etc/ssh/sshd_config; }
+# A server with PAM and a password for root; what it logged of the client a moment ago, each argument a message.
+pam() { sed -i 's/^UsePAM no/UsePAM yes/' /etc/ssh/sshd_config; echo 'root:right-1' | chpasswd; }
+says() { for m in "$@"; do printf '%s web1 sshd[77]: %s\n' "$(date -u +%Y-%m-%dT%H:%M:%S.000000+00:00)" "$m"; done >> /var/log/auth.log; }
+failed='Failed password for root from 203.0.113.9 port 4000 ssh2'
+unix='pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=203.0.113.9  user=root'
+account='fatal: Access denied for user root by PAM account configuration [preauth]'
 "#;
 
 /// Name, what is done before doctor looks, and the cause (`none`: nothing may be found).
@@ -159,6 +165,52 @@ const SCENARIOS: &[(&str, &str, &str)] = &[
          ssh-keygen -q -k -f /etc/ssh/krl /run/key.pub; \
          conf 'AuthorizedKeysFile /etc/ssh/root_keys' 'RevokedKeys /etc/ssh/krl'; start",
         "pubkey-revoked",
+    ),
+    (
+        "a password that is wrong",
+        r#"pam; start; says "$unix" "$failed""#,
+        "wrong-password",
+    ),
+    (
+        "a password that is wrong, and a module whose word counts for nothing",
+        r#"pam; echo 'auth optional pam_exec.so /opt/none' >> /etc/pam.d/sshd; start
+           says 'pam_exec(sshd:auth): /opt/none failed: exit code 2' "$unix" "$failed""#,
+        "wrong-password",
+    ),
+    (
+        "a module that refuses before anybody looks at the password",
+        r#"pam; sed -i '1i auth required pam_exec.so /opt/posture' /etc/pam.d/sshd; start
+           says 'pam_exec(sshd:auth): /opt/posture failed: exit code 1' "$failed""#,
+        "pam-denied",
+    ),
+    (
+        "a module that refuses the account: sshd calls the password failed",
+        r#"pam; echo 'account required pam_exec.so /opt/hbac' >> /etc/pam.d/sshd; start
+           says 'pam_exec(sshd:account): /opt/hbac failed: exit code 1' "$failed" "$account""#,
+        "pam-denied",
+    ),
+    (
+        "an account that is refused and nobody says by what",
+        r#"pam; start; says "$failed" "$account""#,
+        "pam-denied",
+    ),
+    (
+        "a terminal where root may not log in",
+        r#"pam; echo tty1 > /etc/securetty; sed -i '1i auth required pam_securetty.so' /etc/pam.d/sshd; start; says "$failed""#,
+        "pam-denied",
+    ),
+    (
+        "a shell that the password's stack does not like",
+        r#"pam; sed -i '1i auth requisite pam_shells.so' /etc/pam.d/sshd; sed -i '/bash$/d' /etc/shells; start; says "$failed""#,
+        "shell-not-listed",
+    ),
+    (
+        "a session whose optional module fails",
+        r#"pam; echo 'session optional pam_exec.so /opt/none' >> /etc/pam.d/sshd; start
+           says 'Accepted password for root from 203.0.113.9 port 4000 ssh2' \
+             'pam_exec(sshd:session): /opt/none failed: exit code 2' \
+             'pam_unix(sshd:session): session opened for user root(uid=0) by (uid=0)'"#,
+        "none",
     ),
 ];
 

@@ -1029,4 +1029,44 @@ mod tests {
         assert_eq!(with(3), []);
         assert_eq!(with(4)[0].0, Kind::Faillock);
     }
+
+    #[test]
+    fn roots_terminals_and_a_list_of_local_users_of_its_own() {
+        let root = Who {
+            user: "root".into(),
+            uid: 0,
+            ..alice()
+        };
+        let rule = (SSHD, "auth required pam_securetty.so\n");
+        let tty = ("/etc/securetty", "tty1\n");
+        assert_eq!(refused(&[rule, tty], "auth", &root).len(), 1);
+        assert_eq!(refused(&[rule, tty], "auth", &alice()), []);
+        assert_eq!(
+            refused(&[rule, ("/etc/securetty", "tty1\nssh\n")], "auth", &root),
+            []
+        );
+        assert_eq!(refused(&[rule], "auth", &root), []);
+        let rule = (SSHD, "account required pam_localuser.so file=/etc/local\n");
+        let list = ("/etc/local", "bob:x:1:1::/:\n");
+        assert_eq!(refused(&[rule, list], "account", &alice()).len(), 1);
+        let list = ("/etc/local", "alice:x:1:1::/:\n");
+        assert_eq!(refused(&[rule, list], "account", &alice()), []);
+    }
+
+    #[test]
+    fn what_only_an_answer_tells_is_named_where_it_counts() {
+        let asked = |text: &str| {
+            let mut all = Files::default();
+            all.0.insert(SSHD.into(), text.into());
+            asks(&all, "sshd", "account").map(|r| r.place())
+        };
+        let exec = "pam_exec.so quiet /opt/hbac\n";
+        assert_eq!(
+            asked(&format!("account required {exec}")),
+            Some("/etc/pam.d/sshd:1".to_owned())
+        );
+        assert_eq!(asked(&format!("account optional {exec}")), None);
+        assert_eq!(asked(&format!("session required {exec}")), None);
+        assert_eq!(asked("account required pam_unix.so\n"), None);
+    }
 }
