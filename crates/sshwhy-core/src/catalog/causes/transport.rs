@@ -1272,6 +1272,13 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: Some("mv ~/.ssh/KNOWN_HOSTS.old ~/.ssh/KNOWN_HOSTS"),
             },
             Remedy {
+                action: "Where the message says \"Offending key for IP\": the same for the line of the address",
+                command: Some("ssh-keygen -f ~/.ssh/KNOWN_HOSTS -R ADDR"),
+                place: "client",
+                risk: "as above: compare first",
+                undo: Some("mv ~/.ssh/KNOWN_HOSTS.old ~/.ssh/KNOWN_HOSTS"),
+            },
+            Remedy {
                 action: "If a reinstall lost the old keys and there is a backup, restore them: then no client is \
                     warned",
                 command: None,

@@ -142,6 +142,8 @@ pub(super) const ROWS: &[Rule] = &[
     ])
     .not(&[
         PROHIBITED,
+        // Who says so himself is there.
+        is("tcp.icmp-from", &["target"]),
         is(
             "route.lookup",
             &["none", "blackhole", "prohibit", "unreachable"],
@@ -220,6 +222,21 @@ pub(super) const ROWS: &[Rule] = &[
                 ],
             ),
         ],
+    )
+    .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule(
+        "firewall-reject",
+        0.45,
+        &[
+            is("tcp.icmp", &["host", "net"]),
+            is("tcp.icmp-from", &["target"]),
+        ],
+    )
+    .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
+    rule(
+        "firewall-path-drop",
+        0.8,
+        &[PROHIBITED, is("tcp.icmp-from", &["other"])],
     )
     .not(&[THROUGH_PROXY, THROUGH_COMMAND]),
     rule("firewall-reject", 0.42, &[is("tcp.connect", &["prohibited"])])
@@ -417,9 +434,16 @@ pub(super) const ROWS: &[Rule] = &[
     rule("host-key-changed", 0.97, &[is("hostkey.check", &["changed"])])
         .not(&[is("hostkey.check", &["revoked"])]),
     rule("host-key-revoked", 0.97, &[is("hostkey.check", &["revoked"])]),
+    // The line for the address is old. Of one machine that was made anew, as of several that share a name.
+    rule(
+        "host-key-changed",
+        0.85,
+        &[is("hostkey.check", &["differs-by-address"])],
+    )
+    .not(&[LET_IN]),
     rule(
         "host-key-differs-by-address",
-        0.85,
+        0.6,
         &[is("hostkey.check", &["differs-by-address"])],
     )
     .despite(),
