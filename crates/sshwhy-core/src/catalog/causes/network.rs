@@ -134,7 +134,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0003",
         slug: "dns-stale-address",
-        title: "The name leads to an address where the host is not",
+        title: "The name leads to another address than the host has",
         blames: Blame::Network,
         gate: Gate::Name,
         severity: Severity::Medium,
@@ -165,7 +165,7 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Check with the right address first; HostKeyAlias keeps the host key check under the known \
                     name",
-                command: Some("ssh -o HostKeyAlias=HOST USER@ADDR"),
+                command: Some("ssh -o HostKeyAlias=HOST USER@KNOWN_ADDR"),
                 place: "client",
                 risk: "none",
                 undo: None,
@@ -229,7 +229,7 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Check with the right address first; HostKeyAlias keeps the host key check under the known \
                     name",
-                command: Some("ssh -o HostKeyAlias=HOST USER@ADDR"),
+                command: Some("ssh -o HostKeyAlias=HOST USER@RIGHT_ADDR"),
                 place: "client",
                 risk: "none",
                 undo: None,

@@ -352,7 +352,9 @@ impl Probe<'_> {
                     .strip_prefix('[')
                     .and_then(|n| n.split_once("]:"))
                     .map_or(other, |(h, _)| h);
-                if let Ok(ip) = other.parse()
+                // What answers over the other family says nothing of this one.
+                if let Ok(ip) = other.parse::<IpAddr>()
+                    && addrs.iter().any(|a| a.is_ipv4() == ip.is_ipv4())
                     && !known.contains(&ip)
                     && !addrs.iter().chain(&every).any(|a| a.ip() == ip)
                     && known.len() < 4
