@@ -137,7 +137,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0303",
         slug: "root-login-disabled",
-        title: "PermitRootLogin no",
+        title: "PermitRootLogin keeps root out",
         blames: Blame::Policy,
         gate: Gate::Auth,
         severity: Severity::Medium,
@@ -593,7 +593,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0311",
         slug: "authorized-keys-permissions",
-        title: "Owner or mode of authorized_keys, ~/.ssh or the home directory is too open",
+        title: "Owner or mode of authorized_keys, of its folder or of the home is wrong",
         blames: Blame::Server,
         gate: Gate::Auth,
         severity: Severity::Medium,
@@ -1149,7 +1149,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0321",
         slug: "cert-principal-mismatch",
-        title: "The certificate does not name this account",
+        title: "The certificate names no principal that this account takes",
         blames: Blame::Policy,
         gate: Gate::Auth,
         severity: Severity::Medium,

@@ -330,7 +330,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0507",
         slug: "agent-unreachable",
-        title: "Nobody serves SSH_AUTH_SOCK",
+        title: "Nobody serves the agent's socket",
         blames: Blame::Client,
         gate: Gate::Auth,
         severity: Severity::Low,

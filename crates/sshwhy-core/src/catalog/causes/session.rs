@@ -367,7 +367,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0408",
         slug: "pam-limits",
-        title: "A limit for logins is reached (maxlogins, maxsyslogins)",
+        title: "A limit of limits.conf stops the login",
         blames: Blame::Policy,
         gate: Gate::Session,
         severity: Severity::Medium,
@@ -915,7 +915,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0419",
         slug: "chroot-ownership",
-        title: "The ChrootDirectory is not owned by root, or writable by others",
+        title: "The ChrootDirectory is missing, or not root's, or writable by others, or nothing can run in it",
         blames: Blame::Server,
         gate: Gate::Session,
         severity: Severity::Medium,
