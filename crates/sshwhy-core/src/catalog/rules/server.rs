@@ -10,6 +10,13 @@ const NOT_RUNNING: Test = is("sshd.process", &["none"]);
 const LET_IN: Test = is("log.outcome", &["accepted"]);
 /// An attempt is on record, and it did not end with a login.
 const NOT_LET_IN: Test = isnt("log.outcome", &["accepted", "no-trace"]);
+const FORCED: Test = seen("session.forced");
+const NO_SHELL: Test = is(
+    "user.shell",
+    &["nologin", "nologin-but-sftp", "does-nothing"],
+);
+/// What ends a session in the place of a start-up file, or shows that none did.
+const OTHERWISE_ENDED: &[Test] = &[FORCED, NO_SHELL, is("log.lasted", &["while"])];
 /// What the daemon logs of itself when it cannot start.
 const STOPS_THE_START: &[&str] = &[
     "sshd-config-error",
@@ -978,7 +985,10 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         seen("session.forced"),
         seen("session.rc"),
-        is("user.shell", &["nologin", "nologin-but-sftp", "missing"]),
+        is(
+            "user.shell",
+            &["nologin", "nologin-but-sftp", "does-nothing", "missing"],
+        ),
     ])
     .despite(),
     // An upload into the home fails although the login works; the transfer may have ended without an error of ssh's own.
@@ -1273,6 +1283,14 @@ pub(super) const ROWS: &[Rule] = &[
     .despite(),
     rule("shell-nologin", 0.96, &[is("user.shell", &["nologin"])])
         .not(&[is("session.forced", &["sftp-only"])]),
+    // The client takes it for a success.
+    rule(
+        "shell-nologin",
+        0.95,
+        &[is("user.shell", &["does-nothing"])],
+    )
+    .not(&[is("session.forced", &["sftp-only"])])
+    .despite(),
     rule(
         "shell-nologin",
         0.9,
@@ -1306,6 +1324,35 @@ pub(super) const ROWS: &[Rule] = &[
         0.4,
         &[is("user.home", &["missing"]), LET_IN],
     ),
+    // The very status that the file ends with is what the client got.
+    rule(
+        "shell-rc-exits",
+        0.95,
+        &[
+            is("session.rc-status", &["same", "same-common"]),
+            is("session.rc", &["exits", "login-exits", "exits-login"]).same(),
+        ],
+    )
+    .not(OTHERWISE_ENDED)
+    .despite(),
+    rule(
+        "shell-rc-exits",
+        0.85,
+        &[
+            is("session.rc-status", &["same"]),
+            is("session.rc", &["may-exit", "may-exit-login"]).same(),
+        ],
+    )
+    .not(OTHERWISE_ENDED),
+    rule(
+        "shell-rc-exits",
+        0.72,
+        &[
+            is("session.rc-status", &["same-common"]),
+            is("session.rc", &["may-exit", "may-exit-login"]).same(),
+        ],
+    )
+    .not(OTHERWISE_ENDED),
     rule(
         "shell-rc-exits",
         0.94,
@@ -1315,10 +1362,7 @@ pub(super) const ROWS: &[Rule] = &[
             is("log.lasted", &["moment"]),
         ],
     )
-    .not(&[
-        seen("session.forced"),
-        is("user.shell", &["nologin", "nologin-but-sftp"]),
-    ]),
+    .not(&[FORCED, NO_SHELL, is("session.asked", &["shell"])]),
     rule(
         "shell-rc-exits",
         0.7,
@@ -1329,15 +1373,27 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[
+        FORCED,
+        NO_SHELL,
         is("session.rc", &["exits"]),
-        seen("session.forced"),
-        is("user.shell", &["nologin", "nologin-but-sftp"]),
         is("log.subsystem", &["sftp"]),
+        is("session.asked", &["command", "scp", "subsystem"]),
     ])
     .despite(),
+    rule(
+        "shell-rc-exits",
+        0.85,
+        &[
+            is("session.rc", &["login-exits"]),
+            is("session.asked", &["shell"]),
+            is("session.end", &["exit"]),
+        ],
+    )
+    .not(OTHERWISE_ENDED),
     rule("shell-rc-exits", 0.8, &[is("session.rc", &["exits"])]).not(&[
-        seen("session.forced"),
-        is("user.shell", &["nologin", "nologin-but-sftp"]),
+        FORCED,
+        NO_SHELL,
+        is("session.asked", &["shell"]),
     ]),
     rule(
         "shell-rc-exits",
@@ -1349,9 +1405,10 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[
+        FORCED,
+        NO_SHELL,
         is("session.rc", &["exits"]),
-        seen("session.forced"),
-        is("user.shell", &["nologin", "nologin-but-sftp"]),
+        is("session.asked", &["command", "scp", "subsystem"]),
     ]),
     // A command that cannot fail did, and a start-up file has a way to end the shell.
     rule(
@@ -1363,11 +1420,17 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[
+        FORCED,
         is("session.rc", &["exits"]),
-        seen("session.forced"),
         is(
             "user.shell",
-            &["nologin", "nologin-but-sftp", "missing", "cannot-start"],
+            &[
+                "nologin",
+                "nologin-but-sftp",
+                "does-nothing",
+                "missing",
+                "cannot-start",
+            ],
         ),
         seen("pam.refuses"),
         seen("log.says"),
@@ -1381,7 +1444,20 @@ pub(super) const ROWS: &[Rule] = &[
             is("log.lasted", &["moment"]),
         ],
     )
-    .not(&[is("session.end", &["ok"])]),
+    .not(&[is("session.end", &["ok"]), is("session.asked", &["shell"])]),
+    rule(
+        "shell-rc-exits",
+        0.4,
+        &[
+            is("session.rc", &["may-exit-login"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+        ],
+    )
+    .not(&[
+        is("session.end", &["ok"]),
+        is("session.asked", &["command", "scp", "subsystem"]),
+    ]),
     rule(
         "shell-rc-output",
         0.9,
@@ -1398,7 +1474,36 @@ pub(super) const ROWS: &[Rule] = &[
             is("session.says", &["not-clean"]),
         ],
     ),
-    rule("shell-rc-output", 0.4, &[is("session.rc", &["prints"])]),
+    rule(
+        "shell-rc-output",
+        0.94,
+        &[
+            is("session.rc", &["may-print"]),
+            is("session.says", &["not-clean"]),
+        ],
+    )
+    .not(&[is("session.rc", &["prints"])]),
+    rule(
+        "shell-rc-output",
+        0.95,
+        &[
+            is("session.rc", &["prints", "prints-user-rc"]),
+            is("session.says", &["stray-output"]),
+        ],
+    ),
+    rule(
+        "shell-rc-output",
+        0.8,
+        &[
+            is("session.rc", &["may-print"]),
+            is("session.says", &["stray-output"]),
+        ],
+    ),
+    rule(
+        "shell-rc-output",
+        0.4,
+        &[is("session.rc", &["prints", "prints-user-rc"])],
+    ),
     rule(
         "forced-command",
         0.96,
