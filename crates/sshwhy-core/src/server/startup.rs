@@ -14,6 +14,9 @@ const MOST_FILES: u32 = 64;
 /// How many commands are looked at, and findings kept.
 const MOST_STEPS: u32 = 20_000;
 const MOST_FOUND: usize = 40;
+/// Longer words are not understood, and more variables not remembered: the files are anybody's.
+const LONGEST_WORD: usize = 4096;
+const MOST_VARIABLES: usize = 500;
 /// Larger files are no start-up files.
 const LARGEST: usize = 256 * 1024;
 
@@ -689,7 +692,7 @@ impl Walk<'_> {
     fn set(&mut self, name: &str, value: Option<&str>, sure: bool) {
         let value = value.and_then(|v| self.expand(v)).filter(|_| sure);
         match value {
-            Some(value) if !name.ends_with('+') => {
+            Some(value) if !name.ends_with('+') && self.variables.len() < MOST_VARIABLES => {
                 self.variables.insert(name.to_owned(), value);
             }
             _ => {
@@ -707,6 +710,9 @@ impl Walk<'_> {
 
     /// A word without its quotes, variables filled in.
     fn expand(&self, word: &str) -> Option<Value> {
+        if word.len() > LONGEST_WORD {
+            return None;
+        }
         let chars: Vec<char> = word.chars().collect();
         let mut out = String::new();
         let (mut unknown, mut some) = (false, false);
@@ -846,7 +852,9 @@ impl Walk<'_> {
         for (signs, and) in [(["-o", "||"], false), (["-a", "&&"], true)] {
             let joined = |(at, w): (usize, &String)| {
                 // `-a` and `-o` as operators stand between two tests.
-                (at > 0 && at + 1 < words.len() && signs.contains(&w.as_str())).then_some(at)
+                let between = at > 0 && at + 1 < words.len();
+                let denied = words.get(at.wrapping_sub(1)).is_some_and(|b| b == "!");
+                (between && !denied && signs.contains(&w.as_str())).then_some(at)
             };
             let Some(at) = words.iter().enumerate().find_map(joined) else {
                 continue;
@@ -857,7 +865,6 @@ impl Walk<'_> {
             return match (left, right) {
                 (Some(l), _) | (_, Some(l)) if l != and => Some(l),
                 (Some(_), Some(r)) => Some(r),
-                _ if left == Some(!and) || right == Some(!and) => Some(!and),
                 _ => None,
             };
         }
@@ -1121,6 +1128,43 @@ mod tests {
             []
         );
         assert_eq!(prints("echo a 2>/dev/null\n"), [(1, true)]);
+    }
+
+    #[test]
+    fn tests_are_joined_and_denied() {
+        for (test, truth) in [
+            ("-n \"$HOME\" -a -z \"$PS1\"", Some(true)),
+            ("-n \"$WHO\" -a -n \"$PS1\"", Some(false)),
+            ("-n \"$WHO\" -o -z \"$PS1\"", Some(true)),
+            ("-n \"$WHO\" -o -n \"$PS1\"", None),
+            ("! -a /etc/there", Some(false)),
+            ("! -t 0", Some(true)),
+            ("$EUID -ge 1000", Some(true)),
+            ("x$SSH_TTY = x", Some(true)),
+            ("\"$SSH_CONNECTION\" = \"\"", Some(false)),
+            ("\"$SSH_CONNECTION\" = \"10.*\"", None),
+            ("\"${WHO:-nobody}\" = nobody", None),
+            ("\"${USER%x}\" = alice", None),
+        ] {
+            let text = format!("[ {test} ] && exit 1\n");
+            let expected = match truth {
+                Some(true) => vec![(1, true, Some(1))],
+                Some(false) => vec![],
+                None => vec![(1, false, Some(1))],
+            };
+            assert_eq!(ends(Box::leak(text.into_boxed_str())), expected, "{test}");
+        }
+    }
+
+    #[test]
+    fn a_file_made_to_be_slow_is_not() {
+        let words = format!("x={}\n", "$a".repeat(100_000));
+        let variables: String = (0..10_000).map(|n| format!("v{n}=1\n( : )\n")).collect();
+        for text in [words, variables, "if [ -n \"$(".repeat(20_000)] {
+            let before = std::time::Instant::now();
+            found(false, Box::leak(text.into_boxed_str()));
+            assert!(before.elapsed().as_secs() < 10);
+        }
     }
 
     #[test]
