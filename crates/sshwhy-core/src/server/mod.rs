@@ -1,4 +1,5 @@
-//! What the files and rule sets of a server do to one login: packet filters, TCP wrappers, PAM, modes and owners.
+//! What the files and rule sets of a server do to one login: packet filters, TCP wrappers, PAM, modes and owners, start-up
+//! files of the shell.
 //!
 //! Pure readers and evaluators of what `host/` in the program gathers; each says what decides, in the words of the file.
 
@@ -7,6 +8,8 @@ pub mod lift;
 pub mod modes;
 pub mod nft;
 pub mod pam;
+mod shell;
+pub mod startup;
 pub mod wrappers;
 
 use std::net::IpAddr;

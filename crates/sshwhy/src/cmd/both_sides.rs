@@ -88,6 +88,7 @@ pub fn joined(all: &[Observation]) -> Vec<Observation> {
             ..closed.clone()
         });
     }
+    out.extend(ended_by_startup(all));
     let password = any("conf.method", "password", &["off"])
         && !any("conf.method", "keyboard-interactive", &["on"])
         && any("keys.file", "", &["missing", "empty"])
@@ -99,6 +100,55 @@ pub fn joined(all: &[Observation]) -> Vec<Observation> {
         out.push(
             Observation::new(Gate::Auth, "login.last-way", "password", "both sides").text(text),
         );
+    }
+    out
+}
+
+/// Lines of start-up files that end this kind of session with the very status that the client got.
+fn ended_by_startup(all: &[Observation]) -> Vec<Observation> {
+    let value = |key: &str, about: &str| {
+        let mut of = all.iter().filter(|o| o.key == key && o.about == about);
+        of.next().map(|o| o.value.as_str())
+    };
+    let asked = value("session.asked", "");
+    let got = value("session.exit", "");
+    // A command of our own, which cannot fail.
+    let ours = value("session.exit", "exit 0").filter(|v| *v != "0");
+    let mut out: Vec<Observation> = Vec::new();
+    for end in all.iter().filter(|o| o.key == "session.rc-exit") {
+        let reached = |login: bool, sure: bool| {
+            let values: &[&str] = match (login, sure) {
+                (false, true) => &["exits"],
+                (false, false) => &["may-exit"],
+                (true, true) => &["login-exits", "exits-login"],
+                (true, false) => &["may-exit-login"],
+            };
+            all.iter().any(|o| {
+                o.key == "session.rc" && o.about == end.about && values.contains(&o.value.as_str())
+            })
+        };
+        // Success says something only of a line that nothing passes by.
+        let fits = |login: bool, status: Option<&str>| {
+            status == Some(end.value.as_str())
+                && (reached(login, true) || end.value != "0" && reached(login, false))
+        };
+        let same = match asked {
+            Some("shell") => fits(true, got),
+            Some(_) => fits(false, got),
+            None => end.value != "0" && (fits(true, got) || fits(false, got)),
+        };
+        if (same || fits(false, ours)) && out.iter().all(|o| o.about != end.about) {
+            let word = match end.value.as_str() {
+                "1" => "same-common",
+                _ => "same",
+            };
+            let text = format!("the session ended with {}, as {} says", end.value, end.text);
+            out.push(
+                Observation::new(Gate::Session, "session.rc-status", word, "both sides")
+                    .about(end.about.clone())
+                    .text(text),
+            );
+        }
     }
     out
 }
@@ -238,6 +288,49 @@ mod tests {
         let known = Observation::new(Gate::Auth, "log.outcome", "gave-up", "auth.log");
         assert!(joined(&[end, known]).is_empty());
         assert!(joined(&[trace]).is_empty());
+    }
+
+    #[test]
+    fn a_status_is_the_start_up_files_where_this_session_reads_it() {
+        let o = |key: &'static str, value: &str, about: &str| {
+            Observation::new(Gate::Session, key, value, "x").about(about)
+        };
+        let found = |value: &str, status: &str, client: &[(&'static str, &str, &str)]| {
+            let mut all = vec![
+                o("session.rc", value, "/home/a/.bashrc:3"),
+                o("session.rc-exit", status, "/home/a/.bashrc:3"),
+            ];
+            all.extend(client.iter().map(|(k, v, a)| o(k, v, a)));
+            let joined = joined(&all).into_iter();
+            let mut joined = joined.filter(|o| o.key == "session.rc-status");
+            joined.next().map(|o| o.value)
+        };
+        let command = ("session.asked", "command", "");
+        let shell = ("session.asked", "shell", "");
+        let exit = |n| ("session.exit", n, "");
+        let same = Some("same".to_owned());
+        assert_eq!(found("may-exit", "7", &[command, exit("7")]), same);
+        assert_eq!(found("may-exit-login", "7", &[shell, exit("7")]), same);
+        assert_eq!(found("exits", "0", &[command, exit("0")]), same);
+        assert_eq!(found("may-exit", "7", &[exit("7")]), same);
+        assert_eq!(
+            found("may-exit", "7", &[("session.exit", "7", "exit 0")]),
+            same
+        );
+        assert_eq!(
+            found("may-exit", "1", &[command, exit("1")]).as_deref(),
+            Some("same-common")
+        );
+        for (value, status, client) in [
+            ("may-exit", "7", [command, exit("8")]),
+            ("may-exit", "7", [shell, exit("7")]),
+            ("may-exit-login", "7", [command, exit("7")]),
+            ("may-exit", "0", [command, exit("0")]),
+            ("exits", "0", [shell, exit("0")]),
+        ] {
+            assert_eq!(found(value, status, &client), None, "{value} {status}");
+        }
+        assert_eq!(found("exits", "0", &[exit("0")]), None);
     }
 
     #[test]

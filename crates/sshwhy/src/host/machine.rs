@@ -503,6 +503,24 @@ impl sshwhy_core::config::Files for Machine {
     }
 }
 
+impl sshwhy_core::server::startup::Disk for Machine {
+    fn text(&self, path: &str) -> Option<String> {
+        Machine::text(self, path).ok()
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        Machine::exists(self, path)
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        sshwhy_core::config::Files::is_folder(self, path)
+    }
+
+    fn runs(&self, path: &str) -> bool {
+        self.is_executable(path)
+    }
+}
+
 impl sshwhy_core::server::pam::Read for Machine {
     fn text(&self, path: &str) -> Option<String> {
         Machine::text(self, path).ok()

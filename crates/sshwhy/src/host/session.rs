@@ -3,6 +3,7 @@
 use super::Scene;
 use super::accounts::{self, Account};
 use super::keys;
+use super::startup;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::authorized_keys::{self, Entry, Line};
 use sshwhy_core::server::modes;
@@ -52,7 +53,9 @@ pub(crate) fn account(scene: &mut Scene<'_>, account: &Account) {
         let name = shell.rsplit('/').next().unwrap_or_default();
         let real = scene.machine.canonical(shell);
         let target = real.rsplit('/').next().unwrap_or_default();
-        if matches!(name, "nologin" | "false" | "true" | "sync")
+        let silent = matches!(name, "true" | "sync");
+        if silent
+            || matches!(name, "nologin" | "false" | "halt" | "shutdown")
             || matches!(target, "nologin" | "false")
         {
             // sshd serves sftp itself then, and asks no shell.
@@ -64,7 +67,11 @@ pub(crate) fn account(scene: &mut Scene<'_>, account: &Account) {
             scene.say(
                 Gate::Session,
                 "user.shell",
-                if own { "nologin-but-sftp" } else { "nologin" },
+                match (own, silent) {
+                    (true, _) => "nologin-but-sftp",
+                    (false, true) => "does-nothing",
+                    (false, false) => "nologin",
+                },
                 shell,
                 format!(
                     "{}'s login shell is {shell}: it ends every session",
@@ -139,7 +146,7 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
             place,
         );
     }
-    start_up(scene, &account);
+    startup::look(scene, &account);
     disks(scene, &account);
 }
 
@@ -520,196 +527,6 @@ fn forwarding(scene: &mut Scene<'_>, account: &Account) {
     }
 }
 
-/// Start-up files that a shell run by sshd reads, and what in them ends it or prints.
-fn start_up(scene: &mut Scene<'_>, account: &Account) {
-    let shell = account.shell.rsplit('/').next().unwrap_or_default();
-    let home = |f: &str| format!("{}/{f}", account.home);
-    // What runs for a command comes first; what only a login shell reads comes after.
-    let (always, login): (Vec<String>, Vec<String>) = match shell {
-        "zsh" => (
-            vec![
-                "/etc/zsh/zshenv".into(),
-                "/etc/zshenv".into(),
-                home(".zshenv"),
-            ],
-            vec![home(".zprofile"), home(".zshrc"), home(".zlogin")],
-        ),
-        "bash" | "" => (
-            vec!["/etc/bash.bashrc".into(), home(".bashrc")],
-            vec![
-                "/etc/profile".into(),
-                home(".bash_profile"),
-                home(".bash_login"),
-                home(".profile"),
-            ],
-        ),
-        "csh" | "tcsh" => (
-            vec!["/etc/csh.cshrc".into(), home(".cshrc"), home(".tcshrc")],
-            vec![home(".login")],
-        ),
-        "fish" => (vec![home(".config/fish/config.fish")], vec![]),
-        _ => (vec![], vec!["/etc/profile".into(), home(".profile")]),
-    };
-    let rc: Vec<String> = vec![home(".ssh/rc"), "/etc/ssh/sshrc".into()];
-    for (files, value_exit, value_print) in [
-        (rc, "rc-exits", "prints"),
-        (always, "exits", "prints"),
-        (login, "exits-login", "prints-login"),
-    ] {
-        for file in files {
-            let Ok(text) = scene.machine.text(&file) else {
-                continue;
-            };
-            for found in scan(&text) {
-                let place = format!("{file}:{}", found.line);
-                let value = match (found.ends, found.guarded) {
-                    (true, false) if found.maybe => "may-exit",
-                    (true, true) if found.maybe => continue,
-                    // Another program in the shell's place is a choice; an exit is none.
-                    (true, false) if value_exit == "exits-login" && !found.replaces => {
-                        "login-exits"
-                    }
-                    (true, false) => value_exit,
-                    (true, true) => "exits-login",
-                    (false, false) => value_print,
-                    (false, true) => "prints-login",
-                };
-                if value == "rc-exits" {
-                    // sshd runs it as a child: its exit ends nothing.
-                    continue;
-                }
-                scene.say(
-                    Gate::Session,
-                    "session.rc",
-                    value,
-                    place.clone(),
-                    format!("{place}: {}", found.text),
-                    place,
-                );
-            }
-        }
-    }
-}
-
-pub(crate) struct Found {
-    pub line: u32,
-    pub text: String,
-    pub ends: bool,
-    /// It ends the shell under a condition only, or makes the next failure end it (`set -e`).
-    pub maybe: bool,
-    /// Another program takes the shell's place.
-    pub replaces: bool,
-    /// After the line that sends non-interactive shells away.
-    pub guarded: bool,
-}
-
-/// Commands of a shell file that end it or print. What stands in a block or behind `&&` only may; printing counts at the top
-/// level only.
-pub(crate) fn scan(text: &str) -> Vec<Found> {
-    let (mut depth, mut functions, mut guarded) = (0i32, 0i32, false);
-    let mut out: Vec<Found> = Vec::new();
-    for (i, raw) in text.lines().enumerate() {
-        let line = raw.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let tests_interactive = line.contains("$-")
-            || line.contains("$PS1")
-            || line.contains("${PS1")
-            || line.contains("-t 0")
-            || line.contains("-t 1")
-            || line.contains("SSH_TTY");
-        let words: Vec<&str> = line
-            .split([' ', '\t', ';'])
-            .filter(|w| !w.is_empty())
-            .collect();
-        let first = words.first().copied().unwrap_or_default();
-        let one_line_guard =
-            tests_interactive && (line.contains("return") || line.contains("exit"));
-        if tests_interactive && depth == 0 {
-            guarded |= one_line_guard || first == "case" || first == "if";
-        }
-        let errexit = first == "set"
-            && words.iter().skip(1).take_while(|w| **w != "--").any(|w| {
-                *w == "errexit" || w.starts_with('-') && !w.starts_with("--") && w.contains('e')
-            });
-        // A function's exit runs when somebody calls it: nobody can tell from here.
-        let inside = words.iter().any(|w| matches!(*w, "exit" | "logout"))
-            && (depth > 0 || line.contains("&&") || line.contains("||"));
-        if !one_line_guard
-            && !tests_interactive
-            && functions == 0
-            && (errexit || inside)
-            && out.len() < 20
-        {
-            out.push(Found {
-                line: i as u32 + 1,
-                text: line.chars().take(120).collect(),
-                ends: true,
-                maybe: true,
-                replaces: false,
-                guarded,
-            });
-        } else if depth == 0 && !one_line_guard && !tests_interactive {
-            let ends = matches!(first, "exit" | "logout" | "exec")
-                || line.starts_with("kill -9 $$")
-                || line.starts_with("kill $$");
-            let prints = matches!(
-                first,
-                "echo"
-                    | "printf"
-                    | "cat"
-                    | "neofetch"
-                    | "fastfetch"
-                    | "figlet"
-                    | "fortune"
-                    | "motd"
-                    | "screenfetch"
-            ) && !line.contains('>')
-                && !line.contains('|');
-            let unconditional = !line.contains("&&") && !line.contains("||");
-            // `exec >log` only moves the output.
-            let redirect = first == "exec"
-                && words.get(1).is_none_or(|w| {
-                    w.contains('>')
-                        || w.contains('<')
-                        || w.starts_with(|c: char| c.is_ascii_digit())
-                });
-            if (ends && !redirect || prints) && unconditional && out.len() < 20 {
-                out.push(Found {
-                    line: i as u32 + 1,
-                    text: line.chars().take(120).collect(),
-                    ends,
-                    maybe: false,
-                    replaces: first == "exec",
-                    guarded,
-                });
-            }
-        }
-        for w in &words {
-            match *w {
-                "if" | "case" | "do" => depth += 1,
-                "fi" | "esac" | "done" => depth -= 1,
-                "{" => depth += 1,
-                "}" => depth -= 1,
-                w if w.ends_with("(){")
-                    || w.ends_with("()") && line.ends_with('{') && w != first =>
-                {
-                    depth += 1
-                }
-                _ => {}
-            }
-        }
-        depth = depth.max(0);
-        if functions > 0 {
-            functions = functions.min(depth);
-        } else if line.contains("()") && line.contains('{') || first == "function" {
-            functions = depth;
-        }
-    }
-    out
-}
-
 /// File systems without room, where a login or a transfer needs some.
 fn disks(scene: &mut Scene<'_>, account: &Account) {
     let paths: Vec<&str> = [account.home.as_str(), "/tmp", "/var/log", "/run", "/var"]
@@ -773,55 +590,4 @@ pub fn has_key(machine: &super::Machine, account: &accounts::Account, setting: &
                 .iter()
                 .any(|(_, l)| matches!(l, Line::Entry(_)))
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(text: &str) -> Vec<(u32, bool, bool)> {
-        scan(text)
-            .into_iter()
-            .map(|f| (f.line, f.ends, f.guarded))
-            .collect()
-    }
-
-    #[test]
-    fn what_ends_a_shell_is_told_from_what_is_guarded() {
-        assert_eq!(lines("exit 3\n"), [(1, true, false)]);
-        assert_eq!(
-            lines("case $- in\n  *i*) ;;\n  *) return;;\nesac\necho hi\n"),
-            [(5, false, true)]
-        );
-        assert_eq!(
-            lines("[ -z \"$PS1\" ] && return\nexit\n"),
-            [(2, true, true)]
-        );
-        let maybe = |text: &str| {
-            let found = scan(text).into_iter();
-            found
-                .map(|f| (f.line, f.maybe, f.guarded))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            maybe("if [ -f x ]; then\n  exit 1\nfi\n"),
-            [(2, true, false)]
-        );
-        assert_eq!(
-            maybe("set -eu\n[ -x /x ] || exit 1\n"),
-            [(1, true, false), (2, true, false)]
-        );
-        assert_eq!(maybe("set -o errexit\n"), [(1, true, false)]);
-        assert_eq!(maybe("set -o vi\nset +e\nset -- -e\n"), []);
-        assert_eq!(
-            maybe("case $- in\n  *i*) ;;\n  *) return;;\nesac\nfalse && exit\n"),
-            [(5, true, true)]
-        );
-        assert_eq!(lines("f() {\n  exit 1\n}\n"), []);
-        assert_eq!(lines("# exit\nexec 2>/dev/null\necho a > b\n"), []);
-        assert_eq!(
-            lines("echo Welcome\nexec tmux\n"),
-            [(1, false, false), (2, true, false)]
-        );
-    }
 }

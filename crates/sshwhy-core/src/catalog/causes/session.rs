@@ -548,15 +548,15 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0412",
         slug: "shell-nologin",
-        title: "The login shell is nologin or false",
+        title: "The login shell is nologin, false or the like",
         blames: Blame::Policy,
         gate: Gate::Session,
         severity: Severity::Medium,
         is_symptom: false,
         explanation: "The account has /usr/sbin/nologin, /sbin/nologin or /bin/false as its shell: it is meant for \
             a service or for file transfer only. The login is accepted, then the shell prints \"This \
-            account is currently not available.\" (false prints nothing) and the session ends. sftp by \
-            internal-sftp still works, since it needs no shell.",
+            account is currently not available.\" (false prints nothing, and true ends as if all were well) and the \
+            session ends. sftp by internal-sftp still works, since it needs no shell.",
         confirm: &[Confirm {
             command: "getent passwd USER | cut -d: -f7",
             place: "server",
@@ -693,7 +693,7 @@ pub(super) const ROWS: &[Cause] = &[
         is_symptom: false,
         explanation: "The login works and the session ends at once, with the exit status of the start-up file: an \
             exit, an exec, a set -e, a failing test or an endless wait in ~/.bashrc, ~/.profile, \
-            ~/.ssh/rc, /etc/profile.d or the like. The log shows an accepted login and a normal \
+            /etc/profile.d, a file that one of them sources or the like. The log shows an accepted login and a normal \
             disconnect within a second. bash reads ~/.bashrc even for a plain command, when it was \
             started by sshd.",
         confirm: &[
@@ -755,9 +755,10 @@ pub(super) const ROWS: &[Cause] = &[
         severity: Severity::Medium,
         is_symptom: false,
         explanation: "These programs talk in binary over the shell's output. A message, a stty error or a fortune \
-            from ~/.bashrc or /etc/profile.d comes first, and the client takes it for a packet: \
+            from ~/.bashrc, ~/.ssh/rc or /etc/ssh/sshrc comes first, and the client takes it for a packet: \
             \"Received message too long 1416128883\" (the number is the first four letters), \"protocol \
-            version mismatch -- is your shell clean?\". An interactive login looks quite normal.",
+            version mismatch -- is your shell clean?\". scp -O shows the text and ends with 1. An interactive login \
+            looks quite normal.",
         confirm: &[
             Confirm {
                 command: "ssh USER@HOST true | od -c | head",
@@ -779,8 +780,16 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: None,
             },
             Remedy {
-                action: "For sftp and scp alone: \"Subsystem sftp internal-sftp\" needs no shell. Keep this session \
-                    open",
+                action: "~/.ssh/rc (which sshd leaves out for sftp) and /etc/ssh/sshrc (which it never does): let them \
+                    print to standard error only, by this as their first line",
+                command: Some("exec >&2"),
+                place: "server",
+                risk: "none",
+                undo: None,
+            },
+            Remedy {
+                action: "Where the shell's own files print: for sftp, and scp without -O, \"Subsystem sftp \
+                    internal-sftp\" needs no shell. It does not help against sshrc. Keep this session open",
                 command: Some("sshd -t && systemctl reload ssh"),
                 place: "server",
                 risk: "none",

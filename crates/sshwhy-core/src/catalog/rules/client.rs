@@ -890,6 +890,22 @@ pub(super) const ROWS: &[Rule] = &[
         0.93,
         &[is("session.says", &["not-clean"])],
     ),
+    // The old protocol of scp says nothing of it: the text is all that came back.
+    rule(
+        "shell-rc-output",
+        0.6,
+        &[is("session.says", &["stray-output"])],
+    )
+    .not(&[seen("session.forced")])
+    .settle("ssh USER@HOST true: what it prints is what stands in scp's way"),
+    rule(
+        "shell-rc-exits",
+        0.87,
+        &[
+            is("session.says", &["startup-exec"]),
+            is("session.end", &["exit"]),
+        ],
+    ),
     rule("home-missing", 0.85, &[is("session.says", &["no-home"])]),
     rule(
         "forced-command",

@@ -34,6 +34,13 @@ const TOLD_OF_ACCOUNT: &[Test] = &[
         ],
     ),
 ];
+const FORCED: Test = seen("session.forced");
+const NO_SHELL: Test = is(
+    "user.shell",
+    &["nologin", "nologin-but-sftp", "does-nothing"],
+);
+/// What ends a session in the place of a start-up file, or shows that none did.
+const OTHERWISE_ENDED: &[Test] = &[FORCED, NO_SHELL, is("log.lasted", &["while"])];
 /// What the daemon logs of itself when it cannot start.
 const STOPS_THE_START: &[&str] = &[
     "sshd-config-error",
@@ -1004,7 +1011,10 @@ pub(super) const ROWS: &[Rule] = &[
     .not(&[
         seen("session.forced"),
         seen("session.rc"),
-        is("user.shell", &["nologin", "nologin-but-sftp", "missing"]),
+        is(
+            "user.shell",
+            &["nologin", "nologin-but-sftp", "does-nothing", "missing"],
+        ),
     ])
     .despite(),
     // An upload into the home fails although the login works; the transfer may have ended without an error of ssh's own.
@@ -1313,6 +1323,14 @@ pub(super) const ROWS: &[Rule] = &[
     .despite(),
     rule("shell-nologin", 0.96, &[is("user.shell", &["nologin"])])
         .not(&[is("session.forced", &["sftp-only"])]),
+    // The client takes it for a success.
+    rule(
+        "shell-nologin",
+        0.95,
+        &[is("user.shell", &["does-nothing"])],
+    )
+    .not(&[is("session.forced", &["sftp-only"])])
+    .despite(),
     rule(
         "shell-nologin",
         0.9,
@@ -1346,6 +1364,35 @@ pub(super) const ROWS: &[Rule] = &[
         0.4,
         &[is("user.home", &["missing"]), LET_IN],
     ),
+    // The very status that the file ends with is what the client got.
+    rule(
+        "shell-rc-exits",
+        0.95,
+        &[
+            is("session.rc-status", &["same", "same-common"]),
+            is("session.rc", &["exits", "login-exits", "exits-login"]).same(),
+        ],
+    )
+    .not(OTHERWISE_ENDED)
+    .despite(),
+    rule(
+        "shell-rc-exits",
+        0.85,
+        &[
+            is("session.rc-status", &["same"]),
+            is("session.rc", &["may-exit", "may-exit-login"]).same(),
+        ],
+    )
+    .not(OTHERWISE_ENDED),
+    rule(
+        "shell-rc-exits",
+        0.72,
+        &[
+            is("session.rc-status", &["same-common"]),
+            is("session.rc", &["may-exit", "may-exit-login"]).same(),
+        ],
+    )
+    .not(OTHERWISE_ENDED),
     rule(
         "shell-rc-exits",
         0.94,
@@ -1355,10 +1402,7 @@ pub(super) const ROWS: &[Rule] = &[
             is("log.lasted", &["moment"]),
         ],
     )
-    .not(&[
-        seen("session.forced"),
-        is("user.shell", &["nologin", "nologin-but-sftp"]),
-    ]),
+    .not(&[FORCED, NO_SHELL, is("session.asked", &["shell"])]),
     rule(
         "shell-rc-exits",
         0.7,
@@ -1369,15 +1413,27 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[
+        FORCED,
+        NO_SHELL,
         is("session.rc", &["exits"]),
-        seen("session.forced"),
-        is("user.shell", &["nologin", "nologin-but-sftp"]),
         is("log.subsystem", &["sftp"]),
+        is("session.asked", &["command", "scp", "subsystem"]),
     ])
     .despite(),
+    rule(
+        "shell-rc-exits",
+        0.85,
+        &[
+            is("session.rc", &["login-exits"]),
+            is("session.asked", &["shell"]),
+            is("session.end", &["exit"]),
+        ],
+    )
+    .not(OTHERWISE_ENDED),
     rule("shell-rc-exits", 0.8, &[is("session.rc", &["exits"])]).not(&[
-        seen("session.forced"),
-        is("user.shell", &["nologin", "nologin-but-sftp"]),
+        FORCED,
+        NO_SHELL,
+        is("session.asked", &["shell"]),
     ]),
     rule(
         "shell-rc-exits",
@@ -1389,9 +1445,10 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[
+        FORCED,
+        NO_SHELL,
         is("session.rc", &["exits"]),
-        seen("session.forced"),
-        is("user.shell", &["nologin", "nologin-but-sftp"]),
+        is("session.asked", &["command", "scp", "subsystem"]),
     ]),
     // A command that cannot fail did, and a start-up file has a way to end the shell.
     rule(
@@ -1403,11 +1460,17 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[
+        FORCED,
         is("session.rc", &["exits"]),
-        seen("session.forced"),
         is(
             "user.shell",
-            &["nologin", "nologin-but-sftp", "missing", "cannot-start"],
+            &[
+                "nologin",
+                "nologin-but-sftp",
+                "does-nothing",
+                "missing",
+                "cannot-start",
+            ],
         ),
         seen("pam.refuses"),
         seen("log.says"),
@@ -1421,7 +1484,20 @@ pub(super) const ROWS: &[Rule] = &[
             is("log.lasted", &["moment"]),
         ],
     )
-    .not(&[is("session.end", &["ok"])]),
+    .not(&[is("session.end", &["ok"]), is("session.asked", &["shell"])]),
+    rule(
+        "shell-rc-exits",
+        0.4,
+        &[
+            is("session.rc", &["may-exit-login"]),
+            LET_IN,
+            is("log.lasted", &["moment"]),
+        ],
+    )
+    .not(&[
+        is("session.end", &["ok"]),
+        is("session.asked", &["command", "scp", "subsystem"]),
+    ]),
     rule(
         "shell-rc-output",
         0.9,
@@ -1438,7 +1514,36 @@ pub(super) const ROWS: &[Rule] = &[
             is("session.says", &["not-clean"]),
         ],
     ),
-    rule("shell-rc-output", 0.4, &[is("session.rc", &["prints"])]),
+    rule(
+        "shell-rc-output",
+        0.94,
+        &[
+            is("session.rc", &["may-print"]),
+            is("session.says", &["not-clean"]),
+        ],
+    )
+    .not(&[is("session.rc", &["prints"])]),
+    rule(
+        "shell-rc-output",
+        0.95,
+        &[
+            is("session.rc", &["prints", "prints-user-rc"]),
+            is("session.says", &["stray-output"]),
+        ],
+    ),
+    rule(
+        "shell-rc-output",
+        0.8,
+        &[
+            is("session.rc", &["may-print"]),
+            is("session.says", &["stray-output"]),
+        ],
+    ),
+    rule(
+        "shell-rc-output",
+        0.4,
+        &[is("session.rc", &["prints", "prints-user-rc"])],
+    ),
     rule(
         "forced-command",
         0.96,

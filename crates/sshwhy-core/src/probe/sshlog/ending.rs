@@ -105,10 +105,20 @@ impl Reader<'_> {
         let let_in = self.stage == Stage::Session;
         let failed = self.broken || self.exit.is_some_and(|e| e != 0);
         let asked = self.command.map_or("", |c| c.remote.as_str()).to_owned();
+        // Where the other scp should have spoken came a text, and nothing was copied.
+        let instead = match self.asked {
+            Some(("scp", at)) if !self.copying && !matches!(self.exit, Some(126 | 127)) => Some(at),
+            _ => None,
+        };
         for (line, text) in std::mem::take(&mut self.says) {
             self.line = line;
             let lower = text.to_ascii_lowercase();
             let is = |part: &str| lower.contains(part);
+            let stray = instead.is_some_and(|at| line > at);
+            if stray && says::account(&text, let_in).is_none() && says::session(&text).is_none() {
+                self.fail(Gate::Session, "session.says", "stray-output", "", &text);
+                continue;
+            }
             if !failed {
                 continue;
             }
@@ -123,7 +133,11 @@ impl Reader<'_> {
             }
             let missing =
                 is("command not found") || is("no such file or directory") || is(": not found");
-            if missing && self.exit == Some(127) {
+            if let Some(place) = startup_exec(&text)
+                && matches!(self.exit, Some(126 | 127))
+            {
+                self.see(Gate::Session, "session.says", "startup-exec", &place, &text);
+            } else if missing && self.exit == Some(127) {
                 // `bash: line 1: WORD: command not found`
                 let word = text
                     .split(": ")
@@ -150,6 +164,16 @@ impl Reader<'_> {
             return;
         }
         self.line = self.line.max(1);
+        let other_use = self
+            .command
+            .is_some_and(|c| c.no_session || c.stdio_forward.is_some());
+        match self.asked {
+            Some((word, _)) => self.see(Gate::Session, "session.asked", word, "", ""),
+            None if self.verbose && !other_use => {
+                self.see(Gate::Session, "session.asked", "shell", "", "");
+            }
+            None => {}
+        }
         if let Some(exit) = self.exit {
             let text = format!("Exit status {exit}");
             self.see(Gate::Session, "session.exit", &exit.to_string(), "", &text);
@@ -237,4 +261,34 @@ impl Reader<'_> {
             self.see(Gate::Session, "attempt.end", "ok", "", "");
         }
     }
+}
+
+/// `FILE:LINE` of a start-up file whose exec failed, as bash, dash and ksh say it (empty: a login shell that does not name
+/// the file).
+fn startup_exec(text: &str) -> Option<String> {
+    const NAMES: [&str; 12] = [
+        ".bashrc",
+        "bash.bashrc",
+        "bashrc",
+        ".bash_profile",
+        ".bash_login",
+        ".profile",
+        "profile",
+        ".zshenv",
+        "zshenv",
+        ".zprofile",
+        ".zshrc",
+        ".zlogin",
+    ];
+    let (before, _) = text.split_once(": exec: ")?;
+    let (file, line) = before.split_once(": ").unwrap_or((before, ""));
+    if file.starts_with('-') {
+        return Some(String::new());
+    }
+    let name = file.rsplit('/').next()?;
+    if !NAMES.contains(&name) && !file.starts_with("/etc/profile.d/") {
+        return None;
+    }
+    let line = line.strip_prefix("line ").unwrap_or(line);
+    Some(format!("{file}:{line}"))
 }

@@ -46,6 +46,8 @@ pub fn read(text: &str, command: Option<&Command>) -> Vec<Observation> {
         prelude: Vec::new(),
         channel: Channel::Session,
         command_sent: false,
+        asked: None,
+        copying: false,
         ready: false,
         connecting: None,
         broken: false,
@@ -134,6 +136,10 @@ struct Reader<'c> {
     prelude: Vec<(u32, String)>,
     channel: Channel,
     command_sent: bool,
+    /// What the session was asked for, and the line where.
+    asked: Option<(&'static str, u32)>,
+    /// scp's old protocol was spoken, or the other scp said why not.
+    copying: bool,
     /// The server has spoken inside the session.
     ready: bool,
     connecting: Option<String>,

@@ -10,6 +10,8 @@ impl Reader<'_> {
         if line.is_empty() {
             return;
         }
+        const OF_SCP: [&str; 3] = ["scp: ", "Sink: ", "Sending file modes: "];
+        self.copying |= OF_SCP.iter().any(|p| line.starts_with(p));
         if line.starts_with("OpenSSH_") && line.contains("SSL") {
             let version = line.split(',').next().unwrap_or(line);
             if self.stage == Stage::Start && self.through.is_none() {

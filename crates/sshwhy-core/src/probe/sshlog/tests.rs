@@ -165,6 +165,73 @@ fn a_login_that_works_has_nothing_to_find() {
 }
 
 #[test]
+fn a_text_in_the_place_of_the_old_copy_protocol() {
+    let scp = |tail: &str| {
+        let sent = "debug1: Sending command: scp -v -t .\n";
+        let text =
+            format!("{UP_TO_AUTH}Maintenance on Sunday.\n{OFFER}{ACCEPT}{LET_IN}{sent}{tail}");
+        verdict("scp -O notes.txt alice@server.example:", &text)
+    };
+    let printed = scp("Hello alice\ndebug1: Exit status 0\n");
+    assert_eq!(printed, Some(("shell-rc-output", true)));
+    let copied = "stderr of a start-up file\nSending file modes: C0644 3 notes.txt\nSink: C0644 3 notes.txt\n\
+         debug1: Exit status 0\n";
+    assert_eq!(scp(copied), None);
+    assert_eq!(
+        scp("debug1: Exit status 0\n"),
+        None,
+        "a banner is no answer"
+    );
+    let gone = "bash: line 1: scp: command not found\ndebug1: Exit status 127\n";
+    assert_ne!(scp(gone).map(|(slug, _)| slug), Some("shell-rc-output"));
+}
+
+#[test]
+fn what_a_session_was_asked_for() {
+    let asked = |typed: &str, tail: &str| {
+        let text = format!("{UP_TO_AUTH}{OFFER}{ACCEPT}{LET_IN}{tail}debug1: Exit status 7\n");
+        let seen = read_as(typed, &text);
+        let asked = seen.into_iter().find(|o| o.key == "session.asked");
+        asked.map(|o| o.value)
+    };
+    let host = "ssh alice@server.example";
+    assert_eq!(asked(host, "").as_deref(), Some("shell"));
+    let command = "debug1: Sending command: scp-wrapper -t x\n";
+    assert_eq!(asked(host, command).as_deref(), Some("command"));
+    let command = "debug1: Sending command: scp -f x\n";
+    assert_eq!(asked(host, command).as_deref(), Some("scp"));
+    let subsystem = "debug1: Sending subsystem: sftp\n";
+    assert_eq!(asked(host, subsystem).as_deref(), Some("subsystem"));
+    assert_eq!(asked("ssh -N alice@server.example", ""), None);
+}
+
+#[test]
+fn a_start_up_file_that_hands_over_to_what_is_missing() {
+    let said = |line: &str| {
+        let sent = "debug1: Sending command: uptime\n";
+        auth(&[
+            OFFER,
+            ACCEPT,
+            LET_IN,
+            sent,
+            line,
+            "debug1: Exit status 127\n",
+        ])
+    };
+    for line in [
+        "/home/alice/.bashrc: line 1: exec: zsh: not found\n",
+        "/etc/profile.d/menu.sh: 1: exec: /opt/menu: not found\n",
+        "-sh: 1: exec: /opt/menu/main: not found\n",
+    ] {
+        assert_eq!(said(line), Some(("shell-rc-exits", true)), "{line}");
+    }
+    let script = "/opt/wrap.sh: line 3: exec: /opt/tool: not found\n";
+    assert_eq!(said(script), Some(("forced-command", true)));
+    let own = "bash: line 1: exec: uptime: not found\n";
+    assert_ne!(said(own).map(|(slug, _)| slug), Some("shell-rc-exits"));
+}
+
+#[test]
 fn the_way_there() {
     let say = |text: &str| verdict("ssh server.example", text);
     assert_eq!(

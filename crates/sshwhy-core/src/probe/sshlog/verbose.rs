@@ -186,6 +186,7 @@ impl Reader<'_> {
             || line.starts_with("Requesting X11")
         {
             self.command_sent |= self.hop.is_none();
+            self.asks(line);
         } else if line.starts_with("client_input_global_request: ") {
             self.ready |= self.hop.is_none();
         } else if let Some(rest) = line.strip_prefix("Exit status ") {
@@ -213,6 +214,21 @@ impl Reader<'_> {
             self.plain(line);
         } else {
             self.exchange(line);
+        }
+    }
+
+    /// What the session is for.
+    fn asks(&mut self, line: &str) {
+        if self.hop.is_some() {
+            return;
+        }
+        if line.starts_with("Sending subsystem: ") {
+            self.asked = Some(("subsystem", self.line));
+        } else if let Some(command) = line.strip_prefix("Sending command: ") {
+            let mut words = command.split_ascii_whitespace();
+            let copies = words.next() == Some("scp") && words.any(|w| matches!(w, "-t" | "-f"));
+            let word = if copies { "scp" } else { "command" };
+            self.asked = Some((word, self.line));
         }
     }
 
