@@ -412,6 +412,13 @@ pub const CLIENT: &[Fact] = &[
         "what became of a method",
     ),
     fact(
+        "auth.common",
+        Gate::Auth,
+        &["none"],
+        "",
+        "ssh went on with no method at all: of those that the server offers, it may use none",
+    ),
+    fact(
         "auth.key",
         Gate::Auth,
         &[
