@@ -20,6 +20,7 @@ pub mod never;
 mod policy;
 mod running;
 pub mod session;
+mod unit_failure;
 mod units;
 
 use accounts::Account;
