@@ -143,7 +143,12 @@ pub(super) fn look(
     if shown.get("ActiveState").is_some_and(|s| s == "active") {
         return;
     }
-    match end(shown) {
+    // Between two tries the properties are those of the one that has just begun: the last one stands in the journal.
+    let trying = shown
+        .get("ActiveState")
+        .is_some_and(|s| matches!(s.as_str(), "failed" | "activating"));
+    let logged = || last_end(&journal(scene, &unit.name));
+    match end(shown).or_else(|| logged().filter(|_| trying)) {
         Some(End::Signal(SIGSYS)) => killed(scene, unit, source),
         Some(End::Status(status)) => {
             if let Some((_, step, settings)) = STEPS.iter().find(|s| s.0 == status) {
@@ -196,7 +201,7 @@ fn failed_at(
     source: &str,
 ) {
     let found = lines(unit, settings);
-    let said = journal(scene, &unit.name, step).unwrap_or_default();
+    let said = reason(&journal(scene, &unit.name), step).unwrap_or_default();
     // A path that is not there is why a view of the file system cannot be built. systemd may tell which; it makes some
     // itself (RuntimeDirectory=) that are gone again by now.
     let gone: Vec<(&String, &String, &str)> = found
@@ -248,13 +253,35 @@ fn paths(value: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What systemd wrote about the step when it last failed: the reason stands on the line before.
-fn journal(scene: &Scene<'_>, unit: &str, step: &str) -> Option<String> {
+/// The last lines of systemd about the unit.
+fn journal(scene: &Scene<'_>, unit: &str) -> String {
     let args = ["-q", "--no-pager", "-o", "cat", "-n", "60", "-u", unit];
-    let answer = scene
-        .machine
-        .ask(&format!("journalctl-{unit}"), "journalctl", &args)?;
-    let lines: Vec<&str> = answer.out.lines().collect();
+    let name = format!("journalctl-{unit}");
+    let answer = scene.machine.ask(&name, "journalctl", &args);
+    answer.map(|a| a.out).unwrap_or_default()
+}
+
+/// How a process of the unit last ended, unless the unit has come up since.
+fn last_end(journal: &str) -> Option<End> {
+    let lines: Vec<&str> = journal.lines().collect();
+    let up = lines.iter().rposition(|l| l.starts_with("Started "));
+    let since = lines.get(up.map_or(0, |i| i + 1)..)?;
+    since.iter().rev().find_map(|line| {
+        let (code, status) = line
+            .split_once(" process exited, code=")?
+            .1
+            .split_once(", status=")?;
+        let number = status.split('/').next()?.parse().ok()?;
+        Some(match code {
+            "exited" => End::Status(number),
+            _ => End::Signal(number),
+        })
+    })
+}
+
+/// What systemd wrote about the step when it last failed: the reason stands on the line before.
+fn reason(journal: &str, step: &str) -> Option<String> {
+    let lines: Vec<&str> = journal.lines().collect();
     let at = lines
         .iter()
         .rposition(|l| l.contains(&format!("Failed at step {step} ")))?;
@@ -296,6 +323,23 @@ mod tests {
         let main = shown(&[("ExecMainStatus", "31"), ("ExecMainCode", "2")]);
         assert_eq!(end(&main), Some(End::Signal(31)));
         assert_eq!(end(&shown(&[])), None);
+    }
+
+    #[test]
+    fn the_journal_tells_of_the_try_before() {
+        let text = "ssh.service: Failed to set up mount namespacing: /run/systemd/unit-root/srv/x: No such file or directory\n\
+                    ssh.service: Failed at step NAMESPACE spawning /usr/sbin/sshd: No such file or directory\n\
+                    ssh.service: Control process exited, code=exited, status=226/NAMESPACE\n\
+                    ssh.service: Failed with result 'exit-code'.\n\
+                    Starting ssh.service - OpenBSD Secure Shell server...\n";
+        assert_eq!(last_end(text), Some(End::Status(226)));
+        assert!(reason(text, "NAMESPACE").is_some_and(|r| r.contains("/srv/x: ")));
+        assert_eq!(reason(text, "USER"), None);
+        let up = format!("{text}Started ssh.service - OpenBSD Secure Shell server.\n");
+        assert_eq!(last_end(&up), None);
+        let killed = "ssh.service: Main process exited, code=dumped, status=31/SYS\n";
+        assert_eq!(last_end(killed), Some(End::Signal(31)));
+        assert_eq!(last_end(""), None);
     }
 
     #[test]
