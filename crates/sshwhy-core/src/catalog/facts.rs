@@ -412,6 +412,13 @@ pub const CLIENT: &[Fact] = &[
         "what became of a method",
     ),
     fact(
+        "auth.common",
+        Gate::Auth,
+        &["none"],
+        "",
+        "ssh went on with no method at all: of those that the server offers, it may use none",
+    ),
+    fact(
         "auth.key",
         Gate::Auth,
         &[
@@ -855,16 +862,19 @@ pub const SERVER: &[Fact] = &[
             "exec",
             "exec-pre",
             "dependency",
+            "step",
+            "killed",
             "override",
         ],
-        "file:line",
-        "why systemd cannot start it; override: how it is started was changed here",
+        "file:line where that file is this machine's own, or unit",
+        "why systemd cannot start it; step: systemd fails at setting up what the unit asks for; killed: by the unit's filter of \
+         system calls; override: how it is started was changed here",
     ),
     fact(
         "unit.sandbox",
         Gate::Auth,
         &["hides", "hinders", "read-only", "shuts-out"],
-        "setting",
+        "file:line where that file is this machine's own, or unit, or path",
         "a setting of the unit that hides what sshd needs, what sessions need (read-only: nobody can write into the home), or \
          keeps the client's packets from it",
     ),

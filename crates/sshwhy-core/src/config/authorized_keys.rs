@@ -306,6 +306,40 @@ fn is_base64(text: &str) -> bool {
 /// The shortest base64 of a key: less is a word.
 const KEY_TEXT: usize = 40;
 
+/// Every whole key in a text, wherever it stands, with where its base64 ends.
+fn keys_within(text: &str) -> Vec<(usize, PublicKey)> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text.get(at..).and_then(|t| t.find("AAAA")).map(|i| at + i) {
+        let rest = text.get(start..).unwrap_or_default();
+        let body = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+        let mut len = rest.bytes().take_while(|b| body(*b)).count();
+        len += rest
+            .bytes()
+            .skip(len)
+            .take_while(|b| *b == b'=')
+            .count()
+            .min(2);
+        let blob = rest.get(..len).unwrap_or_default();
+        at = start + len.max(4);
+        if let Some(key) = base64(blob)
+            .and_then(|b| Some(String::from_utf8_lossy(string(&b)?.0).into_owned()))
+            .and_then(|kind| key(&kind, blob).ok())
+        {
+            out.push((start + len, key));
+        }
+    }
+    out
+}
+
+/// Keys that were written onto the end of another one's line: sshd takes them for its comment.
+pub fn glued(entry: &Entry) -> Vec<PublicKey> {
+    keys_within(&entry.comment)
+        .into_iter()
+        .map(|(_, key)| key)
+        .collect()
+}
+
 /// For lines that do not parse: whose key stands in them all the same, over line ends that do not belong there. The
 /// fingerprint is `None` where something like a key is there and cannot be read; lines without any are left out.
 pub fn mangled(text: &str) -> Vec<(u32, Option<String>)> {
@@ -324,32 +358,10 @@ pub fn mangled(text: &str) -> Vec<(u32, Option<String>)> {
             joined.extend(line.chars().filter(|c| !matches!(c, '\0' | '\r')));
             from.resize(joined.len(), *n);
         }
-        let mut keys: Vec<(u32, String)> = Vec::new();
-        let mut at = 0;
-        while let Some(start) = joined
-            .get(at..)
-            .and_then(|t| t.find("AAAA"))
-            .map(|i| at + i)
-        {
-            let rest = joined.get(start..).unwrap_or_default();
-            let body = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-            let mut len = rest.bytes().take_while(|b| body(*b)).count();
-            len += rest
-                .bytes()
-                .skip(len)
-                .take_while(|b| *b == b'=')
-                .count()
-                .min(2);
-            let blob = rest.get(..len).unwrap_or_default();
-            at = start + len.max(4);
-            if let Some(key) = base64(blob)
-                .and_then(|b| Some(String::from_utf8_lossy(string(&b)?.0).into_owned()))
-                .and_then(|kind| key(&kind, blob).ok())
-            {
-                let last = from.get(start + len - 1).copied().unwrap_or(0);
-                keys.push((last, key.fingerprint));
-            }
-        }
+        let keys: Vec<(u32, String)> = keys_within(&joined)
+            .into_iter()
+            .map(|(end, key)| (from.get(end - 1).copied().unwrap_or(0), key.fingerprint))
+            .collect();
         let has_body = |line: &str| {
             line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')))
                 .any(|w| w.len() >= KEY_TEXT)
@@ -468,6 +480,27 @@ mod tests {
         );
         assert_eq!(is("nothing like a key\n"), []);
         assert_eq!(is("AAAA\nAAAA=\n\u{e9}AAAA"), []);
+    }
+
+    #[test]
+    fn a_second_key_on_the_line_is_the_comment_of_the_first() {
+        const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g";
+        let second = key("ssh-ed25519", KEY).unwrap();
+        let all = |text: &str| match one(text) {
+            Line::Entry(e) => glued(&e),
+            Line::Malformed(m) => panic!("{m:?}"),
+        };
+        let both = format!("{ED} bob@laptopssh-ed25519 {KEY} carol@client");
+        for text in [
+            both,
+            format!("{ED} bob ssh-ed25519 {KEY}"),
+            format!("{ED} ssh-ed25519 {KEY} x"),
+        ] {
+            assert_eq!(all(&text), std::slice::from_ref(&second), "{text}");
+        }
+        assert_eq!(all(&format!("{ED} bob@laptop AAAA of the team")), []);
+        assert_eq!(all(&format!("{ED} was {}", &KEY[..40])), []);
+        assert_eq!(all(ED), []);
     }
 
     #[test]

@@ -381,9 +381,10 @@ fn load(machine: &Machine, path: &str, unit: &mut Unit) {
     }
 }
 
-/// `Key=Value` lines of `systemctl show`.
+/// `Key=Value` lines of `systemctl show`; what it says several times stands on lines of its own.
 pub fn show(machine: &Machine, unit: &str) -> BTreeMap<String, String> {
-    let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainStatus";
+    let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainCode,ExecMainStatus,\
+                 ExecStartPre,ExecStart";
     let Some(answer) = machine.ask(
         &format!("systemctl-show-{unit}"),
         "systemctl",
@@ -394,12 +395,19 @@ pub fn show(machine: &Machine, unit: &str) -> BTreeMap<String, String> {
     if !answer.ok {
         return BTreeMap::new();
     }
-    answer
-        .out
-        .lines()
-        .filter_map(|l| l.split_once('='))
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect()
+    let mut out: BTreeMap<String, String> = BTreeMap::new();
+    for (key, value) in answer.out.lines().filter_map(|l| l.split_once('=')) {
+        match out.get_mut(key) {
+            Some(known) => {
+                known.push('\n');
+                known.push_str(value);
+            }
+            None => {
+                out.insert(key.to_owned(), value.to_owned());
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]

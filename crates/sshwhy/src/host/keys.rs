@@ -4,6 +4,7 @@ use super::Scene;
 use super::accounts::{self, Account};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::authorized_keys::{self, Entry, Line};
+use sshwhy_core::config::effective::Why;
 use sshwhy_core::config::krl;
 use sshwhy_core::config::pattern;
 use sshwhy_core::server::modes::{self, Kind, Stat};
@@ -83,21 +84,24 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
         .filter(|p| scene.machine.exists(p))
         .cloned()
         .collect();
+    let read_instead = match paths.as_slice() {
+        [] => "no file".to_owned(),
+        some => some.join(" and "),
+    };
     let usual = format!("{}/.ssh/authorized_keys", account.home);
     if found.is_empty() {
-        let elsewhere = !paths.contains(&usual) && entries(scene, &usual) > 0;
-        if elsewhere {
-            scene.say(
-                Gate::Auth,
-                "keys.file",
-                "elsewhere",
-                usual.clone(),
-                format!(
-                    "sshd reads {} ({line}); the keys are in {usual}",
-                    paths.join(" and ")
-                ),
-                place,
-            );
+        let unread = !paths.contains(&usual) && entries(scene, &usual) > 0;
+        let elsewhere = key_elsewhere(scene, &account, &paths)
+            .map(|(at, key)| (at, format!("the client's key {key} stands in")))
+            .or_else(|| unread.then(|| (usual, "the keys are in".to_owned())))
+            .or_else(|| {
+                let named = beside(scene, &account, &paths);
+                let named = named.into_iter().find(|f| entries(scene, f) > 0);
+                named.map(|f| (f, format!("keys for {} are in", account.name)))
+            });
+        if let Some((at, what)) = elsewhere {
+            let text = format!("sshd reads {read_instead} ({line}); {what} {at}");
+            scene.say(Gate::Auth, "keys.file", "elsewhere", at, text, place);
         } else {
             let first = paths.first().cloned().unwrap_or_default();
             scene.say(
@@ -125,16 +129,28 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
         .iter()
         .filter(|(_, e)| e.option("cert-authority").is_none())
         .count();
-    if !paths.contains(&usual) && entries(scene, &usual) > 0 && usable == 0 {
+    let listed = all
+        .iter()
+        .any(|(_, e)| scene.question.keys.contains(&e.key.fingerprint));
+    if !listed && let Some((at, key)) = key_elsewhere(scene, &account, &paths) {
+        let text =
+            format!("sshd reads {read_instead} ({line}); the client's key {key} stands in {at}");
+        scene.say(
+            Gate::Auth,
+            "keys.file",
+            "elsewhere",
+            at,
+            text,
+            place.clone(),
+        );
+    } else if !paths.contains(&usual) && entries(scene, &usual) > 0 && usable == 0 {
+        let text = format!("sshd reads {read_instead} ({line}); the keys are in {usual}");
         scene.say(
             Gate::Auth,
             "keys.file",
             "elsewhere",
             usual.clone(),
-            format!(
-                "sshd reads {} ({line}); the keys are in {usual}",
-                paths.join(" and ")
-            ),
+            text,
             place.clone(),
         );
     }
@@ -248,6 +264,71 @@ fn label(scene: &mut Scene<'_>, path: &str) {
     scene.say(Gate::Auth, "keys.label", value, path, text, path);
 }
 
+/// A file that sshd does not read for this account, though somebody may well have put keys for it there: the usual places,
+/// those of AuthorizedKeysFile lines that do not count, and files named for the user beside the ones that are read.
+fn unread(scene: &Scene<'_>, account: &Account, paths: &[String]) -> Vec<String> {
+    let usual = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
+    let mut out: Vec<String> = usual.iter().map(|p| expand(p, account)).collect();
+    let lost = scene.effective.of("AuthorizedKeysFile");
+    for lost in lost.iter().flat_map(|s| &s.lost) {
+        let own_block = !matches!(lost.why, Why::NotMatched(_));
+        let patterns = lost.value.split_ascii_whitespace();
+        // A block for others may name a file of theirs: only what stands for any user can be this one's too.
+        let patterns = patterns
+            .map(|p| p.trim_matches('"'))
+            .filter(|p| *p != "none")
+            .filter(|p| {
+                own_block || !p.starts_with('/') || ["%u", "%U", "%h"].iter().any(|t| p.contains(t))
+            });
+        out.extend(patterns.map(|p| expand(p, account)));
+    }
+    out.extend(beside(scene, account, paths));
+    out.retain(|p| !paths.contains(p) && scene.machine.exists(p));
+    out
+}
+
+/// Files named for the user in the folders where sshd looks for one: `dave` and `dave.keys` beside `dave.pub`. In the home
+/// everything is the user's, and a key pair of the user's own proves nothing.
+fn beside(scene: &Scene<'_>, account: &Account, paths: &[String]) -> Vec<String> {
+    let mut out = Vec::new();
+    let home = format!("{}/", account.home);
+    let folders = paths.iter().filter(|p| !p.starts_with(&home));
+    for folder in folders.filter_map(|p| Some(p.rsplit_once('/')?.0)) {
+        let named = |file: &String| {
+            file.strip_prefix(account.name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                // Another account's, whose name goes on behind the dot.
+                && !scene.accounts.iter().any(|a| a.name == *file && a.name != account.name)
+        };
+        let files = scene.machine.names(folder).into_iter().filter(named);
+        out.extend(files.map(|f| format!("{folder}/{f}")));
+    }
+    out.retain(|p| !paths.contains(p));
+    out
+}
+
+/// Where a key that the client has stands, in a file that sshd does not read; with the key.
+fn key_elsewhere(
+    scene: &Scene<'_>,
+    account: &Account,
+    paths: &[String],
+) -> Option<(String, String)> {
+    let wanted = &scene.question.keys;
+    if wanted.is_empty() {
+        return None;
+    }
+    unread(scene, account, paths).into_iter().find_map(|path| {
+        let text = scene.machine.text(&path).ok()?;
+        let key = authorized_keys::lines(&text)
+            .into_iter()
+            .find_map(|(_, l)| match l {
+                Line::Entry(e) if wanted.contains(&e.key.fingerprint) => Some(e.key.fingerprint),
+                _ => None,
+            })?;
+        Some((path, key))
+    })
+}
+
 fn entries(scene: &Scene<'_>, path: &str) -> usize {
     let text = scene.machine.text(path).unwrap_or_default();
     authorized_keys::lines(&text)
@@ -357,6 +438,7 @@ fn read(scene: &mut Scene<'_>, path: &str, all: &mut Vec<(String, Entry)>) {
                 }
             }
             Line::Entry(e) => {
+                glued(scene, &place, &e);
                 if let (Some(from), Some(addr)) = (e.value("from"), scene.question.from) {
                     let host = scene.connection.host.clone();
                     if !pattern::host_and_ip(host.as_deref(), &addr.to_string(), from) {
@@ -388,6 +470,25 @@ fn read(scene: &mut Scene<'_>, path: &str, all: &mut Vec<(String, Entry)>) {
                 all.push((place, e));
             }
         }
+    }
+}
+
+/// Keys that stand in the comment of another: appended to a file that did not end with a line end, or joined by an editor.
+fn glued(scene: &mut Scene<'_>, place: &str, entry: &Entry) {
+    for key in authorized_keys::glued(entry) {
+        let offered = &scene.question.keys;
+        let value = if offered.is_empty() {
+            "malformed"
+        } else if offered.contains(&key.fingerprint) {
+            "malformed-offered"
+        } else {
+            "malformed-other"
+        };
+        let text = format!(
+            "{place}: a second key ({}) stands on the line, in the comment of the first; sshd reads one key a line",
+            key.fingerprint
+        );
+        scene.say(Gate::Auth, "keys.line", value, place, text, place);
     }
 }
 

@@ -21,6 +21,7 @@ mod policy;
 mod running;
 pub mod session;
 mod startup;
+mod unit_failure;
 mod units;
 
 use accounts::Account;

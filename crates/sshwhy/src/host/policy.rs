@@ -55,17 +55,26 @@ pub(super) fn policy(scene: &mut Scene<'_>) {
         scene.say(Gate::Auth, "conf.lists", value, r.keyword, text, place);
     }
     let methods = access::methods(&scene.effective, &who);
+    let chains = access::chains(&scene.effective, &methods);
+    // AuthenticationMethods rules out what none of its lists holds.
+    let ruled_out = |method: &str| {
+        let named = |list: &String| list.split(',').any(|m| m.split(':').next() == Some(method));
+        chains
+            .as_ref()
+            .is_some_and(|c| !c.is_empty() && !c.iter().any(named))
+    };
     for (keyword, method) in [
         ("PasswordAuthentication", "password"),
         ("PubkeyAuthentication", "publickey"),
         ("KbdInteractiveAuthentication", "keyboard-interactive"),
     ] {
-        let (place, line) = scene.set_at(keyword);
-        let value = if scene.effective.is(keyword, "yes") {
-            "on"
-        } else {
-            "off"
+        let on = scene.effective.is(keyword, "yes");
+        let (value, by) = match on && ruled_out(method) {
+            true => ("off", "AuthenticationMethods"),
+            false if on => ("on", keyword),
+            false => ("off", keyword),
         };
+        let (place, line) = scene.set_at(by);
         scene.say(Gate::Auth, "conf.method", value, method, line, place);
     }
     if account.uid == 0
@@ -84,7 +93,7 @@ pub(super) fn policy(scene: &mut Scene<'_>) {
             place,
         );
     }
-    if let Some(chains) = access::chains(&scene.effective, &methods) {
+    if let Some(chains) = chains {
         let (place, line) = scene.set_at("AuthenticationMethods");
         let value = match chains.as_slice() {
             [] => "impossible",

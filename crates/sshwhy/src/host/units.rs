@@ -1,6 +1,6 @@
 //! What systemd makes of sshd: the unit's state and what breaks it, its sandbox, the socket that listens in sshd's place.
 
-use super::{Scene, daemon, keys};
+use super::{Scene, daemon, keys, unit_failure};
 use sshwhy_core::catalog::causes::Gate;
 use std::net::IpAddr;
 
@@ -75,32 +75,7 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                 source.clone(),
             );
         }
-        if prop("ExecMainStatus") == "203" {
-            scene.say(
-                Gate::Tcp,
-                "unit.broken",
-                "exec",
-                name,
-                "status 203: the program of ExecStart could not be run",
-                source.clone(),
-            );
-        }
-        if matches!(
-            prop("ExecMainStatus").as_str(),
-            "200" | "209" | "217" | "219" | "226" | "227" | "233"
-        ) {
-            scene.say(
-                Gate::Tcp,
-                "unit.broken",
-                "exec",
-                name,
-                format!(
-                    "status {}: systemd could not set up the service's surroundings",
-                    prop("ExecMainStatus")
-                ),
-                source.clone(),
-            );
-        }
+        unit_failure::look(scene, &unit, &shown, &source);
     }
     for key in ["Unit.ConditionPathExists", "Unit.AssertPathExists"] {
         for (value, place) in unit.all(key) {
@@ -113,7 +88,7 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                     Gate::Tcp,
                     "unit.broken",
                     "condition",
-                    place.clone(),
+                    unit_failure::movable(place).unwrap_or(name),
                     format!("{key}={value} does not hold ({place})"),
                     place.clone(),
                 );
@@ -146,9 +121,9 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                     Gate::Tcp,
                     "unit.broken",
                     kind,
-                    place.clone(),
+                    unit_failure::movable(&place).unwrap_or(name),
                     format!("{key} names {program}: {why} ({place})"),
-                    place,
+                    place.clone(),
                 );
             }
         }
@@ -216,7 +191,7 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                 Gate::Tcp,
                 "unit.broken",
                 "exec",
-                place.clone(),
+                unit_failure::movable(place).unwrap_or(name),
                 format!("User={value} ({place}): sshd must run as root to read its keys and to become other users"),
                 place.clone(),
             );
@@ -229,7 +204,7 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                     Gate::Tcp,
                     "unit.broken",
                     "exec",
-                    place.clone(),
+                    unit_failure::movable(place).unwrap_or(name),
                     format!("{key} names {value}, which does not exist ({place})"),
                     place.clone(),
                 );
@@ -252,7 +227,7 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                             Gate::Tcp,
                             "unit.broken",
                             "dependency",
-                            place.clone(),
+                            unit_failure::movable(place).unwrap_or(name),
                             format!(
                                 "{key}={other}: there is no such unit, or it is masked ({place})"
                             ),
@@ -405,7 +380,7 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                     Gate::Session,
                     "unit.sandbox",
                     if read_only { "read-only" } else { "hinders" },
-                    format!("{short}={value}"),
+                    unit_failure::movable(place).unwrap_or(&unit.name),
                     format!(
                         "{} has {short}={value} ({place}), and every session inherits it{}",
                         unit.name,
@@ -428,7 +403,7 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                     if network { Gate::Tcp } else { Gate::Auth },
                     "unit.sandbox",
                     if network { "shuts-out" } else { "hides" },
-                    format!("{short}={value}"),
+                    unit_failure::movable(place).unwrap_or(&unit.name),
                     format!("{} has {short}={value} ({place})", unit.name),
                     place.clone(),
                 );

@@ -1765,22 +1765,16 @@ pub(super) const ROWS: &[Cause] = &[
                 shows: "what sshd itself sees there",
             },
         ],
-        remedy: &[
-            Remedy {
-                action: "Take the lines out of the drop-in (ProtectHome=no), then restart; keep this session open",
-                command: Some("systemctl edit ssh"),
-                place: "server",
-                risk: "the unit is less confined",
-                undo: Some("systemctl revert ssh removes every local change"),
-            },
-            Remedy {
-                action: "Restart sshd (RHEL and others: sshd)",
-                command: Some("sshd -t && systemctl daemon-reload && systemctl restart ssh"),
-                place: "server",
-                risk: "none",
-                undo: None,
-            },
-        ],
+        remedy: &[Remedy {
+            action: "Move the drop-in with the line aside (RHEL and others: sshd), or take only that line out of it; keep \
+                    this session open",
+            command: Some(
+                "mv FILE FILE.off && systemctl daemon-reload && mkdir -p /run/sshd && sshd -t && systemctl restart ssh",
+            ),
+            place: "server",
+            risk: "the unit is less confined, and whatever else that file sets is off too",
+            undo: Some("mv FILE.off FILE && systemctl daemon-reload && systemctl restart ssh"),
+        }],
         look_alikes: &[
             "home-unreadable",
             "pubkey-not-authorized",

@@ -1145,11 +1145,13 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Put away a faulty drop-in rather than deleting it, and reload",
-                command: Some("systemctl revert ssh"),
+                action: "Move the file with the faulty line aside (RHEL and others: sshd), or mend only that line in it",
+                command: Some(
+                    "mv FILE FILE.off && systemctl daemon-reload && mkdir -p /run/sshd && sshd -t && systemctl restart ssh",
+                ),
                 place: "server",
-                risk: "every local change to the unit is removed; save a copy of /etc/systemd/system/ssh.service.d first",
-                undo: Some("put the saved files back and run systemctl daemon-reload"),
+                risk: "whatever else that file sets is off too; sshd restarts, sessions live on",
+                undo: Some("mv FILE.off FILE && systemctl daemon-reload && systemctl restart ssh"),
             },
             Remedy {
                 action: "After too many attempts: clear the counter and start again",

@@ -695,6 +695,14 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .any(&[NOT_LET_IN])
     .not(&[LET_IN, is("auth.method", &["partial"])]),
+    // Where passwords, or keys, are off on the server, that is said more surely.
+    rule(
+        "auth-method-mismatch",
+        0.87,
+        &[is("auth.common", &["none"]), NOT_LET_IN],
+    )
+    .any(&[seen("client.wants"), seen("auth.methods")])
+    .not(&[LET_IN, is("auth.method", &["partial"])]),
     // An agent that holds keys, and a configuration that hides them.
     rule(
         "identity-file-missing",

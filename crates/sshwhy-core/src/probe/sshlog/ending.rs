@@ -40,6 +40,22 @@ impl Reader<'_> {
             self.see(Gate::Auth, "auth.keys", count, "", &text);
             let any = if self.client_keys { "some" } else { "none" };
             self.see(Gate::Auth, "client.keys", any, "", "");
+            // ssh names every method that it begins with, also one for which it has nothing to show.
+            let offered = self.out.iter().rfind(|o| o.key == "auth.methods");
+            let signs = ["auth.method", "auth.key", "auth.password"];
+            let tried =
+                self.offered > 0 || self.out.iter().any(|o| signs.contains(&o.key.as_str()));
+            let denied = self
+                .out
+                .iter()
+                .any(|o| o.key == "auth.end" && o.value == "denied");
+            if let (Some(offered), false, true) = (offered, tried, denied) {
+                let text = format!(
+                    "the server offers {}, and ssh tried none of them: its configuration allows it none",
+                    offered.value
+                );
+                self.see(Gate::Auth, "auth.common", "none", "", &text);
+            }
         }
         self.words();
         self.session_end(let_in);

@@ -101,6 +101,26 @@ fn output_counts_where_the_session_ended_badly() {
 }
 
 #[test]
+fn a_client_that_may_use_none_of_the_methods_tries_none() {
+    let begun = "debug1: Next authentication method: publickey\n";
+    let up_to_auth = UP_TO_AUTH.strip_suffix(begun).unwrap();
+    let methods = |tail: &[&str]| {
+        let seen = read(&format!("{up_to_auth}{}", tail.concat()), None);
+        seen.into_iter().find(|o| o.key == "auth.common")
+    };
+    let none = methods(&[GO_ON, DENIED]).unwrap();
+    assert!(none.text.contains("publickey,password"), "{}", none.text);
+    assert_eq!(
+        verdict("ssh alice@server.example", &format!("{up_to_auth}{DENIED}")),
+        Some(("auth-method-mismatch", true))
+    );
+    // Begun, with nothing to show.
+    assert_eq!(methods(&[GO_ON, begun, DENIED]), None);
+    assert_eq!(methods(&[OFFER, GO_ON, DENIED]), None);
+    assert_eq!(methods(&[GO_ON]), None, "not over yet");
+}
+
+#[test]
 fn keys_end_in_many_ways() {
     assert_eq!(
         auth(&[OFFER, GO_ON, DENIED]),

@@ -1,0 +1,356 @@
+//! Why systemd could not start the service, from the status that it left (systemd.exec(5), "Process Exit Codes"), and which
+//! line of the unit asks for what failed.
+
+use super::Scene;
+use super::daemon::Unit;
+use sshwhy_core::catalog::causes::Gate;
+use std::collections::BTreeMap;
+
+/// What systemd sets up before it runs a program: the exit status when that fails, the step's name, and the settings that
+/// ask for it.
+const STEPS: &[(u32, &str, &[&str])] = &[
+    (200, "CHDIR", &["WorkingDirectory"]),
+    (201, "NICE", &["Nice"]),
+    (202, "FDS", &[]),
+    (203, "EXEC", &["ExecStart", "ExecStartPre", "ExecCondition"]),
+    (204, "MEMORY", &[]),
+    (
+        205,
+        "LIMITS",
+        &[
+            "LimitNOFILE",
+            "LimitNPROC",
+            "LimitAS",
+            "LimitMEMLOCK",
+            "LimitCORE",
+            "LimitSTACK",
+            "LimitDATA",
+            "LimitFSIZE",
+            "LimitRTPRIO",
+            "LimitNICE",
+        ],
+    ),
+    (206, "OOM_ADJUST", &["OOMScoreAdjust"]),
+    (207, "SIGNAL_MASK", &["IgnoreSIGPIPE"]),
+    (208, "STDIN", &["StandardInput", "TTYPath"]),
+    (209, "STDOUT", &["StandardOutput"]),
+    (210, "CHROOT", &["RootDirectory", "RootImage"]),
+    (
+        211,
+        "IOPRIO",
+        &["IOSchedulingClass", "IOSchedulingPriority"],
+    ),
+    (212, "TIMERSLACK", &["TimerSlackNSec"]),
+    (213, "SECUREBITS", &["SecureBits"]),
+    (
+        214,
+        "SETSCHEDULER",
+        &["CPUSchedulingPolicy", "CPUSchedulingPriority"],
+    ),
+    (215, "CPUAFFINITY", &["CPUAffinity"]),
+    (216, "GROUP", &["Group", "SupplementaryGroups"]),
+    (217, "USER", &["User", "DynamicUser", "PrivateUsers"]),
+    (
+        218,
+        "CAPABILITIES",
+        &["CapabilityBoundingSet", "AmbientCapabilities"],
+    ),
+    (219, "CGROUP", &["Slice", "Delegate"]),
+    (220, "SETSID", &[]),
+    (221, "CONFIRM", &[]),
+    (222, "STDERR", &["StandardError"]),
+    (224, "PAM", &["PAMName"]),
+    (225, "NETWORK", &["PrivateNetwork", "NetworkNamespacePath"]),
+    (226, "NAMESPACE", NAMESPACE),
+    (227, "NO_NEW_PRIVILEGES", &["NoNewPrivileges"]),
+    (
+        228,
+        "SECCOMP",
+        &["SystemCallFilter", "SystemCallArchitectures"],
+    ),
+    (229, "SELINUX_CONTEXT", &["SELinuxContext"]),
+    (230, "PERSONALITY", &["Personality"]),
+    (231, "APPARMOR", &["AppArmorProfile"]),
+    (232, "ADDRESS_FAMILIES", &["RestrictAddressFamilies"]),
+    (233, "RUNTIME_DIRECTORY", &["RuntimeDirectory"]),
+    (
+        235,
+        "CHOWN",
+        &["RuntimeDirectory", "StateDirectory", "LogsDirectory"],
+    ),
+    (236, "SMACK_PROCESS_LABEL", &["SmackProcessLabel"]),
+    (237, "KEYRING", &["KeyringMode"]),
+    (238, "STATE_DIRECTORY", &["StateDirectory"]),
+    (239, "CACHE_DIRECTORY", &["CacheDirectory"]),
+    (240, "LOGS_DIRECTORY", &["LogsDirectory"]),
+    (241, "CONFIGURATION_DIRECTORY", &["ConfigurationDirectory"]),
+    (242, "NUMA_POLICY", &["NUMAPolicy", "NUMAMask"]),
+    (
+        243,
+        "CREDENTIALS",
+        &["LoadCredential", "LoadCredentialEncrypted", "SetCredential"],
+    ),
+    (245, "BPF", &["RestrictFileSystems"]),
+];
+
+/// Settings that give the service a view of its own on the file system. Those that name paths come first.
+const NAMESPACE: &[&str] = &[
+    "InaccessiblePaths",
+    "InaccessibleDirectories",
+    "ReadWritePaths",
+    "ReadWriteDirectories",
+    "ReadOnlyPaths",
+    "ReadOnlyDirectories",
+    "ExecPaths",
+    "NoExecPaths",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "RootDirectory",
+    "RootImage",
+    "TemporaryFileSystem",
+    "PrivateTmp",
+    "PrivateDevices",
+    "ProtectSystem",
+    "ProtectHome",
+];
+
+/// Filters that end the process at the first system call they do not take, with the signal SIGSYS.
+const CALL_FILTERS: &[&str] = &["SystemCallFilter", "SystemCallArchitectures"];
+
+/// How the last try ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Status(u32),
+    Signal(u32),
+}
+
+/// SIGSYS, where Linux numbers signals as it does nearly everywhere.
+const SIGSYS: u32 = 31;
+
+/// Only a file of this machine's administrator may be moved away: without a packaged one there is no unit at all.
+pub(super) fn movable(place: &str) -> Option<&str> {
+    let local = place.starts_with("/etc/") || place.starts_with("/run/");
+    local.then_some(place)
+}
+
+/// The unit's state is known: says what failed, where it is one of systemd's own steps or the filter of system calls.
+pub(super) fn look(
+    scene: &mut Scene<'_>,
+    unit: &Unit,
+    shown: &BTreeMap<String, String>,
+    source: &str,
+) {
+    if shown.get("ActiveState").is_some_and(|s| s == "active") {
+        return;
+    }
+    // Between two tries the properties are those of the one that has just begun: the last one stands in the journal.
+    let trying = shown
+        .get("ActiveState")
+        .is_some_and(|s| matches!(s.as_str(), "failed" | "activating"));
+    let logged = || last_end(&journal(scene, &unit.name));
+    match end(shown).or_else(|| logged().filter(|_| trying)) {
+        Some(End::Signal(SIGSYS)) => killed(scene, unit, source),
+        Some(End::Status(status)) => {
+            if let Some((_, step, settings)) = STEPS.iter().find(|s| s.0 == status) {
+                failed_at(scene, unit, status, step, settings, source);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Of the main process, or of the one that ran before it: `{ path=… ; code=exited ; status=226 }`.
+fn end(shown: &BTreeMap<String, String>) -> Option<End> {
+    let main = |key: &str| shown.get(key).and_then(|v| v.parse::<u32>().ok());
+    let killed = matches!(main("ExecMainCode"), Some(2 | 3));
+    match main("ExecMainStatus") {
+        Some(status) if status != 0 && killed => return Some(End::Signal(status)),
+        Some(status) if status != 0 => return Some(End::Status(status)),
+        _ => {}
+    }
+    let commands = ["ExecStartPre", "ExecStart"].map(|k| shown.get(k).map_or("", String::as_str));
+    commands.iter().flat_map(|c| c.lines()).find_map(|line| {
+        let field = |name: &str| line.split(" ; ").find_map(|f| f.trim().strip_prefix(name));
+        let number = field("status=")?.split([' ', '/']).next()?.parse().ok()?;
+        match field("code=")? {
+            "exited" if number != 0 => Some(End::Status(number)),
+            "killed" | "dumped" => Some(End::Signal(number)),
+            _ => None,
+        }
+    })
+}
+
+fn killed(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
+    let (about, setting) = match lines(unit, CALL_FILTERS).first() {
+        Some((setting, place)) => (place.clone(), format!(": {setting} ({place})")),
+        None => (unit.name.clone(), String::new()),
+    };
+    let text = format!(
+        "the kernel killed sshd at its start for a system call that the unit's filter does not take (status {SIGSYS}/SYS){setting}"
+    );
+    let about = movable(&about).unwrap_or(&unit.name).to_owned();
+    scene.say(Gate::Tcp, "unit.broken", "killed", about, text, source);
+}
+
+fn failed_at(
+    scene: &mut Scene<'_>,
+    unit: &Unit,
+    status: u32,
+    step: &str,
+    settings: &[&str],
+    source: &str,
+) {
+    let found = lines(unit, settings);
+    let said = reason(&journal(scene, &unit.name), step).unwrap_or_default();
+    // A path that is not there is why a view of the file system cannot be built. systemd may tell which; it makes some
+    // itself (RuntimeDirectory=) that are gone again by now.
+    let gone: Vec<(&String, &String, &str)> = found
+        .iter()
+        .filter(|_| settings == NAMESPACE)
+        .filter_map(|(setting, place)| Some((setting, place, setting.split_once('=')?.1)))
+        .flat_map(|(setting, place, value)| {
+            paths(value).into_iter().map(move |p| (setting, place, p))
+        })
+        .filter(|(_, _, path)| !scene.machine.exists(path))
+        .collect();
+    let named = gone.iter().find(|g| said.contains(&format!("{}: ", g.2)));
+    let missing = named.or(gone.first());
+    let own = found.iter().rfind(|(_, place)| movable(place).is_some());
+    let (about, what) = match (missing, own.or(found.last())) {
+        (Some((setting, place, gone)), _) => (
+            (*place).clone(),
+            format!(
+                ": {setting} names {gone}, which does not exist ({place}); with a - in front of it systemd would pass over it"
+            ),
+        ),
+        (None, Some((setting, place))) => (place.clone(), format!(": {setting} ({place})")),
+        (None, None) => (unit.name.clone(), String::new()),
+    };
+    let mut text = format!("status {status}/{step}: systemd could not start sshd{what}");
+    if !said.is_empty() {
+        text.push_str(&format!("; systemd says: {said}"));
+    }
+    let about = movable(&about).unwrap_or(&unit.name).to_owned();
+    scene.say(Gate::Tcp, "unit.broken", "step", about, text, source);
+}
+
+/// The unit's lines that set one of these, `Key=value` and `file:line`, in the order of the keys.
+fn lines(unit: &Unit, keys: &[&str]) -> Vec<(String, String)> {
+    let all = keys.iter().flat_map(|key| {
+        let set = unit.all(&format!("Service.{key}"));
+        set.iter()
+            .map(move |(value, place)| (format!("{key}={value}"), place.clone()))
+    });
+    all.collect()
+}
+
+/// The paths of the machine that must be there: not those marked as optional, within another root, or yet to be filled in.
+fn paths(value: &str) -> Vec<&str> {
+    value
+        .split_ascii_whitespace()
+        .map(|word| word.split(':').next().unwrap_or_default())
+        .filter(|path| path.starts_with('/') && !path.contains('%'))
+        .collect()
+}
+
+/// The last lines of systemd about the unit.
+fn journal(scene: &Scene<'_>, unit: &str) -> String {
+    let args = ["-q", "--no-pager", "-o", "cat", "-n", "60", "-u", unit];
+    let name = format!("journalctl-{unit}");
+    let answer = scene.machine.ask(&name, "journalctl", &args);
+    answer.map(|a| a.out).unwrap_or_default()
+}
+
+/// How a process of the unit last ended, unless the unit has come up since.
+fn last_end(journal: &str) -> Option<End> {
+    let lines: Vec<&str> = journal.lines().collect();
+    let up = lines.iter().rposition(|l| l.starts_with("Started "));
+    let since = lines.get(up.map_or(0, |i| i + 1)..)?;
+    since.iter().rev().find_map(|line| {
+        let (code, status) = line
+            .split_once(" process exited, code=")?
+            .1
+            .split_once(", status=")?;
+        let number = status.split('/').next()?.parse().ok()?;
+        Some(match code {
+            "exited" => End::Status(number),
+            _ => End::Signal(number),
+        })
+    })
+}
+
+/// What systemd wrote about the step when it last failed: the reason stands on the line before.
+fn reason(journal: &str, step: &str) -> Option<String> {
+    let lines: Vec<&str> = journal.lines().collect();
+    let at = lines
+        .iter()
+        .rposition(|l| l.contains(&format!("Failed at step {step} ")))?;
+    let reason = at.checked_sub(1).and_then(|i| lines.get(i));
+    let reason = reason.filter(|l| l.contains(": Failed to "));
+    reason.or(lines.get(at)).map(|l| (*l).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn the_end_is_read_of_whichever_process_failed() {
+        let pre = "{ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -t ; ignore_errors=no ; start_time=[n/a] ; pid=71 ; code=exited ; status=226 }";
+        let none =
+            "{ path=/usr/sbin/sshd ; argv[]=/usr/sbin/sshd -D ; pid=0 ; code=(null) ; status=0/0 }";
+        let both = |pre: &str| {
+            shown(&[
+                ("ExecMainStatus", "0"),
+                ("ExecMainCode", "0"),
+                ("ExecStartPre", pre),
+                ("ExecStart", none),
+            ])
+        };
+        assert_eq!(end(&both(pre)), Some(End::Status(226)));
+        let sys = pre.replace("exited ; status=226", "killed ; status=31/SYS");
+        assert_eq!(end(&both(&sys)), Some(End::Signal(31)));
+        assert_eq!(end(&both(none)), None);
+        let second = format!("{}\n{pre}", pre.replace("226", "0"));
+        assert_eq!(end(&both(&second)), Some(End::Status(226)));
+        let main = shown(&[("ExecMainStatus", "203"), ("ExecMainCode", "1")]);
+        assert_eq!(end(&main), Some(End::Status(203)));
+        let main = shown(&[("ExecMainStatus", "31"), ("ExecMainCode", "2")]);
+        assert_eq!(end(&main), Some(End::Signal(31)));
+        assert_eq!(end(&shown(&[])), None);
+    }
+
+    #[test]
+    fn the_journal_tells_of_the_try_before() {
+        let text = "ssh.service: Failed to set up mount namespacing: /run/systemd/unit-root/srv/x: No such file or directory\n\
+                    ssh.service: Failed at step NAMESPACE spawning /usr/sbin/sshd: No such file or directory\n\
+                    ssh.service: Control process exited, code=exited, status=226/NAMESPACE\n\
+                    ssh.service: Failed with result 'exit-code'.\n\
+                    Starting ssh.service - OpenBSD Secure Shell server...\n";
+        assert_eq!(last_end(text), Some(End::Status(226)));
+        assert!(reason(text, "NAMESPACE").is_some_and(|r| r.contains("/srv/x: ")));
+        assert_eq!(reason(text, "USER"), None);
+        let up = format!("{text}Started ssh.service - OpenBSD Secure Shell server.\n");
+        assert_eq!(last_end(&up), None);
+        let killed = "ssh.service: Main process exited, code=dumped, status=31/SYS\n";
+        assert_eq!(last_end(killed), Some(End::Signal(31)));
+        assert_eq!(last_end(""), None);
+    }
+
+    #[test]
+    fn paths_that_may_be_missing_are_left_out() {
+        assert_eq!(paths("/home -/srv/x +/opt /a:/b %t/sshd"), ["/home", "/a"]);
+    }
+
+    #[test]
+    fn steps_are_in_order_and_packaged_files_stay() {
+        assert!(STEPS.is_sorted_by_key(|s| s.0));
+        assert_eq!(movable("/lib/systemd/system/ssh.service:9"), None);
+        assert!(movable("/etc/systemd/system/ssh.service.d/x.conf:2").is_some());
+    }
+}
