@@ -154,8 +154,8 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 source,
             );
         }
-        Some(_) if waits_for_log(scene).is_some() => {
-            let (pid, title) = waits_for_log(scene).unwrap_or_default();
+        Some(_) if waits_for_log(machine, &scene.processes).is_some() => {
+            let (pid, title) = waits_for_log(machine, &scene.processes).unwrap_or_default();
             let text = format!(
                 "process {pid} ({title}) waits for whoever should read /dev/log: what it logs is not fetched, and it goes on with nothing else"
             );
@@ -450,13 +450,13 @@ fn frozen(machine: &Machine, p: &Process) -> Option<String> {
 }
 
 /// A process of sshd that hangs in sending to a socket whose queue is full: syslog(3) waits for the reader of /dev/log.
-fn waits_for_log(scene: &Scene<'_>) -> Option<(u32, String)> {
+fn waits_for_log(machine: &Machine, processes: &[Process]) -> Option<(u32, String)> {
     let waits = |p: &&Process| {
         let file = format!("/proc/{}/wchan", p.pid);
-        let place = scene.machine.text(&file).unwrap_or_default();
+        let place = machine.text(&file).unwrap_or_default();
         place.trim() == "unix_wait_for_peer"
     };
-    let mut own = scene.processes.iter().filter(|p| p.is_sshd());
+    let mut own = processes.iter().filter(|p| p.is_sshd());
     own.find(waits).map(|p| (p.pid, p.title.clone()))
 }
 
@@ -500,5 +500,86 @@ fn backlog(scene: &mut Scene<'_>) {
             text,
             "/proc/net/tcp",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::testing::Scratch;
+
+    fn sshd(pid: u32) -> Process {
+        Process {
+            pid,
+            name: "sshd".into(),
+            title: "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups".into(),
+            exe: None,
+            state: 'S',
+            uid: 0,
+        }
+    }
+
+    fn root(files: &[(&str, &str)]) -> Scratch {
+        let root = Scratch::new();
+        for (path, text) in files {
+            root.write(path, text.as_bytes());
+        }
+        root
+    }
+
+    #[test]
+    fn a_frozen_group_is_told_from_one_that_runs() {
+        // The tree as a container sees it: mounted from a folder further down than the process says.
+        for (events, held) in [
+            ("populated 1\nfrozen 1\n", true),
+            ("populated 1\nfrozen 0\n", false),
+        ] {
+            let root = root(&[
+                (
+                    "proc/52/cgroup",
+                    "1:cpu:/\n0::/pod/system.slice/ssh.service\n",
+                ),
+                (
+                    "sys/fs/cgroup/system.slice/ssh.service/cgroup.procs",
+                    "51\n52\n",
+                ),
+                (
+                    "sys/fs/cgroup/system.slice/ssh.service/cgroup.events",
+                    events,
+                ),
+            ]);
+            let machine = Machine::at(root.path());
+            assert_eq!(frozen(&machine, &sshd(52)).is_some(), held, "{events}");
+            assert_eq!(frozen(&machine, &sshd(53)), None);
+        }
+    }
+
+    #[test]
+    fn a_process_that_waits_for_the_log() {
+        let root = root(&[
+            ("proc/52/wchan", "poll_schedule_timeout.constprop.0"),
+            ("proc/53/wchan", "unix_wait_for_peer"),
+            ("proc/54/wchan", "unix_wait_for_peer"),
+        ]);
+        let machine = Machine::at(root.path());
+        let mut other = sshd(54);
+        "cron".clone_into(&mut other.name);
+        assert_eq!(waits_for_log(&machine, &[sshd(52), other]), None);
+        let found = waits_for_log(&machine, &[sshd(52), sshd(53)]);
+        assert_eq!(found.map(|(pid, _)| pid), Some(53));
+    }
+
+    #[test]
+    fn the_queue_of_a_listening_socket() {
+        let line = |queue: &str| {
+            format!(
+                "  sl  local_address rem_address   st tx_queue rx_queue\n   0: 00000000:0016 00000000:0000 0A 00000000:{queue} 00:00000000 00000000     0        0 4711 1\n"
+            )
+        };
+        for (queue, count) in [("00000000", 0), ("0000001A", 26)] {
+            let root = root(&[("proc/net/tcp", &line(queue))]);
+            let all = daemon::listeners(&Machine::at(root.path()), &[]);
+            assert_eq!(all.first().map(|l| (l.port, l.queue)), Some((22, count)));
+        }
     }
 }
