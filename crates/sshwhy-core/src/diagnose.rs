@@ -101,7 +101,12 @@ pub fn diagnose(case: &Case, observations: &[Observation]) -> Diagnosis {
     });
 
     let mut left: BTreeMap<&'static str, Candidate<'_>> = BTreeMap::new();
-    for rule in rules::all() {
+    // Nobody who failed is told that nothing is wrong: what only says so comes where nothing says more.
+    let (more, alone): (Vec<&Rule>, Vec<&Rule>) = rules::all().partition(|r| !r.alone);
+    for rule in more.into_iter().chain(alone) {
+        if rule.alone && left.values().any(|c| !c.rule.alone) {
+            break;
+        }
         let Some(cause) = causes::by_slug(rule.cause) else {
             continue;
         };
@@ -683,6 +688,74 @@ mod tests {
             .iter()
             .map(|f| (f.slug, f.confidence >= KNOWN))
             .collect()
+    }
+
+    #[test]
+    fn a_filter_for_new_connections_alone_stops_what_follows() {
+        let follows = |value| o(Gate::Ident, "fw.follows", "filter INPUT", value);
+        let passed = o(Gate::Tcp, "gate.state", "", "passed");
+        let seen = [follows("drops"), passed.clone()];
+        assert_eq!(slugs(&seen).first(), Some(&("firewall-server-drop", true)));
+        let seen = [follows("rejects"), passed.clone()];
+        let first = slugs(&seen).first().copied();
+        assert_eq!(first, Some(("firewall-server-reject", true)));
+        // The client got its greeting through it.
+        let greeted = o(Gate::Ident, "ident.end", "", "ok");
+        assert_eq!(slugs(&[follows("drops"), passed, greeted]), []);
+    }
+
+    #[test]
+    fn a_daemon_that_nobody_started_again() {
+        let none = o(Gate::Tcp, "sshd.process", "", "none");
+        let first = |more: &[Observation]| {
+            let all: Vec<Observation> = [std::slice::from_ref(&none), more].concat();
+            slugs(&all).first().map(|f| f.0)
+        };
+        let in_use = o(Gate::Tcp, "log.daemon", "", "port-in-use");
+        assert_eq!(
+            first(std::slice::from_ref(&in_use)),
+            Some("sshd-not-running")
+        );
+        let held = o(Gate::Tcp, "port.holder", "socat", "other");
+        assert_eq!(first(&[in_use, held]), Some("port-in-use"));
+        let mistake = o(Gate::Tcp, "log.daemon", "/etc/ssh/a:1", "sshd-config-error");
+        assert_eq!(
+            first(std::slice::from_ref(&mistake)),
+            Some("sshd-config-error")
+        );
+        let mended = o(Gate::Tcp, "sshd.mended", "/etc/ssh/a:1", "config");
+        assert_eq!(first(&[mistake, mended]), Some("sshd-not-running"));
+    }
+
+    #[test]
+    fn a_path_that_drops_by_exclusion() {
+        let mut all = vec![
+            o(Gate::Tcp, "tcp.connect", "192.0.2.7:22", "timeout"),
+            o(Gate::Tcp, "sshd.process", "", "running"),
+            o(Gate::Tcp, "sshd.listen", "", "reachable"),
+            o(Gate::Tcp, "fw.rule", "22", "passes"),
+            o(Gate::Route, "route.return", "", "ok"),
+            o(Gate::Tcp, "log.outcome", "", "no-trace"),
+        ];
+        let first = |all: &[Observation]| slugs(all).first().map(|f| f.0);
+        // The address that was called may be another machine's.
+        assert_eq!(first(&all), Some("connect-timeout"));
+        all.push(o(Gate::Route, "route.called", "192.0.2.7", "own"));
+        assert_eq!(first(&all), Some("firewall-path-drop"));
+        all.push(o(Gate::Tcp, "client.firewall", "192.0.2.7", "drops"));
+        assert_eq!(first(&all), Some("firewall-client-outbound"));
+    }
+
+    #[test]
+    fn one_host_key_that_is_passed_over() {
+        let mut all = vec![
+            o(Gate::Tcp, "sshd.process", "", "running"),
+            o(Gate::Tcp, "sshd.hostkey", "/etc/ssh/k", "open"),
+        ];
+        assert_eq!(slugs(&all), []);
+        all.push(o(Gate::Kex, "kex.mismatch", "rsa-sha2-512", "host-key"));
+        let first = slugs(&all).first().copied();
+        assert_eq!(first, Some(("host-key-permissions", true)));
     }
 
     #[test]

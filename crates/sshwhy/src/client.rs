@@ -630,8 +630,8 @@ fn agent_keys(_socket: &str) -> (&'static str, String) {
     ("none", "not looked at on this system".to_owned())
 }
 
-/// What the client is set to prove itself with, and whether somebody can be asked.
-pub fn intentions(config: &Config) -> Vec<Observation> {
+/// What the client is set to prove itself with, and whether somebody can be asked; `command`: one was typed.
+pub fn intentions(config: &Config, command: bool) -> Vec<Observation> {
     let on = |key: &str| !config.is(key, &["no", "false"]);
     let batch = config.is("batchmode", &["yes", "true"]);
     let preferred = config.list("preferredauthentications");
@@ -683,6 +683,10 @@ pub fn intentions(config: &Config) -> Vec<Observation> {
         if let Some(value) = config.first(keyword) {
             out.push(see("client.setting", value, &format!("{keyword} {value}")).about(keyword));
         }
+    }
+    if config.is("sessiontype", &["none"]) && command {
+        let text = "a command was typed, and SessionType none keeps ssh from running any";
+        out.push(see("client.command", "not-run", text));
     }
     let taken = config.list("pubkeyacceptedalgorithms");
     if taken.iter().any(|a| a == "ssh-rsa") && !taken.iter().any(|a| a.starts_with("rsa-sha2-")) {

@@ -93,6 +93,13 @@ pub const CLIENT: &[Fact] = &[
         "an effective client setting that matters here",
     ),
     fact(
+        "client.command",
+        Gate::Session,
+        &["not-run"],
+        "",
+        "a command was typed, and SessionType none keeps ssh from running any",
+    ),
+    fact(
         "client.destination",
         Gate::Name,
         &["invalid"],
@@ -102,7 +109,14 @@ pub const CLIENT: &[Fact] = &[
     fact(
         "name.lookup",
         Gate::Name,
-        &["ok", "nxdomain", "no-server", "no-address", "error"],
+        &[
+            "ok",
+            "nxdomain",
+            "no-server",
+            "no-address",
+            "not-canonical",
+            "error",
+        ],
         "host name",
         "how the name was resolved",
     ),
@@ -785,6 +799,13 @@ pub const SERVER: &[Fact] = &[
         "what `sshd -t` complains of",
     ),
     fact(
+        "sshd.mended",
+        Gate::Tcp,
+        &["config"],
+        "file:line",
+        "the log names a mistake in a file, and sshd -t finds none any more",
+    ),
+    fact(
         "sshd.hostkeys",
         Gate::Tcp,
         &["missing", "permissions"],
@@ -794,9 +815,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "sshd.hostkey",
         Gate::Tcp,
-        &["usual", "short"],
+        &["usual", "short", "open"],
         "file",
-        "type and size of a host key; short: sshd passes over it (RequiredRSASize)",
+        "type and size of a host key; sshd passes over it where it is short (RequiredRSASize) or open to others",
     ),
     fact(
         "sshd.privsep",
@@ -824,6 +845,27 @@ pub const SERVER: &[Fact] = &[
         ],
         "address or port",
         "where sshd listens, against the port and address that the client calls",
+    ),
+    fact(
+        "sshd.backlog",
+        Gate::Tcp,
+        &["waiting"],
+        "address:port",
+        "connections that sshd does not fetch from its queue",
+    ),
+    fact(
+        "log.reader",
+        Gate::Tcp,
+        &["stopped"],
+        "name",
+        "the program that should read what others log is stopped",
+    ),
+    fact(
+        "route.called",
+        Gate::Route,
+        &["own", "other"],
+        "address",
+        "the address that the client called: one of this machine's, or another (behind a translation, or another machine's)",
     ),
     fact(
         "sshd.bind",
@@ -968,6 +1010,13 @@ pub const SERVER: &[Fact] = &[
         &["drops", "rejects", "passes", "may-drop", "may-reject"],
         "table and chain",
         "what this machine's packet filter does with the client's first packet; may: unless a rule that cannot be read lets it in",
+    ),
+    fact(
+        "fw.follows",
+        Gate::Ident,
+        &["drops", "rejects"],
+        "table and chain",
+        "a packet filter that lets the first packet of the client's connection in stops those after it",
     ),
     fact(
         "fw.ban",

@@ -3,7 +3,7 @@
 //! The tables raw, mangle and filter are walked in the kernel's order; matches are those of iptables-extensions(8) that
 //! rule sets of servers use. What cannot be read counts as not matching, and makes the answer uncertain.
 
-use super::{Fate, Packet, Ruling, is_ban_name};
+use super::{Fate, Leg, Packet, Ruling, is_ban_name};
 use crate::addr::Cidr;
 use std::collections::HashMap;
 
@@ -146,7 +146,7 @@ fn evaluate_on(text: &str, packet: &Packet, sets: &Sets, forwarded: bool) -> Opt
         ("security", "OUTPUT"),
         ("mangle", "POSTROUTING"),
     ];
-    let hooks = match (packet.reply, forwarded) {
+    let hooks = match (packet.goes_out(), forwarded) {
         (true, _) => OUT,
         (false, true) => THROUGH,
         (false, false) => IN,
@@ -307,7 +307,12 @@ impl Walk<'_> {
                         }
                     }
                 }
-                "-i" | "--in-interface" if p.reply => {
+                "-i" | "--in-interface" if p.goes_out() => {
+                    value();
+                    Some(false)
+                }
+                // Not there yet where it comes in.
+                "-o" | "--out-interface" if p.leg == Leg::Returns => {
                     value();
                     Some(false)
                 }
@@ -321,23 +326,23 @@ impl Walk<'_> {
                     }
                 }
                 "--ports" => Some(ports(&value(), p.port)),
-                "--dport" | "--destination-port" | "--dports" if !p.reply => {
+                "--dport" | "--destination-port" | "--dports" if !p.is_answer() => {
                     Some(ports(&value(), p.port))
                 }
-                "--sport" | "--source-port" | "--sports" if p.reply => {
+                "--sport" | "--source-port" | "--sports" if p.is_answer() => {
                     Some(ports(&value(), p.port))
                 }
                 // The client's own port: one of the high ones.
                 "--sport" | "--source-port" | "--sports" | "--dport" | "--destination-port"
                 | "--dports" => Some(value().contains(':')),
                 "--ctstate" | "--state" => {
-                    let state = if p.reply { "ESTABLISHED" } else { "NEW" };
+                    let state = if p.is_first() { "NEW" } else { "ESTABLISHED" };
                     Some(value().split(',').any(|s| s == state))
                 }
-                "--syn" => Some(!p.reply),
+                "--syn" => Some(p.is_first()),
                 "--tcp-flags" => {
                     let (mask, set) = (value(), value());
-                    Some(!p.reply && mask.split(',').any(|f| f == "SYN") == (set == "SYN"))
+                    Some(p.is_first() && mask.split(',').any(|f| f == "SYN") == (set == "SYN"))
                 }
                 "--match-set" => {
                     let (name, _) = (value(), value());
@@ -364,7 +369,7 @@ impl Walk<'_> {
                     set_flags = Some(word.to_owned());
                     continue;
                 }
-                "--dst-type" => Some((value() == "LOCAL") != p.reply),
+                "--dst-type" => Some((value() == "LOCAL") != p.goes_out()),
                 "--pkt-type" => Some(value() == "unicast"),
                 other if other.starts_with('-') => None,
                 _ => continue,
@@ -444,41 +449,61 @@ mod tests {
 
     #[test]
     fn our_answer_must_get_out() {
-        let fate = |rules: &str, reply: bool| {
+        let fate = |rules: &str, leg: Leg| {
             let packet = Packet {
                 from: "192.0.2.7".parse().unwrap(),
                 to: None,
                 port: 22,
                 interface: Some("eth0".into()),
-                reply,
+                leg,
             };
             evaluate(rules, &packet, &Sets::new()).map(|r| (r.fate, r.names_client))
         };
         let head = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n";
         let out = |rule: &str| format!("{head}{rule}\nCOMMIT\n");
         let dns = out("-A OUTPUT -p udp --dport 53 -j ACCEPT");
-        assert_eq!(fate(&dns, true), Some((Fate::Drops, false)));
-        assert_eq!(fate(&dns, false), Some((Fate::Passes, false)));
+        assert_eq!(fate(&dns, Leg::Answers), Some((Fate::Drops, false)));
+        assert_eq!(fate(&dns, Leg::Opens), Some((Fate::Passes, false)));
         for good in [
             "-A OUTPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
             "-A OUTPUT -p tcp --sport 22 -o eth0 -j ACCEPT",
             "-A OUTPUT -d 192.0.2.0/24 -j ACCEPT",
         ] {
             assert_eq!(
-                fate(&out(good), true),
+                fate(&out(good), Leg::Answers),
                 Some((Fate::Passes, false)),
                 "{good}"
             );
         }
         let ban = out("-A OUTPUT -d 192.0.2.7/32 -j REJECT");
-        assert_eq!(fate(&ban, true), Some((Fate::Rejects, true)));
+        assert_eq!(fate(&ban, Leg::Answers), Some((Fate::Rejects, true)));
         assert_eq!(
             fate(
                 &out("-A OUTPUT -s 192.0.2.7/32 -p tcp --dport 22 -j ACCEPT"),
-                true
+                Leg::Answers
             ),
             Some((Fate::Drops, false))
         );
+    }
+
+    #[test]
+    fn what_follows_must_get_in_too() {
+        let fate = |rules: &str, leg: Leg| {
+            let packet = Packet {
+                from: "192.0.2.7".parse().unwrap(),
+                to: None,
+                port: 22,
+                interface: Some("eth0".into()),
+                leg,
+            };
+            let text = format!("*filter\n:INPUT DROP [0:0]\n{rules}COMMIT\n");
+            evaluate(&text, &packet, &Sets::new()).map(|r| r.fate)
+        };
+        let new = "-A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT\n";
+        assert_eq!(fate(new, Leg::Opens), Some(Fate::Passes));
+        assert_eq!(fate(new, Leg::Follows), Some(Fate::Drops));
+        let both = format!("-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT\n{new}");
+        assert_eq!(fate(&both, Leg::Follows), Some(Fate::Passes));
     }
 
     fn ruling(rules: &str, from: &str, port: u16) -> Option<Ruling> {
@@ -488,7 +513,7 @@ mod tests {
             to: None,
             port,
             interface: Some("eth0".into()),
-            reply: false,
+            leg: Leg::Opens,
         };
         evaluate(rules, &packet, &sets)
     }

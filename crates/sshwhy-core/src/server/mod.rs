@@ -14,25 +14,56 @@ pub mod wrappers;
 
 use std::net::IpAddr;
 
-/// The packet that opens a connection.
+/// Which packet of a connection it is, and on which of the two machines it is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leg {
+    /// On the server: the packet that opens the connection comes in (SYN).
+    Opens,
+    /// On the server: the answer goes out (SYN and ACK).
+    Answers,
+    /// On the server: what the client sends from then on comes in.
+    Follows,
+    /// On the client: the packet that opens the connection goes out.
+    Leaves,
+    /// On the client: the answer comes in.
+    Returns,
+}
+
+/// A packet of a connection from a client to a server's port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Packet {
+    /// The client, whichever way the packet goes; unspecified where its address is not known.
     pub from: IpAddr,
-    /// Our address, where it is known.
+    /// The server's address, where it is known.
     pub to: Option<IpAddr>,
     pub port: u16,
-    /// The interface it comes in by, where it is known.
+    /// The interface it comes in or goes out by, where it is known.
     pub interface: Option<String>,
-    /// It is our answer on its way out (SYN and ACK) that is asked about; `from` stays the client.
-    pub reply: bool,
+    pub leg: Leg,
 }
 
 impl Packet {
+    /// Whether it goes from the server to the client.
+    fn is_answer(&self) -> bool {
+        matches!(self.leg, Leg::Answers | Leg::Returns)
+    }
+
+    /// Whether it leaves the machine that filters it.
+    fn goes_out(&self) -> bool {
+        matches!(self.leg, Leg::Answers | Leg::Leaves)
+    }
+
+    /// Whether it is the first of its connection.
+    fn is_first(&self) -> bool {
+        matches!(self.leg, Leg::Opens | Leg::Leaves)
+    }
+
     /// Where the packet itself comes from, and where it goes.
     fn ends(&self) -> (Option<IpAddr>, Option<IpAddr>) {
-        match self.reply {
-            true => (self.to, Some(self.from)),
-            false => (Some(self.from), self.to),
+        let client = Some(self.from).filter(|ip| !ip.is_unspecified());
+        match self.is_answer() {
+            true => (self.to, client),
+            false => (client, self.to),
         }
     }
 }
@@ -53,7 +84,7 @@ pub struct Ruling {
     pub place: String,
     /// The rule, or the policy, as far as it can be written in a line.
     pub rule: String,
-    /// The rule is about the client's very address: a ban.
+    /// The rule is about the client's very address, or its network stands in a ban list: a ban.
     pub names_client: bool,
     /// The rule counts connections: it is a limit, and may let the next one pass.
     pub limited: bool,

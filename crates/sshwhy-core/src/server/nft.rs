@@ -4,7 +4,7 @@
 //! walked in the order of their priorities; a packet must pass all of them (libnftables-json(5)). What cannot be read
 //! counts as not matching, and makes the answer uncertain.
 
-use super::{Fate, Packet, Ruling, is_ban_name};
+use super::{Fate, Leg, Packet, Ruling, is_ban_name};
 use crate::addr::{network, parse_ip};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -51,6 +51,8 @@ struct Reason {
     place: String,
     rule: String,
     names_client: bool,
+    /// It is about where the client comes from, be it one address or a network.
+    by_source: bool,
     limited: bool,
     packets: Option<u64>,
 }
@@ -130,9 +132,14 @@ impl<'a> Ruleset<'a> {
             .any(|e| e.get("xt").is_some())
     }
 
+    /// Whether some of it is only to be read from iptables-save.
+    pub fn needs_iptables(&self) -> bool {
+        self.chains.iter().any(|c| self.is_compat(c))
+    }
+
     /// The first chain that does not let the packet pass; or that it passes, with the first rule that accepted it.
     pub fn evaluate(&self, packet: &Packet) -> Ruling {
-        self.evaluate_at(packet, if packet.reply { "output" } else { "input" })
+        self.evaluate_at(packet, if packet.goes_out() { "output" } else { "input" })
     }
 
     /// The same for a packet that is for somebody behind this machine: a container, with the port that it has there.
@@ -281,6 +288,7 @@ impl<'a> Walk<'a, '_> {
             reason.rule = words.join(" ");
             let verdict = |fate, word: &str, mut reason: Reason| {
                 reason.rule = format!("{} {word}", reason.rule).trim().to_owned();
+                reason.names_client |= reason.by_source && is_ban_name(chain.name);
                 Flow::End(fate, reason)
             };
             match kind.as_str() {
@@ -425,7 +433,7 @@ impl<'a> Walk<'a, '_> {
         let truth = self.equals(chain, left, right, reason);
         match (text(m, "op"), truth) {
             ("!=", Truth::Yes) => {
-                reason.names_client = false;
+                (reason.names_client, reason.by_source) = (false, false);
                 Truth::No
             }
             ("!=", Truth::No) => Truth::Yes,
@@ -462,7 +470,8 @@ impl<'a> Walk<'a, '_> {
             };
             let none = Value::Array(Vec::new());
             let truth = self.any(chain, left, set.get("elem").unwrap_or(&none), reason);
-            if truth == Truth::Yes && is_source(left, self.packet.reply) && is_ban_name(name) {
+            if truth == Truth::Yes && is_source(left, self.packet.is_answer()) && is_ban_name(name)
+            {
                 reason.names_client = true;
             }
             return truth;
@@ -515,8 +524,8 @@ impl<'a> Walk<'a, '_> {
         };
         if let Some(payload) = left.get("payload") {
             return match (text(payload, "protocol"), text(payload, "field")) {
-                ("tcp" | "th", "dport") if !p.reply => number_is(right, u64::from(p.port)),
-                ("tcp" | "th", "sport") if p.reply => number_is(right, u64::from(p.port)),
+                ("tcp" | "th", "dport") if !p.is_answer() => number_is(right, u64::from(p.port)),
+                ("tcp" | "th", "sport") if p.is_answer() => number_is(right, u64::from(p.port)),
                 ("udp" | "icmp" | "icmpv6" | "sctp", _) => Truth::No,
                 ("ip" | "ip6", field @ ("saddr" | "daddr")) => {
                     if (text(payload, "protocol") == "ip6") != p.from.is_ipv6() {
@@ -532,15 +541,19 @@ impl<'a> Walk<'a, '_> {
                         return Truth::Unknown;
                     };
                     let truth = address_is(right, end);
-                    if truth == Truth::Yes && end == p.from && is_host(right) {
-                        reason.names_client = true;
+                    if truth == Truth::Yes && end == p.from {
+                        reason.by_source = true;
+                        reason.names_client |= is_host(right);
                     }
                     truth
                 }
                 ("ip", "protocol") | ("ip6", "nexthdr") => {
                     is(words(right, &["tcp"]) || right.as_u64() == Some(6))
                 }
-                ("tcp", "flags") => is(words(right, &["syn"])),
+                ("tcp", "flags") => is(words(
+                    right,
+                    &[if p.leg == Leg::Follows { "ack" } else { "syn" }],
+                )),
                 // The client's own port: one of the high ones.
                 ("tcp" | "th", "sport" | "dport") => {
                     match right.pointer("/range/0").and_then(Value::as_u64) {
@@ -559,7 +572,9 @@ impl<'a> Walk<'a, '_> {
                     &[if p.from.is_ipv6() { "ipv6" } else { "ipv4" }],
                 )),
                 "protocol" => is(words(right, &[if p.from.is_ipv6() { "ip6" } else { "ip" }])),
-                "iifname" | "iif" if p.reply => Truth::No,
+                "iifname" | "iif" if p.goes_out() => Truth::No,
+                // Not there yet where it comes in.
+                "oifname" | "oif" if p.leg == Leg::Returns => Truth::No,
                 "iifname" | "iif" | "oifname" | "oif" => match (&p.interface, right.as_str()) {
                     (Some(have), Some(want)) => is(match want.strip_suffix('*') {
                         Some(start) => have.starts_with(start),
@@ -574,9 +589,15 @@ impl<'a> Walk<'a, '_> {
         }
         if let Some(ct) = left.get("ct") {
             return match text(ct, "key") {
-                "state" => is(words(right, &[if p.reply { "established" } else { "new" }])),
+                "state" => is(words(
+                    right,
+                    &[if p.is_first() { "new" } else { "established" }],
+                )),
                 "status" => Truth::No,
-                "direction" => is(words(right, &[if p.reply { "reply" } else { "original" }])),
+                "direction" => is(words(
+                    right,
+                    &[if p.is_answer() { "reply" } else { "original" }],
+                )),
                 _ => Truth::Unknown,
             };
         }
@@ -598,8 +619,7 @@ impl<'a> Walk<'a, '_> {
             return mask.map_or(Truth::Unknown, |m| address_is(right, masked(p.from, m)));
         }
         // `tcp flags & (syn|ack) == syn`: the first packet has SYN alone.
-        if !p.reply
-            && let Some(parts) = left.get("&").and_then(Value::as_array)
+        if let Some(parts) = left.get("&").and_then(Value::as_array)
             && parts
                 .first()
                 .and_then(|l| l.pointer("/payload/field"))
@@ -610,6 +630,9 @@ impl<'a> Walk<'a, '_> {
                 .get(1)
                 .is_some_and(|m| words(m, &["syn"]) || flags_of(m).contains(&"syn"));
             let wants_syn = words(right, &["syn"]) && flags_of(right).len() <= 1;
+            if !p.is_first() {
+                return if wants_syn { Truth::No } else { Truth::Unknown };
+            }
             return is(if mask_has_syn {
                 wants_syn
             } else {
@@ -823,7 +846,7 @@ mod tests {
             to: None,
             port,
             interface: Some("eth0".into()),
-            reply: false,
+            leg: Leg::Opens,
         })
     }
 
@@ -923,7 +946,7 @@ mod tests {
             to: None,
             port: 22,
             interface: None,
-            reply: false,
+            leg: Leg::Opens,
         };
         let live = table(json!([]), "prerouting");
         let r = Ruleset::new(&live).evaluate(&packet("2001:db8:1:2:3:4:5:6"));
@@ -963,7 +986,7 @@ mod tests {
     fn our_answer_must_get_out() {
         let chain = json!({"chain": {"family": "inet", "table": "f", "name": "out", "type": "filter", "hook": "output", "prio": 0, "policy": "drop"}});
         let rule = |expr: Value| json!({"rule": {"family": "inet", "table": "f", "chain": "out", "expr": expr}});
-        let fate = |rules: Vec<Value>, reply: bool| {
+        let fate = |rules: Vec<Value>, leg: Leg| {
             let mut items = vec![chain.clone()];
             items.extend(rules.into_iter().map(rule));
             Ruleset::new(&json!({"nftables": items}))
@@ -972,19 +995,69 @@ mod tests {
                     to: None,
                     port: 22,
                     interface: Some("eth0".into()),
-                    reply,
+                    leg,
                 })
                 .fate
         };
         let state = |s: &str| json!([{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": s}}, {"accept": null}]);
         let out = |n: u16| json!([dport(json!(n)), {"accept": null}]);
         let own = json!([m(json!({"payload": {"protocol": "tcp", "field": "sport"}}), json!(22)), {"accept": null}]);
-        assert_eq!(fate(vec![out(53)], false), Fate::Passes);
-        assert_eq!(fate(vec![out(53), state("new")], true), Fate::Drops);
-        assert_eq!(fate(vec![state("established")], true), Fate::Passes);
-        assert_eq!(fate(vec![own], true), Fate::Passes);
+        assert_eq!(fate(vec![out(53)], Leg::Opens), Fate::Passes);
+        assert_eq!(fate(vec![out(53), state("new")], Leg::Answers), Fate::Drops);
+        assert_eq!(fate(vec![state("established")], Leg::Answers), Fate::Passes);
+        assert_eq!(fate(vec![own], Leg::Answers), Fate::Passes);
         // Port 22 elsewhere is not port 22 here.
-        assert_eq!(fate(vec![out(22)], true), Fate::Drops);
+        assert_eq!(fate(vec![out(22)], Leg::Answers), Fate::Drops);
+    }
+
+    #[test]
+    fn what_follows_must_get_in_too() {
+        let fate = |rules: Vec<Value>, leg: Leg| {
+            let chain = json!({"chain": {"family": "inet", "table": "f", "name": "in", "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}});
+            let rule = |expr: Value| json!({"rule": {"family": "inet", "table": "f", "chain": "in", "expr": expr}});
+            let mut items = vec![chain];
+            items.extend(rules.into_iter().map(rule));
+            Ruleset::new(&json!({"nftables": items}))
+                .evaluate(&Packet {
+                    from: "192.0.2.7".parse().unwrap(),
+                    to: None,
+                    port: 22,
+                    interface: Some("eth0".into()),
+                    leg,
+                })
+                .fate
+        };
+        let state =
+            |s: &str| json!({"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": s}});
+        let new = json!([dport(json!(22)), state("new"), {"accept": null}]);
+        let established = json!([state("established"), {"accept": null}]);
+        assert_eq!(fate(vec![new.clone()], Leg::Opens), Fate::Passes);
+        assert_eq!(fate(vec![new.clone()], Leg::Follows), Fate::Drops);
+        let both = vec![established, new];
+        assert_eq!(fate(both, Leg::Follows), Fate::Passes);
+        let stateless = vec![json!([dport(json!(22)), {"accept": null}])];
+        assert_eq!(fate(stateless, Leg::Follows), Fate::Passes);
+    }
+
+    #[test]
+    fn a_network_in_the_chain_of_a_ban_tool_is_a_ban() {
+        for (chain, ban) in [("sshguard", true), ("tcp_in", false)] {
+            let net = json!({"prefix": {"addr": "192.0.2.0", "len": 24}});
+            let set = json!({"nftables": [
+                {"chain": {"family": "ip", "table": "filter", "name": "INPUT", "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}},
+                {"chain": {"family": "ip", "table": "filter", "name": chain}},
+                {"rule": {"family": "ip", "table": "filter", "chain": "INPUT", "expr": [{"jump": {"target": chain}}]}},
+                {"rule": {"family": "ip", "table": "filter", "chain": chain, "expr": [saddr(net), {"drop": null}]}},
+            ]});
+            let r = Ruleset::new(&set).evaluate(&Packet {
+                from: "192.0.2.7".parse().unwrap(),
+                to: None,
+                port: 22,
+                interface: None,
+                leg: Leg::Opens,
+            });
+            assert_eq!((r.fate, r.names_client), (Fate::Drops, ban), "{chain}");
+        }
     }
 
     #[test]
@@ -1009,7 +1082,7 @@ mod tests {
                 to: None,
                 port: 22,
                 interface: None,
-                reply: false,
+                leg: Leg::Opens,
             };
             assert_eq!(Ruleset::new(&odd).evaluate(&p).fate, Fate::Passes);
         }

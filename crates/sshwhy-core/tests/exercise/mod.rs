@@ -11,7 +11,7 @@ use sshwhy_core::config::parse::{Shown, parse};
 use sshwhy_core::config::samples;
 use sshwhy_core::config::simulate::limits::Limits;
 use sshwhy_core::image::{dockerfile, from_dockerfile, judge, patch};
-use sshwhy_core::server::{Packet, iptables, nft, pam, wrappers};
+use sshwhy_core::server::{Leg, Packet, iptables, nft, pam, wrappers};
 use std::net::{IpAddr, Ipv4Addr};
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -26,7 +26,7 @@ fn packet() -> Packet {
         to: None,
         port: 22,
         interface: None,
-        reply: false,
+        leg: Leg::Opens,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sys::process;
 use rustix::event::{PollFd, PollFlags, poll};
 use sshwhy_core::addr::Cidr;
 use sshwhy_core::ban::{Action, NeverList};
-use sshwhy_core::server::Packet;
+use sshwhy_core::server::{Leg, Packet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -464,7 +464,7 @@ impl Half {
                 to: None,
                 port: *port,
                 interface: None,
-                reply: false,
+                leg: Leg::Opens,
             })
             .collect();
         match self.firewall.prove(&packets) {

@@ -5,6 +5,7 @@ use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::parse::{Level, Shown};
 use sshwhy_core::event::catalog;
 use sshwhy_core::line::Program;
+use sshwhy_core::observation::Observation;
 
 /// Whether the file is sound to us and to `sshd -t`.
 pub(super) fn configuration(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
@@ -117,6 +118,30 @@ pub(super) fn configuration(scene: &mut Scene<'_>, binary: Option<&daemon::Binar
             answer.err.trim(),
             "sshd -t",
         );
+    }
+}
+
+/// The log names a mistake in a file, and sshd finds none there any more. What stood on its command line is not tried here.
+pub(super) fn mended(scene: &mut Scene<'_>) {
+    let told = |o: &Observation| o.key == "log.daemon" && o.value == "sshd-config-error";
+    let stands = |o: &Observation| match o.key.as_str() {
+        "sshd.test" => matches!(o.value.as_str(), "sshd-config-error" | "error"),
+        "sshd.config" => true,
+        _ => false,
+    };
+    let seen = &scene.seen.observations;
+    let mut all = seen.iter().filter(|o| told(o));
+    let placed = seen
+        .iter()
+        .find(|o| told(o) && !o.about.is_empty())
+        .cloned();
+    let in_files = all.all(|o| o.text.starts_with('/'));
+    if !scene.machine.is_live() || !in_files || seen.iter().any(stands) {
+        return;
+    }
+    if let Some(o) = placed {
+        let text = format!("sshd -t finds nothing wrong there now; the log: {}", o.text);
+        scene.say(Gate::Tcp, "sshd.mended", "config", o.about, text, "sshd -t");
     }
 }
 

@@ -125,6 +125,8 @@ pub struct Listener {
     pub port: u16,
     pub inode: u64,
     pub pid: Option<u32>,
+    /// Connections that nobody has fetched yet.
+    pub queue: u64,
     /// systemd opened it and passed it on: then `[::]` takes IPv4 too, which sshd's own sockets never do.
     pub inherited: bool,
 }
@@ -159,11 +161,15 @@ pub fn listeners(machine: &Machine, processes: &[Process]) -> Vec<Listener> {
             let (Some(local), Some(&"0A"), Some(inode)) = (w.get(1), w.get(3), w.get(9)) else {
                 continue;
             };
+            // tx_queue:rx_queue, in hexadecimal digits.
+            let queue = w.get(4).and_then(|q| q.split_once(':'));
+            let queue = queue.and_then(|(_, rx)| u64::from_str_radix(rx, 16).ok());
             if let (Some((ip, port)), Ok(inode)) = (address(local), inode.parse()) {
                 out.push(Listener {
                     ip,
                     port,
                     inode,
+                    queue: queue.unwrap_or(0),
                     pid: None,
                     inherited: false,
                 });

@@ -243,6 +243,7 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
     kernel::look(&mut scene);
     network::look(&mut scene, binary.as_ref());
     attempts::attempts(&mut scene);
+    check::mended(&mut scene);
     if scene.question.user.is_some() {
         policy::policy(&mut scene);
         keys::look(&mut scene);

@@ -6,7 +6,7 @@ use super::log::Log;
 use super::machine::Machine;
 use sshwhy_core::addr::{Cidr, parse_ip};
 use sshwhy_core::catalog::causes::Gate;
-use sshwhy_core::server::{Fate, Packet, Ruling, iptables, nft, wrappers};
+use sshwhy_core::server::{Fate, Leg, Packet, Ruling, iptables, nft, wrappers};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(crate) fn look(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
         to,
         port: scene.port,
         interface,
-        reply: false,
+        leg: Leg::Opens,
     };
     filters(scene, &packet);
     if let Some((jail, text)) = Log::banned(scene.machine, from) {
@@ -182,9 +182,15 @@ fn offers(scene: &mut Scene<'_>) {
         .filter_map(|h| scene.machine.text(&format!("{h}.pub")).ok())
         .filter_map(|t| t.split(' ').next().map(str::to_owned))
         .collect();
-    let fits = |kind: &String| match kind.as_str() {
-        "ssh-rsa" => algorithms.contains("rsa-sha2-"),
-        k => algorithms.split(',').any(|a| a == k),
+    // An algorithm of certificates is of no use to a key without one.
+    let plain = |a: &&str| !a.contains("-cert-v01@");
+    let certified = !scene.effective.values("HostCertificate").is_empty();
+    let fits = |kind: &String| {
+        let mut some = algorithms.split(',').filter(|a| certified || plain(a));
+        match kind.as_str() {
+            "ssh-rsa" => some.any(|a| a.starts_with("rsa-sha2-")),
+            k => some.any(|a| a == k || a.strip_prefix(k).is_some_and(|r| r.starts_with("-cert-"))),
+        }
     };
     if !kinds.is_empty() && !kinds.iter().any(fits) {
         let (place, line) = scene.set_at("HostKeyAlgorithms");
@@ -280,7 +286,26 @@ fn route_back(scene: &mut Scene<'_>, from: IpAddr) -> (Option<String>, Option<Ip
             let source: Option<IpAddr> = after("src").and_then(|s| s.parse().ok());
             let hop = after("via").and_then(|v| v.parse().ok()).unwrap_or(from);
             let called = scene.question.to;
-            let to = called.filter(|t| daemon::own_addresses(machine).contains(t));
+            let own = daemon::own_addresses(machine);
+            if let Some(called) = called {
+                let mine = own.contains(&called);
+                scene.say(
+                    Gate::Route,
+                    "route.called",
+                    if mine { "own" } else { "other" },
+                    called.to_string(),
+                    format!(
+                        "the client called {called}, {}",
+                        if mine {
+                            "which is this machine"
+                        } else {
+                            "which is no address of this machine"
+                        }
+                    ),
+                    "/proc/net/fib_trie",
+                );
+            }
+            let to = called.filter(|t| own.contains(t));
             let to = to.or(source);
             let dead = to
                 .and_then(|to| no_answer(machine, from, to))
@@ -413,18 +438,24 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
     let machine = scene.machine;
     // What comes in must be answered: the answer has chains of its own to pass.
     let answer = Packet {
-        reply: true,
+        leg: Leg::Answers,
         ..packet.clone()
     };
-    let mut rulings: Vec<(Ruling, &str)> = Vec::new();
+    // A rule for new connections alone lets the first packet in and nothing after it.
+    let next = Packet {
+        leg: Leg::Follows,
+        ..packet.clone()
+    };
+    let legs = [packet, &answer, &next];
+    let mut rulings: Vec<(Leg, Ruling, &str)> = Vec::new();
     let mut read = false;
     match machine.ask(NFT.0, NFT.1, NFT.2) {
         Some(a) if a.ok => {
             if let Ok(json) = serde_json::from_str::<serde_json::Value>(&a.out) {
                 let set = nft::Ruleset::new(&json);
                 read = true;
-                for packet in [packet, &answer] {
-                    rulings.push((set.evaluate(packet), "nft list ruleset"));
+                for packet in legs {
+                    rulings.push((packet.leg, set.evaluate(packet), "nft list ruleset"));
                 }
             }
         }
@@ -466,10 +497,10 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
         let Some(a) = machine.ask(name, program, &[]).filter(|a| a.ok) else {
             continue;
         };
-        for packet in [packet, &answer] {
+        for packet in legs {
             if let Some(r) = iptables::evaluate(&a.out, packet, &sets) {
                 read = true;
-                rulings.push((r, program));
+                rulings.push((packet.leg, r, program));
             }
         }
     }
@@ -479,8 +510,9 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
             .blind
             .push("no packet filter could be read (nft, iptables-save)".to_owned());
     }
-    let stops = rulings.iter().find(|(r, _)| r.fate != Fate::Passes);
-    let Some((r, source)) = stops.cloned() else {
+    rulings.sort_by_key(|(leg, ..)| *leg == Leg::Follows);
+    let stops = rulings.iter().find(|(_, r, _)| r.fate != Fate::Passes);
+    let Some((leg, r, source)) = stops.cloned() else {
         if read {
             scene.say(
                 Gate::Tcp,
@@ -496,6 +528,24 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
         }
         return;
     };
+    if leg == Leg::Follows {
+        // A doubt weighs more here: the usual rule for what is established may be the one that cannot be read.
+        if !r.uncertain && !r.limited {
+            let drops = r.fate == Fate::Drops;
+            scene.say(
+                Gate::Ident,
+                "fw.follows",
+                if drops { "drops" } else { "rejects" },
+                r.place.clone(),
+                format!(
+                    "the first packet of a connection gets in, what follows it does not: {}: {}",
+                    r.place, r.rule
+                ),
+                source,
+            );
+        }
+        return;
+    }
     let key = match (r.names_client, r.limited) {
         (true, _) => "fw.ban",
         (_, true) => "fw.limit",

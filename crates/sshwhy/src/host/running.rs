@@ -1,6 +1,7 @@
 //! The daemon that runs: its host keys and folder, its state, where it listens, who else has its port, its load.
 
 use super::daemon::{self, Listener, Process};
+use super::machine::Machine;
 use super::{Scene, kernel, network};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config;
@@ -35,7 +36,7 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
         }
     }
     if usable > 0 && open.len() == usable {
-        for (key, mode) in open {
+        for (key, mode) in &open {
             scene.say(
                 Gate::Tcp,
                 "sshd.hostkeys",
@@ -44,7 +45,7 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 format!(
                     "{key} has mode {mode:04o}: sshd ignores a private key that others can read"
                 ),
-                key,
+                key.clone(),
             );
         }
     }
@@ -59,8 +60,16 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
         for e in entry.take(1) {
             let bits = e.key.bits.map(|b| format!(", {b} bits"));
             let short = e.key.bits.is_some_and(|b| u64::from(b) < least);
-            let value = if short { "short" } else { "usual" };
-            let text = format!("{}{}", e.key.kind, bits.unwrap_or_default());
+            let mode = open.iter().find(|(k, _)| k == key).map(|(_, mode)| *mode);
+            let (value, note) = match mode {
+                Some(mode) => (
+                    "open",
+                    format!(", mode {mode:04o}: sshd ignores a private key that others can read"),
+                ),
+                None if short => ("short", String::new()),
+                None => ("usual", String::new()),
+            };
+            let text = format!("{}{}{note}", e.key.kind, bits.unwrap_or_default());
             scene.say(
                 Gate::Tcp,
                 "sshd.hostkey",
@@ -129,6 +138,30 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 format!("/proc/{}/stat", p.pid),
             );
         }
+        Some(p) if frozen(machine, p).is_some() => {
+            let folder = frozen(machine, p).unwrap_or_default();
+            let text = format!(
+                "process {} is frozen with its control group (systemctl thaw ends it): it takes connections and says nothing",
+                p.pid
+            );
+            let source = format!("{folder}/cgroup.events");
+            scene.say(
+                Gate::Ident,
+                "sshd.process",
+                "stopped",
+                p.title.clone(),
+                text,
+                source,
+            );
+        }
+        Some(_) if waits_for_log(machine, &scene.processes).is_some() => {
+            let (pid, title) = waits_for_log(machine, &scene.processes).unwrap_or_default();
+            let text = format!(
+                "process {pid} ({title}) waits for whoever should read /dev/log: what it logs is not fetched, and it goes on with nothing else"
+            );
+            let source = format!("/proc/{pid}/wchan");
+            scene.say(Gate::Ident, "sshd.process", "blocked", title, text, source);
+        }
         Some(p) => {
             let text = who_runs(scene, p, binary);
             scene.say(
@@ -151,6 +184,9 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 "/proc",
             );
         }
+    }
+    if !listeners.is_empty() {
+        log_reader(scene);
     }
     let enforce = "/sys/fs/selinux/enforce";
     if machine.text(enforce).is_ok_and(|t| t.trim() == "1") {
@@ -227,6 +263,7 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
                 "",
                 "/proc/net/tcp",
             );
+            backlog(scene);
         }
     }
     let port = scene.port;
@@ -391,4 +428,158 @@ fn per_source(scene: &mut Scene<'_>, listeners: &[Process]) {
         text,
         at,
     );
+}
+
+/// The control group's folder, where it and all in it are frozen (cgroup-v2, cgroup.freeze).
+fn frozen(machine: &Machine, p: &Process) -> Option<String> {
+    let file = machine.text(&format!("/proc/{}/cgroup", p.pid)).ok()?;
+    let path = file.lines().find_map(|l| l.strip_prefix("0::"))?;
+    let path = path.trim_end_matches('/');
+    // In a container the tree may be mounted from a folder further down: the one that lists the process is meant.
+    let pid = p.pid.to_string();
+    let ends = path.match_indices('/').filter_map(|(i, _)| path.get(i..));
+    let folder = ends.map(|end| format!("/sys/fs/cgroup{end}")).find(|f| {
+        let listed = machine.text(&format!("{f}/cgroup.procs"));
+        listed.is_ok_and(|t| t.lines().any(|l| l == pid))
+    })?;
+    let events = machine.text(&format!("{folder}/cgroup.events")).ok()?;
+    events
+        .lines()
+        .any(|l| l.trim() == "frozen 1")
+        .then_some(folder)
+}
+
+/// A process of sshd that hangs in sending to a socket whose queue is full: syslog(3) waits for the reader of /dev/log.
+fn waits_for_log(machine: &Machine, processes: &[Process]) -> Option<(u32, String)> {
+    let waits = |p: &&Process| {
+        let file = format!("/proc/{}/wchan", p.pid);
+        let place = machine.text(&file).unwrap_or_default();
+        place.trim() == "unix_wait_for_peer"
+    };
+    let mut own = processes.iter().filter(|p| p.is_sshd());
+    own.find(waits).map(|p| (p.pid, p.title.clone()))
+}
+
+/// Whoever should read what sshd logs, where it is stopped: once its queue is full, every program that logs waits.
+fn log_reader(scene: &mut Scene<'_>) {
+    const READERS: [&str; 4] = ["rsyslogd", "syslog-ng", "systemd-journal", "syslogd"];
+    let stopped = scene
+        .processes
+        .iter()
+        .find(|p| matches!(p.state, 'T' | 't') && READERS.contains(&p.name.as_str()))
+        .cloned();
+    if let Some(p) = stopped {
+        let text = format!(
+            "{} (process {}) is stopped (state {}): once /dev/log is full, sshd waits for it",
+            p.name, p.pid, p.state
+        );
+        let source = format!("/proc/{}/stat", p.pid);
+        scene.say(Gate::Tcp, "log.reader", "stopped", p.name, text, source);
+    }
+}
+
+/// How long a connection may stand in the queue: a daemon that lives fetches it at once.
+const FETCHED: std::time::Duration = std::time::Duration::from_millis(300);
+
+/// Connections that stay in the listening socket's queue.
+fn backlog(scene: &mut Scene<'_>) {
+    let waiting = |l: &daemon::Listener| l.port == scene.port && l.queue > 0;
+    if !scene.machine.is_live() || !scene.listeners.iter().any(waiting) {
+        return;
+    }
+    std::thread::sleep(FETCHED);
+    let again = daemon::listeners(scene.machine, &[]);
+    if let Some(l) = again.iter().find(|l| waiting(l)) {
+        let about = std::net::SocketAddr::new(l.ip, l.port).to_string();
+        let text = format!("{} connections wait for sshd to fetch them", l.queue);
+        scene.say(
+            Gate::Tcp,
+            "sshd.backlog",
+            "waiting",
+            about,
+            text,
+            "/proc/net/tcp",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::testing::Scratch;
+
+    fn sshd(pid: u32) -> Process {
+        Process {
+            pid,
+            name: "sshd".into(),
+            title: "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups".into(),
+            exe: None,
+            state: 'S',
+            uid: 0,
+        }
+    }
+
+    fn root(files: &[(&str, &str)]) -> Scratch {
+        let root = Scratch::new();
+        for (path, text) in files {
+            root.write(path, text.as_bytes());
+        }
+        root
+    }
+
+    #[test]
+    fn a_frozen_group_is_told_from_one_that_runs() {
+        // The tree as a container sees it: mounted from a folder further down than the process says.
+        for (events, held) in [
+            ("populated 1\nfrozen 1\n", true),
+            ("populated 1\nfrozen 0\n", false),
+        ] {
+            let root = root(&[
+                (
+                    "proc/52/cgroup",
+                    "1:cpu:/\n0::/pod/system.slice/ssh.service\n",
+                ),
+                (
+                    "sys/fs/cgroup/system.slice/ssh.service/cgroup.procs",
+                    "51\n52\n",
+                ),
+                (
+                    "sys/fs/cgroup/system.slice/ssh.service/cgroup.events",
+                    events,
+                ),
+            ]);
+            let machine = Machine::at(root.path());
+            assert_eq!(frozen(&machine, &sshd(52)).is_some(), held, "{events}");
+            assert_eq!(frozen(&machine, &sshd(53)), None);
+        }
+    }
+
+    #[test]
+    fn a_process_that_waits_for_the_log() {
+        let root = root(&[
+            ("proc/52/wchan", "poll_schedule_timeout.constprop.0"),
+            ("proc/53/wchan", "unix_wait_for_peer"),
+            ("proc/54/wchan", "unix_wait_for_peer"),
+        ]);
+        let machine = Machine::at(root.path());
+        let mut other = sshd(54);
+        "cron".clone_into(&mut other.name);
+        assert_eq!(waits_for_log(&machine, &[sshd(52), other]), None);
+        let found = waits_for_log(&machine, &[sshd(52), sshd(53)]);
+        assert_eq!(found.map(|(pid, _)| pid), Some(53));
+    }
+
+    #[test]
+    fn the_queue_of_a_listening_socket() {
+        let line = |queue: &str| {
+            format!(
+                "  sl  local_address rem_address   st tx_queue rx_queue\n   0: 00000000:0016 00000000:0000 0A 00000000:{queue} 00:00000000 00000000     0        0 4711 1\n"
+            )
+        };
+        for (queue, count) in [("00000000", 0), ("0000001A", 26)] {
+            let root = root(&[("proc/net/tcp", &line(queue))]);
+            let all = daemon::listeners(&Machine::at(root.path()), &[]);
+            assert_eq!(all.first().map(|l| (l.port, l.queue)), Some((22, count)));
+        }
+    }
 }

@@ -287,6 +287,7 @@ mod tests {
         "session-refused",
         "session-dropped",
         "idle-timeout",
+        "attempt-unexplained",
     ];
 
     #[test]

@@ -524,4 +524,31 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         refs: &["sshd_config(5) ChannelTimeout", "bash(1) TMOUT"],
     },
+    Cause {
+        id: "SW0615",
+        slug: "attempt-unexplained",
+        title: "The attempt failed, and nothing that was seen says why",
+        blames: Blame::Nobody,
+        gate: Gate::Session,
+        severity: Severity::Medium,
+        is_symptom: true,
+        explanation: "ssh failed, or was stopped while it waited, and neither its own words nor what was looked at \
+            afterwards tell why: the fault is over by now, comes and goes, or lies where nobody has \
+            looked. The server's side of the same attempt is the next thing to see.",
+        confirm: &[
+            Confirm {
+                command: "ssh -vvv USER@HOST",
+                place: "client",
+                shows: "the last line before it stops: what ssh waits for",
+            },
+            Confirm {
+                command: "sshwhy doctor --user USER --from CLIENT_ADDR",
+                place: "server",
+                shows: "what the server knows of this attempt",
+            },
+        ],
+        remedy: &[],
+        look_alikes: &["sshd-hung", "session-dropped", "control-socket-stale"],
+        refs: &["ssh(1) -v"],
+    },
 ];

@@ -32,7 +32,36 @@ pub(super) const ROWS: &[Rule] = &[
         "client-config-error",
         0.97,
         &[is("client.config", &["error"])],
+    )
+    .despite(),
+    // The name is known otherwise; as ssh spells it out, it is not.
+    rule(
+        "client-config-error",
+        0.8,
+        &[is("name.lookup", &["not-canonical"])],
+    )
+    .despite()
+    .not(&[is("name.lookup", &["nxdomain", "no-server", "error"])])
+    .settle("CanonicalizeHostname puts only the domains of CanonicalDomains behind the name, and CanonicalizeFallbackLocal no forbids the usual lookup"),
+    rule(
+        "dns-failure",
+        0.6,
+        &[
+            is("name.lookup", &["not-canonical"]),
+            is("name.lookup", &["nxdomain", "error"]),
+        ],
     ),
+    rule(
+        "client-config-error",
+        0.75,
+        &[
+            is("client.command", &["not-run"]),
+            is("attempt.end", &["stopped"]),
+            is("auth.end", &["ok"]),
+        ],
+    )
+    .despite()
+    .settle("SessionType none is what -N says: no command is run; set it only for the host of the tunnel"),
     rule(
         "client-config-permissions",
         0.98,
@@ -973,6 +1002,33 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[LET_IN])
     .despite(),
+    // The master greets, and a connection of our own gets further than the one through it.
+    rule(
+        "control-socket-stale",
+        0.6,
+        &[
+            is("mux.socket", &["ok"]),
+            is("attempt.end", &["stopped"]),
+            is("ident.end", &["ok"]),
+        ],
+    )
+    .not(&[LET_IN, is("mux.socket", &["used"])])
+    .despite()
+    .settle("the master's own connection may be dead: ssh -O exit ends it, and ssh -S none goes round it"),
+    rule(
+        "attempt-unexplained",
+        0.25,
+        &[is("attempt.end", &["stopped"])],
+    )
+    .despite()
+    .alone(),
+    rule(
+        "attempt-unexplained",
+        0.2,
+        &[is("gate.state", &["failed"])],
+    )
+    .despite()
+    .alone(),
     rule(
         "control-path-too-long",
         0.95,

@@ -102,6 +102,8 @@ pub struct Rule {
     pub excludes: &'static [Test],
     /// Holds even where the client has got through the cause's gate: it comes and goes, or only slows down.
     pub despite: bool,
+    /// Holds only where no other rule does.
+    pub alone: bool,
     /// The one further look that would settle it, where it is not settled.
     pub settle: &'static str,
 }
@@ -116,6 +118,7 @@ pub const fn rule(cause: &'static str, confidence: f64, needs: &'static [Test]) 
         doubts: &[],
         excludes: &[],
         despite: false,
+        alone: false,
         settle: "",
     }
 }
@@ -143,6 +146,11 @@ impl Rule {
 
     pub const fn despite(mut self) -> Rule {
         self.despite = true;
+        self
+    }
+
+    pub const fn alone(mut self) -> Rule {
+        self.alone = true;
         self
     }
 

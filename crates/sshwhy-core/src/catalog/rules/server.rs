@@ -41,6 +41,19 @@ const NO_SHELL: Test = is(
 );
 /// What ends a session in the place of a start-up file, or shows that none did.
 const OTHERWISE_ENDED: &[Test] = &[FORCED, NO_SHELL, is("log.lasted", &["while"])];
+/// What keeps a daemon from being started, beside what it says itself.
+const SHUT_OUT: &[Test] = &[
+    is("sshd.test", &["sshd-config-error"]),
+    is("sshd.config", &["error"]),
+    seen("sshd.hostkeys"),
+    is("unit.state", &["masked"]),
+    isnt("unit.broken", &["override"]),
+    is("unit.sandbox", &["shuts-out"]),
+    seen("sshd.bind"),
+    is("sshd.listen", &["socket-unit"]),
+    is("unit.socket", &["listens", "other-port", "other-address"]),
+    seen("port.holder"),
+];
 /// What the daemon logs of itself when it cannot start.
 const STOPS_THE_START: &[&str] = &[
     "sshd-config-error",
@@ -68,7 +81,10 @@ pub(super) const ROWS: &[Rule] = &[
         0.9,
         &[is("log.daemon", &["sshd-config-error"]), NOT_RUNNING],
     )
-    .not(&[is("sshd.hostkeys", &["missing", "permissions"])]),
+    .not(&[
+        is("sshd.hostkeys", &["missing", "permissions"]),
+        seen("sshd.mended"),
+    ]),
     rule(
         "sshd-config-error",
         0.3,
@@ -91,6 +107,17 @@ pub(super) const ROWS: &[Rule] = &[
         is("sshd.hostkeys", &["permissions"]),
         is("sshd.config", &["error"]),
     ]),
+    // It runs with the others, and the client wants the one that it passes over.
+    rule(
+        "host-key-permissions",
+        0.98,
+        &[
+            is("sshd.hostkey", &["open"]),
+            is("kex.mismatch", &["host-key"]),
+            RUNNING,
+        ],
+    )
+    .despite(),
     rule(
         "host-key-permissions",
         0.97,
@@ -312,6 +339,21 @@ pub(super) const ROWS: &[Rule] = &[
             is("unit.socket", &["listens", "other-port", "other-address"]),
             is("log.daemon", STOPS_THE_START),
         ]),
+    // What stopped it then is over, and nobody has started it since.
+    rule(
+        "sshd-not-running",
+        0.88,
+        &[NOT_RUNNING, is("log.daemon", &["port-in-use"])],
+    )
+    .not(SHUT_OUT)
+    .settle("another program had the port when sshd was to start, and has it no more: start sshd again"),
+    rule(
+        "sshd-not-running",
+        0.88,
+        &[NOT_RUNNING, seen("sshd.mended")],
+    )
+    .not(SHUT_OUT)
+    .settle("the configuration is right now: start sshd again"),
     rule("sshd-not-running", 0.6, &[is("sshd.binary", &["missing"])]),
     // ---- tcp: the packet filter, bans, routes
     rule("firewall-server-drop", 0.96, &[is("fw.rule", &["drops"])]),
@@ -320,6 +362,21 @@ pub(super) const ROWS: &[Rule] = &[
         0.96,
         &[is("fw.rule", &["rejects"])],
     ),
+    // The connection comes about, and is silent from then on.
+    rule(
+        "firewall-server-drop",
+        0.93,
+        &[is("fw.follows", &["drops"])],
+    )
+    .not(&[LET_IN, is("ident.end", &["ok"])])
+    .despite(),
+    rule(
+        "firewall-server-reject",
+        0.93,
+        &[is("fw.follows", &["rejects"])],
+    )
+    .not(&[LET_IN, is("ident.end", &["ok"])])
+    .despite(),
     rule(
         "firewall-server-drop",
         0.45,
@@ -393,12 +450,66 @@ pub(super) const ROWS: &[Rule] = &[
             is("tcp.connect", &["ok"]),
         ]),
     rule("host-unreachable", 0.9, &[is("host.interface", &["down"])]),
+    // By exclusion: here everything is open, and nothing of the client has arrived.
+    rule(
+        "firewall-path-drop",
+        0.55,
+        &[
+            is("tcp.connect", &["timeout", "refused"]),
+            is("sshd.process", &["running"]),
+            is("sshd.listen", &["reachable"]),
+            is("fw.rule", &["passes"]),
+            is("route.return", &["ok"]),
+            is("route.called", &["own"]),
+            is("log.outcome", &["no-trace"]),
+        ],
+    )
+    .not(&[
+        seen("fw.limit"),
+        seen("fw.follows"),
+        seen("ban.log"),
+        seen("sshd.backlog"),
+        seen("port.holder"),
+        is("load.startups", &["full"]),
+        is("client.firewall", &["drops", "rejects"]),
+        seen("tcp.local-refusal"),
+        is("tcp.icmp-from", &["self"]),
+        is("tcp.first-hop", &["this-port-silent", "refused"]),
+        is("route.lookup", &["none", "blackhole", "prohibit", "unreachable"]),
+        is("name.hosts-file", &["differs"]),
+        seen("tcp.dead-family"),
+        seen("proxy.jump"),
+        seen("proxy.command"),
+    ])
+    .settle("tcpdump -ni any 'tcp port PORT and host CLIENT_ADDR' on the server while the client tries: no SYN means that it is lost on the way"),
     // ---- ident
     rule(
         "sshd-hung",
         0.97,
         &[is("sshd.process", &["stopped", "blocked"])],
     )
+    .despite(),
+    rule(
+        "sshd-hung",
+        0.75,
+        &[is("sshd.backlog", &["waiting"]), is("sshd.process", &["running"])],
+    )
+    .any(&[
+        is("ident.end", &["timeout"]),
+        is("tcp.connect", &["timeout"]),
+    ])
+    .not(&[is("load.startups", &["full"])])
+    .despite(),
+    rule(
+        "sshd-hung",
+        0.8,
+        &[is("log.reader", &["stopped"]), is("sshd.process", &["running"])],
+    )
+    .any(&[
+        is("ident.end", &["timeout"]),
+        is("attempt.end", &["stopped"]),
+    ])
+    .not(&[LET_IN])
     .despite(),
     rule(
         "sshd-hung",

@@ -66,8 +66,28 @@ impl Reader<'_> {
             self.fail(Gate::Name, "client.config", "error", &about, line);
             return true;
         }
+        if let Some(name) = line
+            .strip_prefix("getifaddrs: ")
+            .and_then(|l| l.strip_suffix(": no suitable addresses"))
+        {
+            // BindInterface: there is no such interface, or it has no address of the family.
+            self.fail(Gate::Name, "client.config", "error", name, line);
+            return true;
+        }
+        if let Some(path) = control_path(line) {
+            self.fail(Gate::Name, "client.config", "error", path, line);
+            return true;
+        }
         if self.stage != Stage::Start {
             return false;
+        }
+        if let Some(host) = line
+            .strip_prefix("ssh: Could not resolve host \"")
+            .and_then(|l| l.strip_suffix('"'))
+        {
+            // CanonicalizeHostname, and no fallback to the usual lookup.
+            self.fail(Gate::Name, "name.lookup", "not-canonical", host, line);
+            return true;
         }
         if let Some(file) = line.strip_prefix("Bad owner or permissions on ") {
             self.fail(Gate::Name, "client.config", "permissions", file, line);
@@ -97,6 +117,10 @@ impl Reader<'_> {
                 return true;
             }
         }
+        if line.starts_with("Cannot execute command-line and remote command") {
+            self.fail(Gate::Name, "client.config", "error", "RemoteCommand", line);
+            return true;
+        }
         const ABOUT_CONFIG: &[&str] = &[
             "Can't open user config file ",
             "command-line: ",
@@ -114,6 +138,7 @@ impl Reader<'_> {
             "Invalid -J argument",
             "Too many configuration",
             "Cannot specify -J with ProxyCommand",
+            "Cannot fork into background without a command",
         ];
         const ABOUT_DESTINATION: &[&str] = &[
             "hostname contains invalid characters",
@@ -575,4 +600,15 @@ impl Reader<'_> {
             self.says.push((self.line, line.to_owned()));
         }
     }
+}
+
+/// The ControlPath that ssh could not make its socket at, for which it gives up the session (mux.c muxserver_listen()).
+/// Other sockets that a user asks for are made under their own names, this one under a name of chance first.
+fn control_path(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("unix_listener: cannot bind to path ")?;
+    let (path, error) = rest.rsplit_once(": ")?;
+    let (path, chance) = path.rsplit_once('.')?;
+    let by_chance = chance.len() == 16 && chance.bytes().all(|b| b.is_ascii_alphanumeric());
+    // One that is taken is passed over.
+    (by_chance && error != "Address already in use").then_some(path)
 }

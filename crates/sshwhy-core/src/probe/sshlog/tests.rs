@@ -322,3 +322,41 @@ fn any_text_is_survived() {
     let long = "x".repeat(LONGEST_LINE - 1) + "é";
     let _ = read(&long, None);
 }
+
+#[test]
+fn what_ssh_says_of_its_own_configuration_on_the_way() {
+    let config = Some(("client-config-error", true));
+    let start = "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0\n";
+    let typed = "ssh alice@server.example uptime";
+    let connecting = format!("{start}debug1: Connecting to server.example [192.0.2.7] port 22.\n");
+    let failure = "ssh: connect to host server.example port 22: failure\n";
+    for text in [
+        format!("{start}Cannot execute command-line and remote command.\n"),
+        format!("{start}ssh: Could not resolve host \"server\"\n"),
+        format!("{connecting}getifaddrs: eth1: no suitable addresses\n{failure}"),
+        format!(
+            "{UP_TO_AUTH}{OFFER}{ACCEPT}{LET_IN}unix_listener: cannot bind to path /home/me/.ssh/s/alice@server:22.ALQUg0UZJmHylFLK: No such file or directory\n"
+        ),
+    ] {
+        assert_eq!(verdict(typed, &text), config, "{text}");
+    }
+    // Somebody else's words, and a socket that is forwarded.
+    let text =
+        format!("{start}ssh: Could not resolve hostname server: Name or service not known\n");
+    assert_eq!(verdict(typed, &text), Some(("dns-failure", true)));
+    let forwarded = "unix_listener: cannot bind to path /run/app.sock: No such file or directory\n";
+    let seen = read_as(
+        typed,
+        &format!("{UP_TO_AUTH}{OFFER}{ACCEPT}{LET_IN}{forwarded}"),
+    );
+    assert!(seen.iter().all(|o| o.key != "client.config"));
+}
+
+#[test]
+fn nobody_who_was_stopped_is_told_that_nothing_is_wrong() {
+    let typed = "ssh alice@server.example uptime";
+    let hangs = format!("{UP_TO_AUTH}{OFFER}{ACCEPT}{LET_IN}");
+    assert_eq!(verdict(typed, &hangs), Some(("attempt-unexplained", false)));
+    let ended = format!("{hangs}debug1: Exit status 0\n");
+    assert_eq!(verdict(typed, &ended), None);
+}

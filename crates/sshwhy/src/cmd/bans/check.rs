@@ -9,7 +9,7 @@ use serde_json::{Value, json as object};
 use sshwhy_core::addr::Cidr;
 use sshwhy_core::finding::Finding;
 use sshwhy_core::render::escape::terminal;
-use sshwhy_core::server::{Fate, Packet, Ruling, iptables, nft};
+use sshwhy_core::server::{Fate, Leg, Packet, Ruling, iptables, nft};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ pub fn others(machine: &Machine, from: IpAddr, port: u16) -> Option<String> {
         to: None,
         port,
         interface: None,
-        reply: false,
+        leg: Leg::Opens,
     };
     let told =
         |r: Ruling| (r.fate != Fate::Passes).then(|| format!("\"{}\" in {}", r.rule, r.place));
@@ -99,7 +99,7 @@ impl Desk {
                 to: None,
                 port: *port,
                 interface: None,
-                reply: false,
+                leg: Leg::Opens,
             }));
         }
         let all = match self.firewall.prove(&packets) {

@@ -297,7 +297,10 @@ impl<'a> Probe<'a> {
         seen.extend(client::agent(&self.config));
         seen.extend(client::control_socket(&self.config));
         if self.config.is_known() {
-            seen.extend(client::intentions(&self.config));
+            seen.extend(client::intentions(
+                &self.config,
+                !self.command.remote.is_empty(),
+            ));
         }
         self.out.append(&mut seen);
     }

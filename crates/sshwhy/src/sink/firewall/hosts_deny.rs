@@ -297,6 +297,7 @@ impl Backend for HostsDeny {
 mod tests {
     use super::super::testing::net;
     use super::*;
+    use sshwhy_core::server::Leg;
     use std::os::unix::fs::PermissionsExt;
 
     fn file(name: &str) -> PathBuf {
@@ -312,7 +313,7 @@ mod tests {
             to: None,
             port: 22,
             interface: None,
-            reply: false,
+            leg: Leg::Opens,
         }
     }
 
