@@ -1157,13 +1157,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_made_to_be_slow_is_not() {
+    fn a_file_made_to_be_slow_comes_to_an_end() {
         let words = format!("x={}\n", "$a".repeat(100_000));
         let variables: String = (0..10_000).map(|n| format!("v{n}=1\n( : )\n")).collect();
         for text in [words, variables, "if [ -n \"$(".repeat(20_000)] {
-            let before = std::time::Instant::now();
-            found(false, Box::leak(text.into_boxed_str()));
-            assert!(before.elapsed().as_secs() < 10);
+            assert!(found(false, Box::leak(text.into_boxed_str())).is_empty());
         }
     }
 
