@@ -121,6 +121,27 @@ pub(super) fn configuration(scene: &mut Scene<'_>, binary: Option<&daemon::Binar
     }
 }
 
+/// Whether the line that the log names still has the word that it complains of: another release of sshd may take it, and the one that
+/// is to be started does not.
+fn still_there(scene: &Scene<'_>, said: &Observation) -> bool {
+    let Some((file, line)) = said.about.rsplit_once(':') else {
+        return false;
+    };
+    let number: usize = line.parse().unwrap_or(0);
+    let text = scene.machine.text(file).unwrap_or_default();
+    let Some(now) = text.lines().nth(number.wrapping_sub(1)) else {
+        return false;
+    };
+    let word = said.text.split_ascii_whitespace().next_back();
+    let word = word
+        .unwrap_or_default()
+        .trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    !word.is_empty()
+        && now
+            .to_ascii_lowercase()
+            .contains(&word.to_ascii_lowercase())
+}
+
 /// The log names a mistake in a file, and sshd finds none there any more. What stood on its command line is not tried here.
 pub(super) fn mended(scene: &mut Scene<'_>) {
     let told = |o: &Observation| o.key == "log.daemon" && o.value == "sshd-config-error";
@@ -139,7 +160,7 @@ pub(super) fn mended(scene: &mut Scene<'_>) {
     if !scene.machine.is_live() || !in_files || seen.iter().any(stands) {
         return;
     }
-    if let Some(o) = placed {
+    if let Some(o) = placed.filter(|o| !still_there(scene, o)) {
         let text = format!("sshd -t finds nothing wrong there now; the log: {}", o.text);
         scene.say(Gate::Tcp, "sshd.mended", "config", o.about, text, "sshd -t");
     }
