@@ -143,6 +143,18 @@ pub(super) fn look(
     if shown.get("ActiveState").is_some_and(|s| s == "active") {
         return;
     }
+    if let Some((command, status)) = shown.get("ExecStartPost").and_then(|c| failed_after(c)) {
+        let (setting, place) = lines(unit, &["ExecStartPost"])
+            .into_iter()
+            .find(|(setting, _)| setting.contains(command))
+            .unwrap_or_else(|| (format!("ExecStartPost={command}"), unit.name.clone()));
+        let text = format!(
+            "{setting} ({place}) ended with status {status}: systemd stops sshd again when what runs after it fails"
+        );
+        let about = movable(&place).unwrap_or(&unit.name).to_owned();
+        scene.say(Gate::Tcp, "unit.broken", "exec", about, text, source);
+        return;
+    }
     // Between two tries the properties are those of the one that has just begun: the last one stands in the journal.
     let trying = shown
         .get("ActiveState")
@@ -177,6 +189,17 @@ fn end(shown: &BTreeMap<String, String>) -> Option<End> {
             "killed" | "dumped" => Some(End::Signal(number)),
             _ => None,
         }
+    })
+}
+
+/// The command after the start that failed, and its status.
+fn failed_after(commands: &str) -> Option<(&str, u32)> {
+    commands.lines().find_map(|line| {
+        let line = line.strip_prefix("{ ").unwrap_or(line);
+        let field = |name: &str| line.split(" ; ").find_map(|f| f.trim().strip_prefix(name));
+        let status = field("status=")?.split([' ', '/']).next()?.parse().ok()?;
+        let counts = field("code=") == Some("exited") && field("ignore_errors=") == Some("no");
+        (counts && status != 0).then_some((field("path=")?, status))
     })
 }
 
@@ -323,6 +346,14 @@ mod tests {
         let main = shown(&[("ExecMainStatus", "31"), ("ExecMainCode", "2")]);
         assert_eq!(end(&main), Some(End::Signal(31)));
         assert_eq!(end(&shown(&[])), None);
+    }
+
+    #[test]
+    fn a_command_after_the_start_counts_where_its_failure_does() {
+        let post = "{ path=/etc/ssh/notify.sh ; argv[]=/etc/ssh/notify.sh started ; ignore_errors=no ; pid=71 ; code=exited ; status=3 }";
+        assert_eq!(failed_after(post), Some(("/etc/ssh/notify.sh", 3)));
+        assert_eq!(failed_after(&post.replace("status=3", "status=0")), None);
+        assert_eq!(failed_after(&post.replace("errors=no", "errors=yes")), None);
     }
 
     #[test]

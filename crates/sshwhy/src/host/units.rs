@@ -214,27 +214,38 @@ pub(super) fn units(scene: &mut Scene<'_>) {
     for key in ["Unit.Requires", "Unit.BindsTo", "Unit.Requisite"] {
         for (value, place) in unit.all(key) {
             for other in value.split_ascii_whitespace() {
-                if other.contains('.')
-                    && !other.contains('%')
-                    && daemon::unit(machine, other).is_none_or(|u| u.masked)
-                {
-                    let generated = other.ends_with(".mount")
-                        || other.ends_with(".device")
-                        || other.ends_with(".slice")
-                        || other.contains('@');
-                    if !generated {
-                        scene.say(
-                            Gate::Tcp,
-                            "unit.broken",
-                            "dependency",
-                            unit_failure::movable(place).unwrap_or(name),
-                            format!(
-                                "{key}={other}: there is no such unit, or it is masked ({place})"
-                            ),
-                            place.clone(),
-                        );
-                    }
+                if !other.contains('.') || other.contains('%') {
+                    continue;
                 }
+                let generated = other.ends_with(".mount")
+                    || other.ends_with(".device")
+                    || other.ends_with(".slice")
+                    || other.contains('@');
+                let gone = daemon::unit(machine, other).is_none_or(|u| u.masked);
+                let state = daemon::show(machine, other);
+                let state = state.get("ActiveState").map_or("", String::as_str);
+                // Requires= starts the other; the others want it up already, or as long as this one.
+                let down = state == "failed" || state == "inactive" && key != "Unit.Requires";
+                let text = match (gone && !generated, down) {
+                    (true, _) => {
+                        format!("{key}={other}: there is no such unit, or it is masked ({place})")
+                    }
+                    (false, true) => {
+                        format!(
+                            "{key}={other} ({place}): that unit is {state}, and sshd is not started without it"
+                        )
+                    }
+                    _ => continue,
+                };
+                let about = unit_failure::movable(place).unwrap_or(name);
+                scene.say(
+                    Gate::Tcp,
+                    "unit.broken",
+                    "dependency",
+                    about,
+                    text,
+                    place.clone(),
+                );
             }
         }
     }
