@@ -1,5 +1,7 @@
 //! Facts of the client's own machine: what ssh's configuration comes to, keys, agent, known hosts, /etc/hosts. Only looks.
 
+#[cfg(target_os = "linux")]
+use crate::host::{daemon, machine::Machine};
 use crate::world::Here;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
@@ -578,7 +580,10 @@ pub fn control_socket(config: &Config) -> Option<Observation> {
             // Length 8, MUX_MSG_HELLO, version 4.
             let hello = stream.write_all(&[0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 4]);
             match hello.and_then(|()| stream.read_exact(&mut head)) {
-                Ok(()) => ("ok", "a master answers".to_owned()),
+                Ok(()) => match dead_master(&stream) {
+                    Some(why) => ("cut", format!("a master answers, and {why}")),
+                    None => ("ok", "a master answers".to_owned()),
+                },
                 Err(_) => ("frozen", "somebody holds it and does not answer".to_owned()),
             }
         }
@@ -589,6 +594,19 @@ pub fn control_socket(config: &Config) -> Option<Observation> {
             .about(about)
             .text(text),
     )
+}
+
+/// Why the connection of the process at the other end is of no use any more.
+#[cfg(target_os = "linux")]
+fn dead_master(stream: &std::os::unix::net::UnixStream) -> Option<String> {
+    let master = rustix::net::sockopt::socket_peercred(stream).ok()?;
+    let pid = master.pid.as_raw_nonzero().get().cast_unsigned();
+    daemon::dead_connection(&Machine::here(), pid)
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn dead_master(_: &std::os::unix::net::UnixStream) -> Option<String> {
+    None
 }
 
 #[cfg(not(unix))]

@@ -749,9 +749,11 @@ pub const CLIENT: &[Fact] = &[
     fact(
         "mux.socket",
         Gate::Session,
-        &["stale", "frozen", "refused", "too-long", "used", "ok"],
+        &[
+            "stale", "frozen", "cut", "refused", "too-long", "used", "ok",
+        ],
         "path",
-        "the ControlMaster's socket",
+        "the ControlMaster's socket; cut: its master answers, and the connection behind it is dead",
     ),
     fact(
         "attempt.end",
@@ -1401,7 +1403,7 @@ pub const SERVER: &[Fact] = &[
         "log.module",
         Gate::Auth,
         &["refused"],
-        "module",
+        "rule, where the files have it",
         "a PAM module that said no in the last attempt, where none says that the password was wrong",
     ),
     fact(

@@ -123,8 +123,11 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
         );
     }
     said.retain(|l| {
-        l.cause != "pam-denied"
-            || module_of(&l.text).is_none_or(|(stack, module)| !is_optional(scene, stack, module))
+        let Some((stack, module)) = module_of(&l.text).filter(|_| l.cause == "pam-denied") else {
+            return true;
+        };
+        let rules = rules_of(scene, stack, module);
+        rules.is_empty() || !rules.iter().all(is_optional)
     });
     let mut slugs: Vec<&str> = Vec::new();
     for l in said {
@@ -138,12 +141,16 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
             );
         }
     }
-    if let Some((l, module)) = refusing(scene, &lead)
+    if let Some((l, rule)) = refusing(scene, &lead)
         && matches!(outcome, "denied-account" | "denied-password")
     {
+        let text = match &rule {
+            Some(r) => format!("{} ({}, {})", l.text, r.module, r.place()),
+            None => l.text.clone(),
+        };
         let seen = Observation::new(Gate::Auth, "log.module", "refused", l.source.clone())
-            .about(module)
-            .text(l.text.clone())
+            .about(rule.map(|r| r.place()).unwrap_or_default())
+            .text(text)
             .at(l.at);
         scene.seen.observations.push(seen);
     }
@@ -279,7 +286,10 @@ fn module_of(text: &str) -> Option<(&str, &str)> {
 
 /// The module that said no where the password was right or nobody looked at it: none of those that compare passwords says that it
 /// was wrong.
-fn refusing<'c>(scene: &Scene<'_>, c: &'c log::Connection) -> Option<(&'c log::Said, &'c str)> {
+fn refusing<'c>(
+    scene: &Scene<'_>,
+    c: &'c log::Connection,
+) -> Option<(&'c log::Said, Option<pam::Rule>)> {
     const NO: [&str; 7] = [
         "fail",
         "denied",
@@ -300,19 +310,26 @@ fn refusing<'c>(scene: &Scene<'_>, c: &'c log::Connection) -> Option<(&'c log::S
         let says_no = NO.iter().any(|w| lower.contains(w));
         // What has a cause of its own is told by that.
         let general = matches!(l.cause, "" | "pam-denied");
-        (mine && says_no && general && !is_optional(scene, stack, module)).then_some((l, module))
+        if !mine || !says_no || !general {
+            return None;
+        }
+        let rules = rules_of(scene, stack, module);
+        let counts = rules.iter().find(|r| !is_optional(r)).cloned();
+        (counts.is_some() || rules.is_empty()).then_some((l, counts))
     })
 }
 
-/// Whether every rule with that module in that stack is one whose failure decides nothing.
-fn is_optional(scene: &Scene<'_>, stack: &str, module: &str) -> bool {
-    let (rules, _) = pam::rules(scene.machine, scene.pam_service());
+/// The rules with that module in that stack.
+fn rules_of(scene: &Scene<'_>, stack: &str, module: &str) -> Vec<pam::Rule> {
+    let (mut rules, _) = pam::rules(scene.machine, scene.pam_service());
     let file = format!("{module}.so");
-    let mut mine = rules
-        .iter()
-        .filter(|r| r.kind == stack && r.module == file)
-        .peekable();
-    mine.peek().is_some() && mine.all(|r| r.control.eq_ignore_ascii_case("optional"))
+    rules.retain(|r| r.kind == stack && r.module == file);
+    rules
+}
+
+/// Whether a failure of the rule decides nothing.
+fn is_optional(rule: &pam::Rule) -> bool {
+    rule.control.eq_ignore_ascii_case("optional")
 }
 
 /// How the connection ended.

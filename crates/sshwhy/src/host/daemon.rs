@@ -118,6 +118,50 @@ pub fn connected(machine: &Machine, port: u16, from: IpAddr) -> usize {
         .count()
 }
 
+/// Of the established connections of a process, one that cannot come to anything any more, in words: its own end is an address that
+/// this machine has no longer, or what it sent was sent again and again without an answer.
+pub fn dead_connection(machine: &Machine, pid: u32) -> Option<String> {
+    let folder = format!("/proc/{pid}/fd");
+    let sockets: Vec<String> = machine
+        .names(&folder)
+        .iter()
+        .filter_map(|fd| machine.link(&format!("{folder}/{fd}")))
+        .collect();
+    let own = own_addresses(machine);
+    let files = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let lines = files.map(|f| machine.text(f).unwrap_or_default());
+    lines
+        .iter()
+        .flat_map(|t| t.lines().skip(1))
+        .find_map(|line| dead(line, &sockets, &own))
+}
+
+/// The same of one line of /proc/net/tcp.
+fn dead(line: &str, sockets: &[String], own: &[IpAddr]) -> Option<String> {
+    /// So many times takes a few seconds.
+    const AGAIN: u32 = 3;
+    let w: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (local, _) = address(w.get(1)?)?;
+    let (remote, port) = address(w.get(2)?)?;
+    let inode = format!("socket:[{}]", w.get(9)?);
+    if w.get(3) != Some(&"01") || !sockets.contains(&inode) {
+        return None;
+    }
+    let (local, remote) = (local.to_canonical(), remote.to_canonical());
+    let again = u32::from_str_radix(w.get(6)?, 16).unwrap_or(0);
+    if !local.is_loopback() && !own.contains(&local) {
+        Some(format!(
+            "its connection to {remote} port {port} was made from {local}, an address that this machine has no more"
+        ))
+    } else if again >= AGAIN {
+        Some(format!(
+            "its connection to {remote} port {port} is dead: what it sent was sent {again} times again, and nothing came back"
+        ))
+    } else {
+        None
+    }
+}
+
 /// A listening TCP socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listener {
@@ -419,6 +463,27 @@ pub fn show(machine: &Machine, unit: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_from_an_address_that_is_gone_or_without_answers_is_dead() {
+        // 10.66.1.2:40000 to 10.66.2.2:22, socket 77.
+        let line = |state: &str, again: &str| {
+            format!(
+                "   1: 0201420A:9C40 0202420A:0016 {state} 00000058:00000000 01:00000010 {again}  1000        0 77 2 0 0"
+            )
+        };
+        let mine = ["socket:[77]".to_owned()];
+        let here: [IpAddr; 1] = ["10.66.1.2".parse().unwrap()];
+        let gone: [IpAddr; 1] = ["10.66.1.5".parse().unwrap()];
+        let up = line("01", "00000000");
+        assert!(dead(&up, &mine, &gone).unwrap().contains("10.66.1.2"));
+        assert_eq!(dead(&up, &mine, &here), None);
+        assert_eq!(dead(&up, &["socket:[78]".to_owned()], &gone), None);
+        assert_eq!(dead(&line("06", "00000000"), &mine, &gone), None);
+        assert!(dead(&line("01", "00000005"), &mine, &here).is_some());
+        assert_eq!(dead(&line("01", "00000001"), &mine, &here), None);
+        assert_eq!(dead("", &mine, &gone), None);
+    }
 
     #[test]
     fn socket_addresses_are_read_in_either_length() {

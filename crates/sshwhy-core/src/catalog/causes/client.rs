@@ -390,7 +390,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0508",
         slug: "client-config-error",
-        title: "The client's ssh_config does not parse",
+        title: "The client's ssh_config stops ssh",
         blames: Blame::Client,
         gate: Gate::Name,
         severity: Severity::Medium,
@@ -413,7 +413,8 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Correct the line that the message names",
+                action: "Correct the line that the message names; where ControlPath lies in a folder that is missing, make \
+                    the folder",
                 command: None,
                 place: "client",
                 risk: "none",
@@ -656,6 +657,13 @@ pub(super) const ROWS: &[Cause] = &[
             },
         ],
         remedy: &[
+            Remedy {
+                action: "Get in at once, around it",
+                command: Some("ssh -o ControlPath=none USER@HOST"),
+                place: "client",
+                risk: "none",
+                undo: None,
+            },
             Remedy {
                 action: "End the old master",
                 command: Some("ssh -O exit USER@HOST"),

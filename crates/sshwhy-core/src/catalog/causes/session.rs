@@ -279,8 +279,9 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Correct the rule that refuses; keep this session open and test with a second login",
-                command: None,
+                action: "Look at the rule that refuses, and correct it or what it reads; keep this session open and test with \
+                    a second login",
+                command: Some("less PATH"),
                 place: "server",
                 risk: "none",
                 undo: Some("put the old rule back"),

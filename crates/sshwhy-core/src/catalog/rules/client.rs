@@ -1002,6 +1002,8 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[LET_IN])
     .despite(),
+    // A connection of our own goes around it, however far it gets.
+    rule("control-socket-stale", 0.92, &[is("mux.socket", &["cut"])]).despite(),
     // The master greets, and a connection of our own gets further than the one through it.
     rule(
         "control-socket-stale",
