@@ -92,8 +92,6 @@ pub struct Analysis {
     filter: Filter,
     zone: Zone,
     names: Names,
-    /// By row.
-    roles: Vec<Role>,
     hostile: Vec<Hostile>,
     sessions: Sessions,
     detectors: Detectors,
@@ -156,7 +154,6 @@ impl Analysis {
             filter,
             zone,
             names: Names::new(limits),
-            roles: catalog().rows().iter().map(|m| Role::of(m)).collect(),
             hostile: catalog().rows().iter().map(|m| m.hostile).collect(),
             sessions: Sessions::default(),
             detectors,
@@ -240,7 +237,7 @@ impl Analysis {
             name: name.to_owned(),
             ..InputFile::default()
         });
-        self.repeats = Repeats::default();
+        self.repeats.last = None;
         (self.files.len() - 1) as u32
     }
 
@@ -445,24 +442,13 @@ impl Analysis {
         at: LineRef,
         message: &[u8],
     ) -> Resolved {
-        let role = self
-            .roles
-            .get(usize::from(record.row))
-            .copied()
-            .unwrap_or(Role::Other);
         let Said {
             mut record,
             addr,
             user,
             role,
             ..
-        } = self.repeats.resolve(Said {
-            record: *record,
-            host,
-            addr,
-            user,
-            role,
-        });
+        } = self.repeats.resolve(record, host, addr, user);
         // The hour that exists twice: the later reading is right from where the file steps back in it.
         if record.is(flag::TWICE) {
             let hour = record.time.div_euclid(HOUR);

@@ -90,7 +90,6 @@ pub struct Watch {
     clock: Clock,
     pub sight: Sight,
     repeats: Repeats,
-    roles: Vec<Role>,
     kinds: Vec<Kind>,
     done: Vec<Session>,
     /// Scratch: local to global numbers of the block at hand.
@@ -106,7 +105,6 @@ impl Default for Watch {
             clock: Clock::default(),
             sight: Sight::default(),
             repeats: Repeats::default(),
-            roles: catalog().rows().iter().map(|m| Role::of(m)).collect(),
             kinds: catalog().rows().iter().map(|m| Kind::of(m)).collect(),
             done: Vec::new(),
             maps: Default::default(),
@@ -263,7 +261,6 @@ impl Watch {
                 .iter()
                 .position(|m| m.slug == line.slug)
                 .map_or(UNKNOWN, |i| i as u16);
-            let role = self.roles.get(usize::from(row)).copied();
             let (host, addr, user) = back(line.names);
             let record = Record {
                 time: 0,
@@ -285,7 +282,7 @@ impl Watch {
                 host,
                 addr,
                 user,
-                role: role.unwrap_or(Role::Other),
+                role: self.repeats.role(row),
             }
         });
         self.names = names;
@@ -325,24 +322,13 @@ impl Watch {
         message: &[u8],
         each: &mut dyn FnMut(&Offence<'_>),
     ) {
-        let role = self
-            .roles
-            .get(usize::from(record.row))
-            .copied()
-            .unwrap_or(Role::Other);
         let Said {
             record,
             addr,
             user,
             role,
             ..
-        } = self.repeats.resolve(Said {
-            record: *record,
-            host,
-            addr,
-            user,
-            role,
-        });
+        } = self.repeats.resolve(record, host, addr, user);
         let at = self.clock.place(record.time());
         let logged = record.time().unwrap_or(at);
         self.sight.ssh += 1;

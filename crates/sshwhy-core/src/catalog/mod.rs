@@ -15,5 +15,6 @@ pub mod lints;
 pub mod messages;
 pub mod protection;
 pub mod rules;
+pub mod systemd;
 pub mod traces;
 pub mod watches;

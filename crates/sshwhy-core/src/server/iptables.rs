@@ -447,16 +447,21 @@ fn ports(text: &str, port: u16) -> bool {
 mod tests {
     use super::*;
 
+    /// 192.0.2.7, to port 22 on eth0.
+    fn client(leg: Leg) -> Packet {
+        Packet {
+            from: "192.0.2.7".parse().unwrap(),
+            to: None,
+            port: 22,
+            interface: Some("eth0".into()),
+            leg,
+        }
+    }
+
     #[test]
     fn our_answer_must_get_out() {
         let fate = |rules: &str, leg: Leg| {
-            let packet = Packet {
-                from: "192.0.2.7".parse().unwrap(),
-                to: None,
-                port: 22,
-                interface: Some("eth0".into()),
-                leg,
-            };
+            let packet = client(leg);
             evaluate(rules, &packet, &Sets::new()).map(|r| (r.fate, r.names_client))
         };
         let head = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n";
@@ -489,13 +494,7 @@ mod tests {
     #[test]
     fn what_follows_must_get_in_too() {
         let fate = |rules: &str, leg: Leg| {
-            let packet = Packet {
-                from: "192.0.2.7".parse().unwrap(),
-                to: None,
-                port: 22,
-                interface: Some("eth0".into()),
-                leg,
-            };
+            let packet = client(leg);
             let text = format!("*filter\n:INPUT DROP [0:0]\n{rules}COMMIT\n");
             evaluate(&text, &packet, &Sets::new()).map(|r| r.fate)
         };

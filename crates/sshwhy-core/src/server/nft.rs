@@ -821,6 +821,17 @@ fn shown_limit(kind: &str, v: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 192.0.2.7, to port 22 on eth0.
+    fn client(leg: Leg) -> Packet {
+        Packet {
+            from: "192.0.2.7".parse().unwrap(),
+            to: None,
+            port: 22,
+            interface: Some("eth0".into()),
+            leg,
+        }
+    }
     use serde_json::json;
 
     fn ruling(rules: Vec<Value>, policy: &str, from: &str, port: u16) -> Ruling {
@@ -990,13 +1001,7 @@ mod tests {
             let mut items = vec![chain.clone()];
             items.extend(rules.into_iter().map(rule));
             Ruleset::new(&json!({"nftables": items}))
-                .evaluate(&Packet {
-                    from: "192.0.2.7".parse().unwrap(),
-                    to: None,
-                    port: 22,
-                    interface: Some("eth0".into()),
-                    leg,
-                })
+                .evaluate(&client(leg))
                 .fate
         };
         let state = |s: &str| json!([{"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": s}}, {"accept": null}]);
@@ -1018,13 +1023,7 @@ mod tests {
             let mut items = vec![chain];
             items.extend(rules.into_iter().map(rule));
             Ruleset::new(&json!({"nftables": items}))
-                .evaluate(&Packet {
-                    from: "192.0.2.7".parse().unwrap(),
-                    to: None,
-                    port: 22,
-                    interface: Some("eth0".into()),
-                    leg,
-                })
+                .evaluate(&client(leg))
                 .fate
         };
         let state =

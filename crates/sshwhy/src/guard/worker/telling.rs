@@ -131,87 +131,86 @@ impl Worker {
         }
         let s = self.sight();
         let mut page = Page::default();
-        let mut one = |name, kind, help, value: f64| {
+        use Kind::{Counter, Gauge};
+        let grave = |f: &&Finding| f.severity >= Severity::High;
+        for (name, kind, help, value) in [
+            (
+                "sshwhy_guard_lines_total",
+                Counter,
+                "Lines read.",
+                s.lines as f64,
+            ),
+            (
+                "sshwhy_guard_ssh_lines_total",
+                Counter,
+                "Lines about logins.",
+                s.ssh as f64,
+            ),
+            (
+                "sshwhy_guard_unknown_lines_total",
+                Counter,
+                "Lines of sshd that are not understood.",
+                s.unknown as f64,
+            ),
+            (
+                "sshwhy_guard_failures_total",
+                Counter,
+                "Failures counted.",
+                s.failures as f64,
+            ),
+            (
+                "sshwhy_guard_accepted_total",
+                Counter,
+                "Logins accepted.",
+                s.accepted as f64,
+            ),
+            (
+                "sshwhy_guard_banned",
+                Gauge,
+                "Networks that are banned.",
+                self.decider.ban_count() as f64,
+            ),
+            (
+                "sshwhy_guard_sources",
+                Gauge,
+                "Sources that are counted.",
+                self.decider.source_count() as f64,
+            ),
+            (
+                "sshwhy_guard_sources_forgotten_total",
+                Counter,
+                "Sources that gave way to others.",
+                self.decider.forgotten as f64,
+            ),
+            (
+                "sshwhy_guard_spared_total",
+                Counter,
+                "Bans that the never-list prevented.",
+                self.totals.spared as f64,
+            ),
+            (
+                "sshwhy_guard_refused_total",
+                Counter,
+                "Actions that the privileged half refused.",
+                self.totals.refused as f64,
+            ),
+            (
+                "sshwhy_guard_commits_total",
+                Counter,
+                "Commits of the state.",
+                self.totals.commits as f64,
+            ),
+            (
+                "sshwhy_guard_blind",
+                Gauge,
+                "Findings of high severity or more about guard itself.",
+                self.findings.iter().filter(grave).count() as f64,
+            ),
+            ("sshwhy_guard_up", Gauge, "1 while guard runs.", 1.0),
+        ] {
             page.family(name, kind, help);
             page.sample(&[], value);
-        };
-        use Kind::{Counter, Gauge};
-        one(
-            "sshwhy_guard_lines_total",
-            Counter,
-            "Lines read.",
-            s.lines as f64,
-        );
-        one(
-            "sshwhy_guard_ssh_lines_total",
-            Counter,
-            "Lines about logins.",
-            s.ssh as f64,
-        );
-        one(
-            "sshwhy_guard_unknown_lines_total",
-            Counter,
-            "Lines of sshd that are not understood.",
-            s.unknown as f64,
-        );
-        one(
-            "sshwhy_guard_failures_total",
-            Counter,
-            "Failures counted.",
-            s.failures as f64,
-        );
-        one(
-            "sshwhy_guard_accepted_total",
-            Counter,
-            "Logins accepted.",
-            s.accepted as f64,
-        );
-        one(
-            "sshwhy_guard_banned",
-            Gauge,
-            "Networks that are banned.",
-            self.decider.ban_count() as f64,
-        );
-        one(
-            "sshwhy_guard_sources",
-            Gauge,
-            "Sources that are counted.",
-            self.decider.source_count() as f64,
-        );
-        one(
-            "sshwhy_guard_sources_forgotten_total",
-            Counter,
-            "Sources that gave way to others.",
-            self.decider.forgotten as f64,
-        );
-        one(
-            "sshwhy_guard_spared_total",
-            Counter,
-            "Bans that the never-list prevented.",
-            self.totals.spared as f64,
-        );
-        one(
-            "sshwhy_guard_refused_total",
-            Counter,
-            "Actions that the privileged half refused.",
-            self.totals.refused as f64,
-        );
-        one(
-            "sshwhy_guard_commits_total",
-            Counter,
-            "Commits of the state.",
-            self.totals.commits as f64,
-        );
-        one(
-            "sshwhy_guard_blind",
-            Gauge,
-            "Findings of high severity or more about guard itself.",
-            self.findings
-                .iter()
-                .filter(|f| f.severity >= Severity::High)
-                .count() as f64,
-        );
-        one("sshwhy_guard_up", Gauge, "1 while guard runs.", 1.0);
+        }
         page.family("sshwhy_guard_bans_total", Counter, "Bans by detector.");
         for (detector, n) in &self.totals.bans {
             page.sample(&[("detector", detector)], *n as f64);
