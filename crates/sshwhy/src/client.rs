@@ -580,7 +580,7 @@ pub fn control_socket(config: &Config) -> Option<Observation> {
             // Length 8, MUX_MSG_HELLO, version 4.
             let hello = stream.write_all(&[0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 4]);
             match hello.and_then(|()| stream.read_exact(&mut head)) {
-                Ok(()) => match dead_master(&stream) {
+                Ok(()) => match dead_master(&stream, &about) {
                     Some(why) => ("cut", format!("a master answers, and {why}")),
                     None => ("ok", "a master answers".to_owned()),
                 },
@@ -596,16 +596,22 @@ pub fn control_socket(config: &Config) -> Option<Observation> {
     )
 }
 
-/// Why the connection of the process at the other end is of no use any more.
+/// Why the connection of the master behind the socket is of no use any more. Who listened first may have gone into the background
+/// since (ControlPersist): then its title has the path (mux.c, `ssh: PATH [mux]`).
 #[cfg(target_os = "linux")]
-fn dead_master(stream: &std::os::unix::net::UnixStream) -> Option<String> {
-    let master = rustix::net::sockopt::socket_peercred(stream).ok()?;
-    let pid = master.pid.as_raw_nonzero().get().cast_unsigned();
-    daemon::dead_connection(&Machine::here(), pid)
+fn dead_master(stream: &std::os::unix::net::UnixStream, path: &str) -> Option<String> {
+    let machine = Machine::here();
+    let listened = rustix::net::sockopt::socket_peercred(stream).ok();
+    let listened = listened.map(|c| c.pid.as_raw_nonzero().get().cast_unsigned());
+    let title = format!("ssh: {path} [mux]");
+    daemon::processes(&machine)
+        .iter()
+        .filter(|p| Some(p.pid) == listened || p.title == title)
+        .find_map(|p| daemon::dead_connection(&machine, p.pid))
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-fn dead_master(_: &std::os::unix::net::UnixStream) -> Option<String> {
+fn dead_master(_: &std::os::unix::net::UnixStream, _: &str) -> Option<String> {
     None
 }
 
