@@ -8,6 +8,7 @@ use crate::addr::parse_v4;
 use crate::catalog::deeds;
 use crate::event::{Catalog, Event, Row, catalog};
 use crate::line::{Line, LineParser, Program, Quick, Tag, Years, cut, serves_one, unescape};
+use crate::session::{Joiner, Wholes};
 use crate::shortcut::{Hit, Shortcuts, same};
 use crate::template::Span;
 use crate::time::{Time, Zone};
@@ -106,6 +107,8 @@ pub struct Scanned {
     pub v4: Vec<Option<Ipv4Addr>>,
     pub users: Vec<Span>,
     pub hosts: Vec<Span>,
+    /// Where they are wanted ([`Scanner::joining`]): connections that stand wholly in the block.
+    pub wholes: Wholes,
     /// Text that does not stand in the block as such: lines rewritten from JSON, decoded audit names. Its offsets go on
     /// where the block ends.
     pub extra: Vec<u8>,
@@ -141,6 +144,7 @@ impl Scanned {
         self.v4.clear();
         self.users.clear();
         self.hosts.clear();
+        self.wholes.clear();
         self.extra.clear();
         self.lines = 0;
         self.other = 0;
@@ -232,6 +236,7 @@ pub struct Scanner {
     names: BlockNames,
     scratch: Vec<u8>,
     deeds: bool,
+    joiner: Option<Joiner>,
 }
 
 /// What the caller of [`Scanner::lines`] is given for each line.
@@ -262,6 +267,14 @@ impl Scanner {
         Scanner {
             deeds,
             ..Scanner::default()
+        }
+    }
+
+    /// One that also joins the connections that stand wholly in a block.
+    pub fn joining(self) -> Scanner {
+        Scanner {
+            joiner: Some(Joiner::default()),
+            ..self
         }
     }
 
@@ -388,6 +401,11 @@ impl Scanner {
         }
         out.lines = u64::from(number);
         self.scratch = scratch;
+        if let Some(joiner) = &mut self.joiner {
+            let mut wholes = std::mem::take(&mut out.wholes);
+            joiner.join(&out.records, |r| out.message(block, r), &mut wholes);
+            out.wholes = wholes;
+        }
     }
 }
 

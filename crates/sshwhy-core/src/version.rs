@@ -24,6 +24,24 @@ struct Range {
     until: Option<Release>,
 }
 
+impl Range {
+    /// What is left of these releases after a wording of those.
+    fn narrowed(self, range: Range) -> Range {
+        let left = Range {
+            since: self.since.max(range.since),
+            until: match (self.until, range.until) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+        };
+        // An upgrade (or a downgrade): what is seen from here on counts.
+        match (left.since, left.until) {
+            (Some(s), Some(u)) if s > u => range,
+            _ => left,
+        }
+    }
+}
+
 /// The releases that fit one host's log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HostRange {
@@ -49,12 +67,19 @@ pub struct Versions {
     current: Option<(HostId, &'static str, Range)>,
 }
 
+/// A wording as one number, and its place among the settled ones.
+fn key(host: HostId, row: Row, text: u8) -> (u64, usize) {
+    (
+        u64::from(host) << 32 | u64::from(row) << 8 | u64::from(text) | 1 << 24,
+        ((host as usize * 5) ^ usize::from(row) ^ usize::from(text) << 5) % SETTLED,
+    )
+}
+
 impl Versions {
     /// A line of this wording was seen.
     #[inline]
     pub fn see(&mut self, host: HostId, row: Row, text: u8) {
-        let wording = u64::from(host) << 32 | u64::from(row) << 8 | u64::from(text) | 1 << 24;
-        let place = ((host as usize * 5) ^ usize::from(row) ^ usize::from(text) << 5) % SETTLED;
+        let (wording, place) = key(host, row, text);
         if self.settled.get(place) == Some(&wording) || self.last == wording {
             return;
         }
@@ -67,6 +92,25 @@ impl Versions {
                 *place = wording;
             }
         }
+    }
+
+    /// Whether the wording is known to say nothing new: then seeing it again changes nothing.
+    pub fn knows(&self, host: HostId, row: Row, text: u8) -> bool {
+        let (wording, place) = key(host, row, text);
+        self.settled.get(place) == Some(&wording)
+            || (!self.rows.is_empty()
+                && self.printed_by(row, text).is_none_or(|(daemon, range)| {
+                    self.hosts
+                        .get(&(host, daemon))
+                        .is_some_and(|all| all.narrowed(range) == *all)
+                }))
+    }
+
+    /// The daemon, and the releases of it that print a wording, where that is not all of them.
+    fn printed_by(&self, row: Row, text: u8) -> Option<(&'static str, Range)> {
+        let (first, daemon) = self.rows.get(usize::from(row)).copied()?;
+        let range = *self.ranges.get(first as usize + usize::from(text))?;
+        (range != Range::default()).then_some((daemon?, range))
     }
 
     /// Whether the wording says something new.
@@ -85,15 +129,9 @@ impl Versions {
                 }));
             }
         }
-        let Some((first, Some(daemon))) = self.rows.get(usize::from(row)).copied() else {
+        let Some((daemon, range)) = self.printed_by(row, text) else {
             return false;
         };
-        let Some(range) = self.ranges.get(first as usize + usize::from(text)).copied() else {
-            return false;
-        };
-        if range == Range::default() {
-            return false;
-        }
         // Nothing new from a wording as wide as what is left: most lines.
         if let Some((h, d, left)) = &self.current
             && (*h, *d) == (host, daemon)
@@ -103,16 +141,7 @@ impl Versions {
             return false;
         }
         let all = self.hosts.entry((host, daemon)).or_default();
-        let narrowed = Range {
-            since: all.since.max(range.since),
-            until: match (all.until, range.until) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            },
-        };
-        let empty = matches!((narrowed.since, narrowed.until), (Some(s), Some(u)) if s > u);
-        // An upgrade (or a downgrade): what is seen from here on counts.
-        let left = if empty { range } else { narrowed };
+        let left = all.narrowed(range);
         let news = *all != left;
         *all = left;
         self.current = Some((host, daemon, left));

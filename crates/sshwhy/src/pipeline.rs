@@ -210,6 +210,9 @@ pub fn run(
     let stop = AtomicBool::new(false);
     let worker = || {
         let mut scanner = Scanner::for_deeds(deeds);
+        if printer.is_none() {
+            scanner = scanner.joining();
+        }
         loop {
             // Printing comes first: it frees memory.
             let ready = printer.and_then(|p| lock(&folded).pop_front().map(|w| (p, w)));

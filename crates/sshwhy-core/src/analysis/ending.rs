@@ -5,9 +5,13 @@ use super::tally::HourTally;
 use crate::detect::Context;
 use crate::detect::words::count;
 use crate::finding::Finding;
+use crate::names::UserId;
 use crate::report::{Activity, AddressRow, Bucket, HostVersion, Input, Report, Skipped, UserRow};
 use crate::time::{Time, Zone};
 use std::collections::{BTreeMap, HashMap};
+
+/// Names shown for an address.
+const USERS_SHOWN: usize = 6;
 
 impl Analysis {
     /// Ends the run. `bytes` and `skipped` are what the program knows better (sizes before decompression are not counted).
@@ -19,6 +23,19 @@ impl Analysis {
             files: &self.files,
             zone: &self.zone,
         };
+        // Who tried more names than are kept here failed with them: the detectors know how often.
+        let more_tried: HashMap<usize, (Vec<UserId>, u64)> = self
+            .addr_tally
+            .iter()
+            .enumerate()
+            .filter(|(_, t)| t.is_full())
+            .map(|(id, _)| {
+                let (mut users, count) = self.detectors.users_of(id as u32);
+                users.truncate(USERS_SHOWN);
+                (id, (users, count))
+            })
+            .collect();
+        let addr_counts = self.detectors.addrs_of_users();
         let mut findings = std::mem::take(&mut self.detectors).finish(&context);
         findings.sort_by(Finding::order);
         if self.sessions.overflowed > 0 {
@@ -72,7 +89,7 @@ impl Analysis {
             }
             let addr = self.names.addr_text(id as u32);
             let (slugs, hostile) = by_addr.get(addr.as_str()).cloned().unwrap_or_default();
-            let mut tried: Vec<(u32, u32)> = t
+            let mut tried: Vec<(u16, u32)> = t
                 .users
                 .iter()
                 .zip(t.user_tries)
@@ -80,16 +97,20 @@ impl Analysis {
                 .map(|(u, n)| (n, *u))
                 .collect();
             tried.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+            let (users, user_count) = match more_tried.get(&id) {
+                Some((users, count)) if *count > tried.len() as u64 => (users.clone(), *count),
+                _ => (tried.iter().map(|t| t.1).collect(), tried.len() as u64),
+            };
             addresses.push(AddressRow {
                 addr,
-                failures: t.failures,
-                invalid_users: t.invalid,
-                accepted: t.accepted,
-                connections: t.connections,
-                user_count: tried.len() as u64 + u64::from(t.more_users),
-                users: tried
+                failures: t.failures.into(),
+                invalid_users: t.invalid.into(),
+                accepted: t.accepted.into(),
+                connections: t.connections.into(),
+                user_count,
+                users: users
                     .iter()
-                    .map(|(_, u)| self.names.user_of(*u).to_owned())
+                    .map(|u| self.names.user_of(*u).to_owned())
                     .collect(),
                 first: Time(t.first).dated(),
                 last: Time(t.last).dated(),
@@ -113,7 +134,8 @@ impl Analysis {
                 exists: t.exists,
                 failures: t.failures,
                 accepted: t.accepted,
-                addr_count: t.addrs,
+                // Who is in this table came from somewhere.
+                addr_count: addr_counts.get(id).copied().unwrap_or(0).max(1),
                 first: Time(t.first).dated(),
                 last: Time(t.last).dated(),
             })

@@ -4,8 +4,10 @@
 //! (bounded by [`Sessions`]) and accepted logins (bounded by [`MAX_LOGINS`]).
 
 mod ending;
+mod joined;
 mod tally;
 
+use self::joined::Way;
 use self::tally::{AddrTally, HourTally, UserTally};
 use crate::addr::{Addr, Cidr};
 use crate::catalog::deeds::SESSIONS;
@@ -111,6 +113,7 @@ pub struct Analysis {
     bytes: u64,
     ssh_lines: u64,
     unknown: u64,
+    lines_joined: u64,
     last_time: i64,
     /// Lines so far that have no time, in an input where none before them has one.
     undated: u64,
@@ -131,6 +134,8 @@ pub struct Analysis {
     /// Scratch: local to global numbers of the block at hand.
     maps: [Vec<u32>; 3],
     ahead: Ahead,
+    /// Scratch: by connection of the block at hand, how it is taken in.
+    ways: Vec<Way>,
     hour: (i64, HourTally),
 }
 
@@ -172,6 +177,7 @@ impl Analysis {
             bytes: 0,
             ssh_lines: 0,
             unknown: 0,
+            lines_joined: 0,
             last_time: NO_TIME,
             undated: 0,
             reading: u32::MAX,
@@ -185,12 +191,18 @@ impl Analysis {
             repeats: Repeats::default(),
             maps: Default::default(),
             ahead: Ahead::default(),
+            ways: Vec::new(),
             hour: (i64::MIN, HourTally::default()),
         }
     }
 
     pub fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// How many lines were taken in as a part of a connection that was joined before.
+    pub fn lines_joined(&self) -> u64 {
+        self.lines_joined
     }
 
     /// Keeps every login one by one from now on, and what was done on the host (bounded, see [`crate::trace::acts`] and
@@ -316,6 +328,9 @@ impl Analysis {
             })
             .collect();
         self.read = Read::default();
+        let joined = resolved.is_none() && self.joins(scanned, file, &maps);
+        let mut wholes = scanned.wholes.all.as_slice();
+        let mut number = 0;
         let mut records = scanned.records.as_slice();
         let mut chunks = 0;
         self.ahead.seen.clear();
@@ -324,8 +339,20 @@ impl Analysis {
         while !records.is_empty() {
             let (chunk, later) = records.split_at(AHEAD.min(records.len()));
             chunks += 1;
-            self.warm(chunks, chunk, addrs);
+            if joined {
+                let end = chunk.last().map_or(0, |r| u64::from(r.line));
+                let soon = wholes.partition_point(|w| w.session.line <= end);
+                let (soon, later) = wholes.split_at(soon);
+                wholes = later;
+                self.warm(chunks, soon.iter().map(|w| w.session.addr), addrs);
+            } else {
+                self.warm(chunks, chunk.iter().map(|r| r.addr), addrs);
+            }
             for record in chunk {
+                number += 1;
+                if joined && self.skips(number - 1, scanned, block, &maps, file, first_line) {
+                    continue;
+                }
                 while let Some((deed, more)) = deeds.split_first()
                     && deed.line < record.line
                 {
@@ -357,6 +384,9 @@ impl Analysis {
             let host = hosts.get(usize::from(deed.host)).copied().unwrap_or(0);
             let text = scanned.text(block, deed.message);
             self.deed(deed, host, file, first_line, text);
+        }
+        if joined {
+            self.joined(scanned, &maps);
         }
         if let Some((line, text)) = scanned.first_unread {
             let at = LineRef {
@@ -400,27 +430,27 @@ impl Analysis {
         }
     }
 
-    /// Looks ahead at what the next records are about. `chunk` is their number in the block.
-    fn warm(&mut self, chunk: u32, records: &[Record], addrs: &[AddrId]) {
+    /// Looks ahead at the addresses that come next, by their numbers in the block. `chunk` counts the calls for one block.
+    fn warm(&mut self, chunk: u32, next: impl Iterator<Item = u32>, addrs: &[AddrId]) {
         let ahead = &mut self.ahead;
         ahead.soon.clear();
-        for record in records {
+        for addr in next {
             // Each address once: a connection has several lines.
-            if let Some(seen) = ahead.seen.get_mut(record.addr as usize)
+            if let Some(seen) = ahead.seen.get_mut(addr as usize)
                 && *seen != chunk
-                && let Some(id) = addrs.get(record.addr as usize)
+                && let Some(id) = addrs.get(addr as usize)
             {
                 *seen = chunk;
                 ahead.soon.push(*id);
             }
         }
-        let mut tallies = 0u64;
+        let mut tallies = 0u32;
         for id in &ahead.soon {
             if let Some(t) = self.addr_tally.get(*id as usize) {
-                tallies ^= t.failures ^ u64::from(t.more_users);
+                tallies ^= t.failures;
             }
         }
-        std::hint::black_box(tallies ^ self.detectors.warm(ahead.soon.iter().copied()));
+        std::hint::black_box(u64::from(tallies) ^ self.detectors.warm(ahead.soon.iter().copied()));
     }
 
     fn end_sessions(&mut self) {
@@ -613,7 +643,7 @@ impl Analysis {
         self.totals.accepted += 1;
         self.hour_of(fact.time).accepted += 1;
         if let Some(t) = self.addr_tally.get_mut(fact.addr as usize) {
-            t.accepted += 1;
+            t.accepted = t.accepted.saturating_add(1);
         }
         if let Some(t) = self.user_tally.get_mut(fact.user as usize) {
             t.accepted += 1;
@@ -672,7 +702,8 @@ impl Analysis {
             acts.ended(s, &self.names);
         }
         self.totals.connections += 1;
-        let failed = u64::from(s.attempts_failed());
+        let tries = s.attempts_failed();
+        let failed = u64::from(tries);
         self.totals.failures += failed;
         self.totals.invalid_users += u64::from(s.invalid_user);
         let idle = s.without_attempt();
@@ -683,7 +714,7 @@ impl Analysis {
             self.hour_of(s.first).other += 1;
         }
         if let Some(t) = self.addr_tally.get_mut(s.addr as usize) {
-            t.ended(s, failed);
+            t.ended(s, tries);
         }
         if let Some(t) = self.user_tally.get_mut(s.user as usize) {
             t.ended(s, failed);

@@ -2,21 +2,21 @@
 
 use crate::session::Session;
 
-/// User names remembered per address.
-const USERS_KEPT: usize = 6;
+/// User names remembered per address; the detectors count how many there are.
+const USERS_KEPT: usize = 5;
 
+/// What one address did, in one line of the processor's cache. The counts stop where they are full.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
 pub(super) struct AddrTally {
-    pub failures: u64,
-    pub invalid: u64,
-    pub accepted: u64,
-    pub connections: u64,
     pub first: i64,
     pub last: i64,
+    pub failures: u32,
+    pub invalid: u32,
+    pub accepted: u32,
+    pub connections: u32,
     pub users: [u32; USERS_KEPT],
-    pub user_tries: [u32; USERS_KEPT],
-    /// Distinct users beyond those kept, as a lower bound.
-    pub more_users: u32,
+    pub user_tries: [u16; USERS_KEPT],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,8 +24,6 @@ pub(super) struct UserTally {
     pub exists: bool,
     pub failures: u64,
     pub accepted: u64,
-    pub addrs: u64,
-    last_addr: u32,
     pub first: i64,
     pub last: i64,
 }
@@ -39,16 +37,16 @@ pub(super) struct HourTally {
 
 impl AddrTally {
     /// A connection is over in which `failed` attempts failed.
-    pub fn ended(&mut self, s: &Session, failed: u64) {
+    pub fn ended(&mut self, s: &Session, failed: u32) {
         if self.connections == 0 {
             self.first = s.first.0;
             self.last = s.last.0;
         }
         self.first = self.first.min(s.first.0);
         self.last = self.last.max(s.last.0);
-        self.connections += 1;
-        self.failures += failed;
-        self.invalid += u64::from(s.invalid_user);
+        self.connections = self.connections.saturating_add(1);
+        self.failures = self.failures.saturating_add(failed);
+        self.invalid = self.invalid.saturating_add(u32::from(s.invalid_user));
         if s.has_user() {
             self.user(s.user);
         }
@@ -64,8 +62,11 @@ impl AddrTally {
                 return;
             }
         }
-        // More names than are kept: the count goes on as a lower bound by remembering only the last one.
-        self.more_users = self.more_users.saturating_add(1).min(9_999);
+    }
+
+    /// There may be more users than are kept.
+    pub fn is_full(&self) -> bool {
+        self.user_tries.iter().all(|n| *n > 0)
     }
 }
 
@@ -80,10 +81,5 @@ impl UserTally {
         self.last = self.last.max(s.last.0);
         self.failures += failed;
         self.exists |= failed > 0 && !s.invalid_user;
-        // Changes of address: distinct ones are counted where it matters, by the detectors.
-        if s.addr != self.last_addr || self.addrs == 0 {
-            self.addrs += 1;
-            self.last_addr = s.addr;
-        }
     }
 }

@@ -3,6 +3,7 @@
 use super::Fact;
 use super::case::Case;
 use super::kinds::Kind;
+use super::pulse::Pulse;
 use super::quotes::{QuoteId, Quotes};
 use super::words;
 use crate::finding::{Finding, Severity};
@@ -17,17 +18,6 @@ const MAX_HOSTS: usize = 4_096;
 const ENOUGH_LINES: u64 = 200;
 /// So many lines that cannot be read may be scraps: the end of a cut line, somebody's remark.
 const A_FEW: u64 = 2;
-
-#[derive(Clone, Copy, Debug)]
-struct Pulse {
-    first: Time,
-    last: Time,
-    hour: i64,
-    /// Hours with a line.
-    hours: u32,
-    gap: i64,
-    gap_from: Time,
-}
 
 #[derive(Debug, Default)]
 pub struct Sight {
@@ -54,6 +44,31 @@ impl Sight {
         }
     }
 
+    /// Whether a stretch of a host's log goes on where the one before ended.
+    pub fn follows(&self, host: HostId, pulse: &Pulse) -> bool {
+        let before = self.pulses.get(host as usize).copied().flatten();
+        before.is_none_or(|p| p.last <= pulse.first)
+    }
+
+    /// A stretch of a host's log, before or instead of its lines.
+    pub fn stretch(&mut self, host: HostId, pulse: &Pulse) {
+        let i = host as usize;
+        if i < MAX_HOSTS {
+            if i >= self.pulses.len() {
+                self.pulses.resize(i + 1, None);
+            }
+            if let Some(place) = self.pulses.get_mut(i) {
+                Pulse::go_on(place, pulse);
+            }
+        }
+    }
+
+    /// Lines of a daemon that need not be looked at one by one, and how many of them say that something failed or ended.
+    pub fn lines(&mut self, lines: u64, failed: u64) {
+        self.lines += lines;
+        self.failed += failed;
+    }
+
     pub fn line(&mut self, fact: &Fact<'_>, kind: Kind, quotes: &mut Quotes) {
         let i = fact.host as usize;
         if i < MAX_HOSTS && fact.time.is_dated() {
@@ -61,7 +76,7 @@ impl Sight {
                 self.pulses.resize(i + 1, None);
             }
             if let Some(place) = self.pulses.get_mut(i) {
-                beat(place, fact.time);
+                Pulse::beat(place, fact.time);
             }
         }
         if fact.flags & flag::DAEMON == 0 {
@@ -101,32 +116,6 @@ impl Sight {
                 }
             }
             _ => {}
-        }
-    }
-}
-
-fn beat(place: &mut Option<Pulse>, time: Time) {
-    let Some(p) = place else {
-        *place = Some(Pulse {
-            first: time,
-            last: time,
-            hour: time.0.div_euclid(HOUR),
-            hours: 1,
-            gap: 0,
-            gap_from: time,
-        });
-        return;
-    };
-    if time.0 - p.last.0 > p.gap {
-        p.gap = time.0 - p.last.0;
-        p.gap_from = p.last;
-    }
-    if time > p.last {
-        p.last = time;
-        let start = p.hour.saturating_mul(HOUR);
-        if time.0 >= start.saturating_add(HOUR) {
-            p.hour = time.0.div_euclid(HOUR);
-            p.hours += 1;
         }
     }
 }

@@ -109,13 +109,39 @@ impl Forger {
     }
 }
 
+/// Tells words of a client's that imitate nothing; remembers the last few, for nearly everybody says goodbye in the same words.
+#[derive(Debug, Default)]
+pub struct Harmless {
+    known: [Vec<u8>; HARMLESS],
+    next: usize,
+}
+
+impl Harmless {
+    pub fn is(&mut self, text: &[u8]) -> bool {
+        if text.len() < 12 || self.known.iter().any(|known| same(known, text)) {
+            return true;
+        }
+        let words = String::from_utf8_lossy(text);
+        let words = words.strip_suffix(" [preauth]").unwrap_or(&words);
+        if imitates(words) == Imitation::Strong {
+            return false;
+        }
+        if text.len() <= 64
+            && let Some(place) = self.known.get_mut(self.next % HARMLESS)
+        {
+            place.clear();
+            place.extend_from_slice(text);
+            self.next = self.next.wrapping_add(1);
+        }
+        true
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Forgers {
     /// By user, each name judged once.
     judged: Vec<Imitation>,
-    /// The last few texts that imitate nothing.
-    harmless: [Vec<u8>; HARMLESS],
-    next_harmless: usize,
+    harmless: Harmless,
     by_addr: HashMap<AddrId, Forger>,
     foreign: Option<Foreign>,
 }
@@ -192,24 +218,9 @@ impl Forgers {
 
     /// A goodbye or a banner: whatever stands behind the last of the fields that sshd wrote.
     pub fn text(&mut self, fact: &Fact<'_>, quotes: &mut Quotes) {
-        let Some(text) = client_text(fact.message).filter(|t| t.len() >= 12) else {
-            return;
-        };
-        // Nearly everybody says goodbye in the same words.
-        if self.harmless.iter().any(|known| same(known, text)) {
-            return;
-        }
-        let words = String::from_utf8_lossy(text);
-        let words = words.strip_suffix(" [preauth]").unwrap_or(&words);
-        if imitates(words) == Imitation::Strong {
+        if client_text(fact.message).is_some_and(|text| !self.harmless.is(text)) {
             self.line(fact, Imitation::Strong, quotes);
             self.connection(fact.addr, NONE, Imitation::Strong, fact.time);
-        } else if text.len() <= 64
-            && let Some(place) = self.harmless.get_mut(self.next_harmless % HARMLESS)
-        {
-            place.clear();
-            place.extend_from_slice(text);
-            self.next_harmless += 1;
         }
     }
 

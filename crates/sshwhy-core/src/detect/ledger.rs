@@ -95,6 +95,18 @@ struct More {
     sketch: Option<Box<[u64; 16]>>,
 }
 
+impl More {
+    /// How many names there are that are not kept, about.
+    fn beyond(&self) -> u64 {
+        let Some(sketch) = &self.sketch else {
+            return 0;
+        };
+        let set: u32 = sketch.iter().map(|w| w.count_ones()).sum();
+        let empty = f64::from(1024 - set.min(1023)) / 1024.0;
+        (-1024.0 * empty.ln()).round() as u64
+    }
+}
+
 pub mod fired {
     pub const FAST: u8 = 1;
     pub const DAY: u8 = 2;
@@ -465,6 +477,28 @@ impl Ledger {
         self.histories.get(source.history as usize)
     }
 
+    /// By user: how many addresses tried it, as far as their names are kept.
+    pub fn addrs_of_users(&self) -> Vec<u64> {
+        let mut counts = Vec::new();
+        for source in &self.sources {
+            let more = self.more.get(source.guess.more as usize);
+            let more = more.map_or(&[][..], |m| m.users.as_slice());
+            for t in source.guess.inline.iter().chain(more) {
+                if t.user == NONE {
+                    continue;
+                }
+                let i = t.user as usize;
+                if i >= counts.len() {
+                    counts.resize(i + 1, 0);
+                }
+                if let Some(n) = counts.get_mut(i) {
+                    *n += 1;
+                }
+            }
+        }
+        counts
+    }
+
     /// Every user tried, most tries first, and how many there are (an estimate beyond 64).
     pub fn users(&self, guess: &Guess) -> (Vec<Tries>, u64) {
         let mut all: Vec<Tries> = guess
@@ -473,22 +507,18 @@ impl Ledger {
             .filter(|t| t.user != NONE)
             .copied()
             .collect();
-        let mut beyond = 0;
-        if let Some(more) = self.more.get(guess.more as usize) {
+        let more = self.more.get(guess.more as usize);
+        if let Some(more) = more {
             all.extend_from_slice(&more.users);
-            if let Some(sketch) = &more.sketch {
-                let set: u32 = sketch.iter().map(|w| w.count_ones()).sum();
-                let empty = f64::from(1024 - set.min(1023)) / 1024.0;
-                beyond = (-1024.0 * empty.ln()).round() as u64;
-            }
         }
-        let total = all.len() as u64 + beyond;
         all.sort_by(|a, b| {
             b.fails
                 .cmp(&a.fails)
                 .then(b.accepts.cmp(&a.accepts))
                 .then(a.user.cmp(&b.user))
         });
+        let beyond = more.map_or(0, More::beyond);
+        let total = all.len() as u64 + beyond;
         (all, total)
     }
 

@@ -19,6 +19,7 @@ mod logins;
 mod monitor;
 mod order;
 mod probing;
+pub(crate) mod pulse;
 mod quotes;
 mod schedule;
 mod settings;
@@ -38,6 +39,7 @@ use self::ledger::{Event, Ledger, What};
 use self::logins::Logins;
 use self::monitor::Beats;
 use self::order::Order;
+use self::pulse::Pulse;
 use self::quotes::Quotes;
 use self::success::Successes;
 use self::trouble::Troubles;
@@ -45,8 +47,11 @@ use crate::event::{Row, catalog};
 use crate::finding::Finding;
 use crate::names::{AddrId, HostId, Names, UserId};
 use crate::scan::{NONE, UNKNOWN, flag};
-use crate::session::{End, LineRef, Role, Session};
+use crate::session::{End, LineRef, Role, Session, Whole};
 use crate::time::{Time, Zone};
+
+/// Of the lines that count against an address, the last one that may be quoted.
+const QUOTED: u8 = 7;
 
 /// One line about SSH, joined to its session.
 #[derive(Clone, Copy, Debug)]
@@ -224,11 +229,19 @@ impl Detectors {
         if fact.addr == NONE {
             return;
         }
-        let i = fact.addr as usize;
+        self.bad_line(fact.addr, fact.time, fact.at, fact.message);
+    }
+
+    /// A line that counts against its address.
+    pub fn bad_line(&mut self, addr: AddrId, time: Time, at: LineRef, message: &[u8]) {
+        if !self.on {
+            return;
+        }
+        let i = addr as usize;
         if i >= self.bad_lines.len() {
             self.bad_lines.resize(i + 1, 0);
         }
-        let Some(lines) = self.bad_lines.get_mut(i).filter(|n| **n < 7) else {
+        let Some(lines) = self.bad_lines.get_mut(i).filter(|n| **n < QUOTED) else {
             return;
         };
         // The first two, and one that shows how it went on.
@@ -236,13 +249,13 @@ impl Detectors {
         let place = match *lines {
             1 => 0,
             2 => 1,
-            7 => 2,
+            QUOTED => 2,
             _ => return,
         };
-        if let Some(source) = self.ledger.source(fact.addr)
+        if let Some(source) = self.ledger.source(addr)
             && let Some(place) = source.quotes.get_mut(place)
         {
-            *place = self.quotes.keep(fact.time, fact.at, fact.message);
+            *place = self.quotes.keep(time, at, message);
         }
     }
 
@@ -273,6 +286,40 @@ impl Detectors {
             quote,
         };
         self.push(e, names);
+    }
+
+    /// What a stretch of a host's log says of it, before or instead of its lines.
+    pub fn stretch(&mut self, host: HostId, pulse: &Pulse) {
+        if self.on {
+            self.sight.stretch(host, pulse);
+        }
+    }
+
+    /// Whether that stretch goes on where the one before ended.
+    pub fn follows(&self, host: HostId, pulse: &Pulse) -> bool {
+        self.sight.follows(host, pulse)
+    }
+
+    /// Whether the lines of a connection that names this user must be looked at one by one.
+    pub fn listens(&mut self, user: UserId, names: &Names) -> bool {
+        self.on && self.forgers.user(user, names) != Imitation::No
+    }
+
+    /// Whether lines against this address may still be quoted.
+    pub fn wants_lines(&self, addr: AddrId) -> bool {
+        self.on
+            && self
+                .bad_lines
+                .get(addr as usize)
+                .is_none_or(|n| *n < QUOTED)
+    }
+
+    /// The lines of a connection that need not be looked at one by one.
+    pub fn whole(&mut self, w: &Whole) {
+        if self.on {
+            self.sight
+                .lines(u64::from(w.session.lines), u64::from(w.failed));
+        }
     }
 
     /// Lines in sshd's words whose form is not known, and the first of them.
@@ -433,6 +480,21 @@ impl Detectors {
                 _ => {}
             }
         }
+    }
+
+    /// The users that an address tried, most tries first, and how many they are (an estimate beyond 64).
+    pub fn users_of(&self, addr: AddrId) -> (Vec<UserId>, u64) {
+        let Some(source) = self.ledger.sources.get(addr as usize) else {
+            return (Vec::new(), 0);
+        };
+        let (all, count) = self.ledger.users(&source.guess);
+        (all.iter().map(|t| t.user).collect(), count)
+    }
+
+    /// By user: from how many addresses attempts were counted or logins accepted. Addresses that tried more than 64 names count for
+    /// those only.
+    pub fn addrs_of_users(&self) -> Vec<u64> {
+        self.ledger.addrs_of_users()
     }
 
     /// What it all amounts to.

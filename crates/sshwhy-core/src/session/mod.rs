@@ -8,10 +8,12 @@
 mod repeats;
 mod role;
 mod snapshot;
+mod whole;
 
 pub use repeats::{Repeats, Said};
 pub use role::Role;
 pub use snapshot::{Packed, Snapshot};
+pub use whole::{Joiner, Part, Whole, Wholes};
 
 use crate::event::Row;
 use crate::names::{AddrId, HostId, UserId};
@@ -104,6 +106,8 @@ pub struct Session {
     /// It is the one that its address and port lead to, until it ends.
     by_port: bool,
     closing: bool,
+    /// Its numbers and its peer's lead to it.
+    listed: bool,
     /// Changes when the place is used again.
     generation: u32,
 }
@@ -149,7 +153,84 @@ impl Session {
             alias: 0,
             by_port: false,
             closing: false,
+            listed: true,
             generation,
+        }
+    }
+
+    /// Takes in one of its lines; `addr` and `user` are numbers of whatever list the caller uses throughout. Says whether the line
+    /// ends it.
+    fn note(
+        &mut self,
+        record: &Record,
+        addr: AddrId,
+        user: UserId,
+        role: Role,
+        time: Time,
+        at: LineRef,
+    ) -> bool {
+        self.lines = self.lines.saturating_add(1);
+        self.first = self.first.min(time);
+        self.last = self.last.max(time);
+        // sshd writes the port beside the address; PAM's rhost may be a name.
+        if addr != NONE && (self.addr == NONE || (self.port == 0 && record.port != 0)) {
+            self.addr = addr;
+        }
+        if self.port == 0 && record.port != 0 {
+            self.port = record.port;
+        }
+        if user != NONE && (self.user == NONE || role == Role::Accepted) {
+            self.user = user;
+        }
+        let n = record.repeat.max(1);
+        self.ambiguous |= record.is(flag::AMBIGUOUS);
+        self.invalid_user |= record.is(flag::INVALID_USER) || role == Role::InvalidUser;
+        self.logged_in |= matches!(role, Role::Accepted | Role::LoggedOut | Role::SessionClosed);
+        self.attempted |= user != NONE && !matches!(role, Role::Other | Role::LoggedOut);
+        match role {
+            Role::Accepted => {
+                self.accepted = self.accepted.or(Some((time, at)));
+                self.closing = false;
+                self.end = End::Open;
+            }
+            Role::Failed => {
+                if self.failures == 0 {
+                    self.fail_first = time;
+                    self.fail_last = time;
+                }
+                self.fail_first = self.fail_first.min(time);
+                self.fail_last = self.fail_last.max(time);
+                self.failures = self.failures.saturating_add(n);
+            }
+            Role::FailedKey => self.key_failures = self.key_failures.saturating_add(n),
+            Role::FailedPam => self.pam_failures = self.pam_failures.saturating_add(n),
+            Role::FailedDialogue => {
+                self.dialogue_failures = self.dialogue_failures.saturating_add(n)
+            }
+            Role::InvalidUser if addr != NONE && user != NONE => {
+                self.names_refused = self.names_refused.saturating_add(n);
+            }
+            Role::NotAllowed => self.not_allowed = true,
+            Role::Probe => {
+                self.probed = true;
+                self.probe = self.probe.or(Some(record.row));
+                if self.probe == Some(record.row) {
+                    self.probe_lines = self.probe_lines.saturating_add(n);
+                }
+            }
+            Role::Timeout => self.timed_out = true,
+            Role::TooManyFailures => self.too_many = true,
+            _ => {}
+        }
+        if matches!(role, Role::Symptom | Role::NotAllowed) && self.symptom.is_none() {
+            self.symptom = Some(record.row);
+        }
+        match role {
+            Role::Closed | Role::LoggedOut | Role::SessionClosed => true,
+            Role::Timeout => self.accepted.is_none(),
+            // The last word of older releases on such a connection.
+            Role::Silent | Role::Probe => self.accepted.is_none() && addr != NONE,
+            _ => false,
         }
     }
 
@@ -356,71 +437,11 @@ impl Sessions {
             self.last = (host, pid, slot);
         }
         let s = self.slab.get_mut(slot as usize)?;
-        s.lines = s.lines.saturating_add(1);
-        s.first = s.first.min(time);
-        s.last = s.last.max(time);
-        // sshd writes the port beside the address; PAM's rhost may be a name.
-        if addr != NONE && (s.addr == NONE || (s.port == 0 && record.port != 0)) {
-            s.addr = addr;
-        }
-        if s.port == 0 && record.port != 0 {
-            s.port = record.port;
-        }
+        let over = s.note(record, addr, user, role, time, at);
         if !s.by_port && s.addr != NONE && s.port != 0 {
             let key = (s.addr, s.port);
             s.by_port = *self.by_port.entry(key).or_insert(slot) == slot;
         }
-        if user != NONE && (s.user == NONE || role == Role::Accepted) {
-            s.user = user;
-        }
-        let n = record.repeat.max(1);
-        s.ambiguous |= record.is(flag::AMBIGUOUS);
-        s.invalid_user |= record.is(flag::INVALID_USER) || role == Role::InvalidUser;
-        s.logged_in |= matches!(role, Role::Accepted | Role::LoggedOut | Role::SessionClosed);
-        s.attempted |= user != NONE && !matches!(role, Role::Other | Role::LoggedOut);
-        match role {
-            Role::Accepted => {
-                s.accepted = s.accepted.or(Some((time, at)));
-                s.closing = false;
-                s.end = End::Open;
-            }
-            Role::Failed => {
-                if s.failures == 0 {
-                    s.fail_first = time;
-                    s.fail_last = time;
-                }
-                s.fail_first = s.fail_first.min(time);
-                s.fail_last = s.fail_last.max(time);
-                s.failures = s.failures.saturating_add(n);
-            }
-            Role::FailedKey => s.key_failures = s.key_failures.saturating_add(n),
-            Role::FailedPam => s.pam_failures = s.pam_failures.saturating_add(n),
-            Role::FailedDialogue => s.dialogue_failures = s.dialogue_failures.saturating_add(n),
-            Role::InvalidUser if addr != NONE && user != NONE => {
-                s.names_refused = s.names_refused.saturating_add(n);
-            }
-            Role::NotAllowed => s.not_allowed = true,
-            Role::Probe => {
-                s.probed = true;
-                s.probe = s.probe.or(Some(record.row));
-                if s.probe == Some(record.row) {
-                    s.probe_lines = s.probe_lines.saturating_add(n);
-                }
-            }
-            Role::Timeout => s.timed_out = true,
-            Role::TooManyFailures => s.too_many = true,
-            _ => {}
-        }
-        if matches!(role, Role::Symptom | Role::NotAllowed) && s.symptom.is_none() {
-            s.symptom = Some(record.row);
-        }
-        let over = match role {
-            Role::Closed | Role::LoggedOut | Role::SessionClosed => true,
-            Role::Timeout => s.accepted.is_none(),
-            // The last word of older releases on such a connection.
-            Role::Silent | Role::Probe => s.accepted.is_none() && addr != NONE,
-            _ => false,
-        };
         // The monitor's PAM line comes after the child's goodbye: only then is a login over.
         if over {
             s.end = End::Closed;
@@ -489,9 +510,22 @@ impl Sessions {
                 }
             }
         }
+        let slot = self.place(Session::new(host, pid, time, at, 0));
+        if pid != 0 {
+            self.by_pid.insert((host, pid), slot);
+        }
+        self.opened.push_back((time.0, slot, self.generation));
+        slot
+    }
+
+    /// Finds a place for a session, and gives it a generation.
+    fn place(&mut self, session: Session) -> u32 {
         self.generation = self.generation.wrapping_add(1).max(1);
-        let session = Session::new(host, pid, time, at, self.generation);
-        let slot = match self.free.pop() {
+        let session = Session {
+            generation: self.generation,
+            ..session
+        };
+        match self.free.pop() {
             Some(slot) => {
                 if let Some(place) = self.slab.get_mut(slot as usize) {
                     *place = session;
@@ -502,12 +536,7 @@ impl Sessions {
                 self.slab.push(session);
                 (self.slab.len() - 1) as u32
             }
-        };
-        if pid != 0 {
-            self.by_pid.insert((host, pid), slot);
         }
-        self.opened.push_back((time.0, slot, self.generation));
-        slot
     }
 
     /// Hands a session out and frees its place.
@@ -523,17 +552,19 @@ impl Sessions {
         if !session.closing {
             session.end = end;
         }
-        for pid in [session.pid, session.alias] {
-            if pid != 0 && self.by_pid.get(&(session.host, pid)) == Some(&slot) {
-                self.by_pid.remove(&(session.host, pid));
+        if session.listed {
+            for pid in [session.pid, session.alias] {
+                if pid != 0 && self.by_pid.get(&(session.host, pid)) == Some(&slot) {
+                    self.by_pid.remove(&(session.host, pid));
+                }
             }
-        }
-        let key = (session.addr, session.port);
-        if self.by_port.get(&key) == Some(&slot) {
-            self.by_port.remove(&key);
-        }
-        if self.last.2 == slot {
-            self.last = (NONE, NONE, NONE);
+            let key = (session.addr, session.port);
+            if self.by_port.get(&key) == Some(&slot) {
+                self.by_port.remove(&key);
+            }
+            if self.last.2 == slot {
+                self.last = (NONE, NONE, NONE);
+            }
         }
         self.free.push(slot);
         done.push(session);
@@ -552,48 +583,65 @@ impl Sessions {
         }
     }
 
+    /// In the order in which they came to an end, however late this is asked.
     #[inline(never)]
     fn let_go_now(&mut self, now: Time, done: &mut Vec<Session>) {
-        while let Some(&(at, slot, generation)) = self.closing.front() {
-            if at > now.0 {
-                break;
-            }
-            self.closing.pop_front();
-            let Some(s) = self.slab.get(slot as usize) else {
-                continue;
-            };
-            if s.generation == generation {
-                // A late line moves the end on; an accepted login reopens it.
-                if s.closing
-                    && s.last.0 + LINGER > now.0
-                    && now.0 >= s.last.0
-                    && s.last.0 + LINGER > at
-                {
-                    self.closing
-                        .push_back((s.last.0 + LINGER, slot, generation));
-                } else if s.closing {
-                    self.finish(slot, End::Closed, done);
+        loop {
+            let over = self.closing.front().map(|c| c.0).filter(|at| *at <= now.0);
+            let quiet = self
+                .opened
+                .front()
+                .map(|o| o.0.saturating_add(PREAUTH_QUIET))
+                .filter(|at| *at < now.0);
+            match (over, quiet) {
+                (Some(over), quiet) if quiet.is_none_or(|at| over <= at) => {
+                    self.let_go_of_closed(now, done);
                 }
+                (_, Some(_)) => self.let_go_of_quiet(now, done),
+                (_, None) => break,
             }
         }
-        while let Some(&(began, slot, generation)) = self.opened.front() {
-            if now.0 - began <= PREAUTH_QUIET {
-                break;
-            }
-            self.opened.pop_front();
-            let Some(s) = self.slab.get(slot as usize) else {
-                continue;
-            };
-            if s.generation == generation && s.accepted.is_none() && !s.closing {
-                if now.0 - s.last.0 > PREAUTH_QUIET {
-                    self.finish(slot, End::Quiet, done);
-                } else {
-                    self.opened.push_back((s.last.0, slot, generation));
-                }
-            } else if s.generation == generation {
-                // A login may last for months: looked at again only when places run out.
-                self.opened.push_back((now.0, slot, generation));
-            }
+    }
+
+    fn let_go_of_closed(&mut self, now: Time, done: &mut Vec<Session>) {
+        let Some((at, slot, generation)) = self.closing.pop_front() else {
+            return;
+        };
+        let Some(s) = self.slab.get(slot as usize) else {
+            return;
+        };
+        if s.generation != generation || !s.closing {
+            return;
+        }
+        // A late line moves the end on; an accepted login reopens it.
+        let late = s.last.0 + LINGER;
+        if late > at && now.0 >= s.last.0 {
+            let place = self.closing.partition_point(|(at, ..)| *at <= late);
+            self.closing.insert(place, (late, slot, generation));
+        } else {
+            self.finish(slot, End::Closed, done);
+        }
+    }
+
+    fn let_go_of_quiet(&mut self, now: Time, done: &mut Vec<Session>) {
+        let Some((began, slot, generation)) = self.opened.pop_front() else {
+            return;
+        };
+        let Some(s) = self.slab.get(slot as usize) else {
+            return;
+        };
+        if s.generation != generation {
+            return;
+        }
+        let last = s.last.0;
+        if s.accepted.is_some() || s.closing {
+            // A login may last for months: looked at again only when places run out.
+            self.opened.push_back((now.0, slot, generation));
+        } else if last > began {
+            let place = self.opened.partition_point(|(at, ..)| *at <= last);
+            self.opened.insert(place, (last, slot, generation));
+        } else {
+            self.finish(slot, End::Quiet, done);
         }
     }
 

@@ -189,7 +189,29 @@ impl Log {
     }
 }
 
+/// The report, which is the same whether connections are joined in the blocks already or line by line.
 pub fn read(text: &str, settings: Settings, limits: Limits) -> Report {
+    let whole = read_blocks(text, settings.clone(), limits, usize::MAX, false).0;
+    for size in [3_000, 40_000] {
+        let single = read_blocks(text, settings.clone(), limits, size, false).0;
+        let joined = read_blocks(text, settings.clone(), limits, size, true).0;
+        assert_eq!(
+            format!("{single:#?}"),
+            format!("{joined:#?}"),
+            "blocks of {size} bytes"
+        );
+    }
+    whole
+}
+
+/// The report of a log read in blocks of about `size` bytes, and how many of its lines were taken in with their connections.
+pub fn read_blocks(
+    text: &str,
+    settings: Settings,
+    limits: Limits,
+    size: usize,
+    join: bool,
+) -> (Report, u64) {
     let zone = Zone::utc();
     let mut analysis = Analysis::new(
         zone.clone(),
@@ -199,9 +221,26 @@ pub fn read(text: &str, settings: Settings, limits: Limits) -> Report {
     );
     let file = analysis.file("auth.log");
     let mut scanned = Scanned::default();
-    Scanner::default().scan(text.as_bytes(), Years::default(), &zone, &mut scanned);
-    analysis.fold(text.as_bytes(), &scanned, file, 1, None);
-    analysis.finish(Vec::new(), Vec::new())
+    let mut scanner = Scanner::default();
+    if join {
+        scanner = scanner.joining();
+    }
+    let (mut rest, mut line) = (text, 1);
+    while !rest.is_empty() {
+        let end = rest
+            .as_bytes()
+            .iter()
+            .skip(size)
+            .position(|b| *b == b'\n')
+            .map_or(rest.len(), |at| size + at + 1);
+        let block;
+        (block, rest) = rest.split_at(end);
+        scanner.scan(block.as_bytes(), Years::default(), &zone, &mut scanned);
+        analysis.fold(block.as_bytes(), &scanned, file, line, None);
+        line += scanned.lines;
+    }
+    let joined = analysis.lines_joined();
+    (analysis.finish(Vec::new(), Vec::new()), joined)
 }
 
 /// `slug addr` of every finding, sorted; findings without an address as `slug`.

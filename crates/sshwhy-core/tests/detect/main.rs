@@ -8,3 +8,4 @@ mod log;
 mod noise;
 mod robust;
 mod undated;
+mod whole;
