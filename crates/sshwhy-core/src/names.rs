@@ -52,6 +52,7 @@ pub struct Names {
     /// How many times a stand-in was used for an address.
     pub addrs_forgotten: u64,
     pub users_forgotten: u64,
+    hosts_forgotten: u64,
 }
 
 impl Names {
@@ -86,6 +87,11 @@ impl Names {
                 .iter()
                 .map(|s| self.host(scanned.text(block, *s))),
         );
+    }
+
+    /// How many times a stand-in was used for a name.
+    pub fn forgotten(&self) -> u64 {
+        self.addrs_forgotten + self.users_forgotten + self.hosts_forgotten
     }
 
     /// From the text of a log: an IP address, or a host name.
@@ -168,6 +174,7 @@ impl Names {
             return *id;
         }
         if self.hosts.len() >= self.limits.hosts {
+            self.hosts_forgotten += 1;
             return (self.hosts.len() - 1) as HostId;
         }
         let id = self.hosts.len() as HostId;

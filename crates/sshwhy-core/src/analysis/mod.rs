@@ -310,7 +310,10 @@ impl Analysis {
             input.bytes += block.len() as u64;
         }
         let mut maps = std::mem::take(&mut self.maps);
+        let forgotten = self.names.forgotten();
         self.names.number(block, scanned, &mut maps);
+        // What stands for many names joins what does not belong together.
+        let distinct = self.names.forgotten() == forgotten;
         let [addrs, users, hosts] = &maps;
         self.addr_tally
             .resize(self.names.addr_count(), AddrTally::default());
@@ -328,7 +331,7 @@ impl Analysis {
             })
             .collect();
         self.read = Read::default();
-        let joined = resolved.is_none() && self.joins(scanned, file, &maps);
+        let joined = distinct && resolved.is_none() && self.joins(scanned, file, &maps);
         let mut wholes = scanned.wholes.all.as_slice();
         let mut number = 0;
         let mut records = scanned.records.as_slice();

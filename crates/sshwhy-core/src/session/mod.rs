@@ -656,15 +656,15 @@ impl Sessions {
 
     /// The end of the input: everything that is still open, oldest first.
     pub fn drain(&mut self, done: &mut Vec<Session>) {
-        let mut open: Vec<(Time, u32)> = self
+        let mut open: Vec<(Time, u32, u32)> = self
             .slab
             .iter()
             .enumerate()
             .filter(|(_, s)| s.generation != 0)
-            .map(|(i, s)| (s.first, i as u32))
+            .map(|(i, s)| (s.first, s.generation, i as u32))
             .collect();
         open.sort_unstable();
-        for (_, slot) in open {
+        for (.., slot) in open {
             self.finish(slot, End::Open, done);
         }
     }
