@@ -621,14 +621,17 @@ pub fn control_socket(_config: &Config) -> Option<Observation> {
 }
 
 #[cfg(unix)]
+const AGENT_PATIENCE: Duration = Duration::from_secs(3);
+
+#[cfg(unix)]
 fn agent_keys(socket: &str) -> (&'static str, String) {
-    use std::io::Write;
+    use std::io::{ErrorKind, Write};
     use std::os::unix::net::UnixStream;
     let mut stream = match UnixStream::connect(socket) {
         Ok(stream) => stream,
         Err(e) => return ("unreachable", e.to_string()),
     };
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(3)));
+    let _ = stream.set_read_timeout(Some(AGENT_PATIENCE));
     // SSH_AGENTC_REQUEST_IDENTITIES, answered by SSH_AGENT_IDENTITIES_ANSWER (draft-ietf-sshm-ssh-agent).
     let mut head = [0; 9];
     let asked = stream
@@ -645,6 +648,13 @@ fn agent_keys(socket: &str) -> (&'static str, String) {
                 _ => ("locked", "the agent refuses to list its keys".to_owned()),
             }
         }
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => (
+            "silent",
+            format!(
+                "somebody holds the socket and has not answered for {} s",
+                AGENT_PATIENCE.as_secs()
+            ),
+        ),
         Err(e) => ("unreachable", format!("the agent does not answer: {e}")),
     }
 }

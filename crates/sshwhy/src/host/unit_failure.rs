@@ -52,6 +52,9 @@ pub(super) fn look(
     let logged = || last_end(&journal(scene, &unit.name));
     match end(shown).or_else(|| logged().filter(|_| trying)) {
         Some(End::Signal(SIGSYS)) => killed(scene, unit, source),
+        _ if shown.get("Result").is_some_and(|r| r == "timeout") => {
+            out_of_time(scene, unit, source)
+        }
         Some(End::Status(status)) => {
             if let Some((_, step, settings)) = STEPS.iter().find(|s| s.0 == status) {
                 failed_at(scene, unit, status, step, settings, source);
@@ -103,6 +106,30 @@ fn killed(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
     );
     let about = movable(&about).unwrap_or(&unit.name).to_owned();
     scene.say(Gate::Tcp, "unit.broken", "killed", about, text, source);
+}
+
+/// systemd ended it over a time of the unit: that for coming up, or that for running.
+fn out_of_time(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
+    let said = journal(scene, &unit.name);
+    // "Service runtime limit reached", "Service reached runtime time limit": wordings differ.
+    let ran = said.lines().any(|l| l.contains("runtime"));
+    let keys: &[&str] = match ran {
+        true => &["RuntimeMaxSec"],
+        false => &["Type", "TimeoutStartSec", "TimeoutSec"],
+    };
+    let found = lines(unit, keys);
+    let own = found.iter().rfind(|(_, place)| movable(place).is_some());
+    let place = own.map_or(unit.name.as_str(), |(_, place)| place);
+    let settings: Vec<String> = found.iter().map(|(s, at)| format!("{s} ({at})")).collect();
+    let why = match ran {
+        true => "systemd stopped sshd when it had run for the time that the unit gives it",
+        false => {
+            "systemd waited for sshd to say that it is up, in the way of Type=, and stopped it when the time was over"
+        }
+    };
+    let text = format!("{why}: {}", settings.join(", "));
+    let about = movable(place).unwrap_or(&unit.name).to_owned();
+    scene.say(Gate::Tcp, "unit.broken", "timeout", about, text, source);
 }
 
 fn failed_at(
