@@ -261,9 +261,10 @@ pub const CLIENT: &[Fact] = &[
     fact(
         "tcp.other-port",
         Gate::Tcp,
-        &["refused", "open", "timeout", "unreachable"],
+        &["refused", "open", "timeout", "unreachable", "no-neighbour"],
         "address:port",
-        "another port of the same address, to tell a dead host from a filtered port",
+        "another port of the same address, to tell a dead host from a filtered port; no-neighbour: nobody on this machine's own link \
+         answers for the next hop",
     ),
     fact(
         "tcp.default-port",

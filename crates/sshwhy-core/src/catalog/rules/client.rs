@@ -182,6 +182,20 @@ pub(super) const ROWS: &[Rule] = &[
         seen("tcp.dead-family"),
         is("tcp.addresses", &["first-dead"]),
     ]),
+    // Whatever the port: on this machine's own link nobody takes packets for it.
+    rule(
+        "host-unreachable",
+        0.75,
+        &[is("tcp.other-port", &["no-neighbour"]), SILENT],
+    )
+    .not(&[
+        is("client.firewall", &["drops", "rejects"]),
+        seen("tcp.dead-family"),
+        is("name.hosts-file", &["differs"]),
+        THROUGH_PROXY,
+        THROUGH_COMMAND,
+    ])
+    .settle("ip route get SERVER_ADDR tells by which interface it goes: a tunnel that is down, or a gateway that is gone"),
     // ---- tcp
     rule(
         "firewall-client-outbound",

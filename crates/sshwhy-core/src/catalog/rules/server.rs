@@ -542,6 +542,7 @@ pub(super) const ROWS: &[Rule] = &[
         seen("proxy.command"),
         seen("fw.redirect"),
         is("unit.sandbox", &["shuts-out"]),
+        is("tcp.other-port", &["no-neighbour"]),
     ])
     .settle("tcpdump -ni any 'tcp port PORT and host CLIENT_ADDR' on the server while the client tries: no SYN means that it is lost on the way"),
     // What sshd sends gets no answer, and its filter lets everything through.
@@ -617,7 +618,7 @@ pub(super) const ROWS: &[Rule] = &[
     // ---- ident
     rule(
         "sshd-hung",
-        0.9,
+        0.93,
         &[
             is("names.asked", &["before-greeting"]),
             is("names.resolver", &["dead"]),
@@ -629,7 +630,7 @@ pub(super) const ROWS: &[Rule] = &[
     .settle("sshd itself is well: it waits for a name server, because that line asks for the client's name; addresses in its place need none"),
     rule(
         "slow-reverse-dns",
-        0.85,
+        0.9,
         &[is("names.resolver", &["dead"]), seen("names.asked")],
     )
     .any(&[
