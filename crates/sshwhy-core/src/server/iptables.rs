@@ -19,6 +19,9 @@ struct Table {
 /// Members of ip sets by name, as `ipset save` lists them; and of the lists of the match `recent`, as [`recent`] names those.
 pub type Sets = HashMap<String, Vec<String>>;
 
+/// Under which name the numbers of the queues stand among the sets that a program reads.
+pub const QUEUES: &str = "queues";
+
 /// Under which name a list of the match `recent` stands among the sets.
 pub fn recent(list: &str) -> String {
     format!("recent {list}")
@@ -265,6 +268,7 @@ impl Walk<'_> {
         let (mut list, mut looked_up, mut absent) = ("DEFAULT".to_owned(), false, false);
         let mut counted = false;
         let mut destined = None::<String>;
+        let (mut queue, mut bypass) = ("0".to_owned(), false);
         while let Some(word) = words.next() {
             let mut value = || words.next().unwrap_or_default().to_owned();
             let hit: Option<bool> = match word {
@@ -398,6 +402,24 @@ impl Walk<'_> {
                     list = value();
                     continue;
                 }
+                "--queue-num" | "--queue-balance" => {
+                    queue = value();
+                    continue;
+                }
+                "--queue-bypass" => {
+                    bypass = true;
+                    continue;
+                }
+                // Text in the packet: the client's greeting is the first that has any.
+                "--string" => {
+                    let text = value();
+                    Some(p.leg == Leg::Follows && GREETING.contains(text.as_str()))
+                }
+                "--algo" | "--from" | "--to" => {
+                    value();
+                    continue;
+                }
+                "--icase" => continue,
                 "--to-ports" | "--to-destination" => {
                     destined = Some(value());
                     continue;
@@ -459,6 +481,15 @@ impl Walk<'_> {
             "ACCEPT" => end(Fate::Passes),
             "DROP" | "TARPIT" | "STEAL" => end(Fate::Drops),
             "REJECT" => end(Fate::Rejects),
+            // The kernel drops what nobody fetches; what a program does with it only that program knows.
+            "NFQUEUE" => match self.sets.get(QUEUES) {
+                Some(_) if bypass => Flow::Next,
+                Some(read) if !read.contains(&queue) => end(Fate::Drops),
+                _ => {
+                    (self.uncertain, self.might_pass) = (true, true);
+                    Flow::Next
+                }
+            },
             "REDIRECT" | "DNAT" => {
                 let (addr, port) = destined.as_deref().map(destination).unwrap_or_default();
                 self.translated = Some(Translation {
@@ -484,6 +515,9 @@ impl Walk<'_> {
         }
     }
 }
+
+/// How what a client sends begins.
+const GREETING: &str = "SSH-2.0-OpenSSH_";
 
 fn is_ban_chain(chain: &str) -> bool {
     is_ban_name(chain)
@@ -612,6 +646,39 @@ mod tests {
             "{HEAD}-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\n-A INPUT -p tcp --dport 22 -j DROP\n"
         );
         assert!(ruling(&limit, "192.0.2.7", 22).unwrap().limited);
+    }
+
+    #[test]
+    fn a_queue_that_nobody_reads_drops() {
+        let fate = |rule: &str, read: Option<&[&str]>| {
+            let mut sets = Sets::new();
+            if let Some(read) = read {
+                let read = read.iter().map(|q| (*q).to_owned()).collect();
+                sets.insert(QUEUES.to_owned(), read);
+            }
+            let text = format!("{HEAD}-A INPUT -i eth0 {rule}\n");
+            let r = evaluate(&text, &client(Leg::Opens), &sets).unwrap();
+            (r.fate, r.uncertain)
+        };
+        let rule = "-j NFQUEUE --queue-num 1";
+        assert_eq!(fate(rule, Some(&[])), (Fate::Drops, false));
+        assert_eq!(fate(rule, Some(&["0", "1"])), (Fate::Passes, true));
+        assert_eq!(fate(rule, None), (Fate::Passes, true));
+        let bypass = format!("{rule} --queue-bypass");
+        assert_eq!(fate(&bypass, Some(&[])), (Fate::Passes, false));
+    }
+
+    #[test]
+    fn text_is_looked_for_in_the_greeting() {
+        let fate = |text: &str, leg: Leg| {
+            let rule = format!(
+                "{HEAD}-A INPUT -p tcp --dport 22 -m string --string \"{text}\" --algo bm --to 65535 -j DROP\n"
+            );
+            evaluate(&rule, &client(leg), &Sets::new()).unwrap().fate
+        };
+        assert_eq!(fate("SSH-", Leg::Follows), Fate::Drops);
+        assert_eq!(fate("SSH-", Leg::Opens), Fate::Passes);
+        assert_eq!(fate("SSH-1.5", Leg::Follows), Fate::Passes);
     }
 
     #[test]

@@ -461,7 +461,7 @@ fn load(machine: &Machine, path: &str, unit: &mut Unit) {
 /// `Key=Value` lines of `systemctl show`; what it says several times stands on lines of its own.
 pub fn show(machine: &Machine, unit: &str) -> BTreeMap<String, String> {
     let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainCode,ExecMainStatus,\
-                 ExecStartPre,ExecStart,ExecStartPost";
+                 ExecStartPre,ExecStart,ExecStartPost,Job,ConditionResult,ConditionTimestampMonotonic";
     let Some(answer) = machine.ask(
         &format!("systemctl-show-{unit}"),
         "systemctl",

@@ -382,15 +382,20 @@ fn no_answer(machine: &Machine, from: IpAddr, to: IpAddr) -> Option<String> {
     ))
 }
 
+/// The interface that has an address of this machine.
+pub(super) fn interface_of(machine: &Machine, own: IpAddr) -> Option<String> {
+    let own = own.to_string();
+    let args = ["-o", "addr", "show", "to", &own];
+    let answer = machine.ask("ip-addr-of", "ip", &args)?;
+    let line = answer.out.lines().next()?;
+    line.split_ascii_whitespace().nth(1).map(str::to_owned)
+}
+
 /// Why the kernel takes no packet from there (ip-sysctl, rp_filter): it comes in by the interface that has the called address, and
 /// would be answered by another.
 fn filtered(machine: &Machine, back: &str, to: IpAddr) -> Option<String> {
-    let IpAddr::V4(to) = to else { return None };
-    let to = to.to_string();
-    let args = ["-o", "addr", "show", "to", &to];
-    let answer = machine.ask("ip-addr-of", "ip", &args)?;
-    let arrives = answer.out.lines().next()?;
-    let arrives = arrives.split_ascii_whitespace().nth(1)?;
+    let arrives = interface_of(machine, to).filter(|_| to.is_ipv4())?;
+    let arrives = arrives.as_str();
     let set = |name: &str| {
         let file = format!("/proc/sys/net/ipv4/conf/{name}/rp_filter");
         machine.text(&file).ok()?.trim().parse::<u8>().ok()
@@ -541,6 +546,13 @@ impl Filters {
         }
         let sets = machine.ask("ipset", "ipset", &["save"]);
         filters.sets = sets.map(|a| iptables::ipsets(&a.out)).unwrap_or_default();
+        // Which queues a program reads: a number in front of each line. Without the file nothing is known.
+        if let Ok(text) = machine.text("/proc/net/netfilter/nfnetlink_queue") {
+            let read = text.lines();
+            let read = read.filter_map(|l| l.split_ascii_whitespace().next());
+            let read = read.map(str::to_owned).collect();
+            filters.sets.insert(iptables::QUEUES.to_owned(), read);
+        }
         // Lists of the match `recent`: `src=192.0.2.7 ttl: …` a line.
         for list in machine.names(RECENT) {
             let text = machine.text(&format!("{RECENT}/{list}"));

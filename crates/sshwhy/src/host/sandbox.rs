@@ -62,7 +62,12 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
                         || first.contains("shadow")
                 }
                 "Service.PrivateNetwork" | "Service.PrivateUsers" => on,
-                "Service.RootDirectory" | "Service.RootImage" => true,
+                "Service.RootDirectory" | "Service.RootImage" | "Service.NetworkNamespacePath" => {
+                    true
+                }
+                "Service.RestrictNetworkInterfaces" => {
+                    value.split_ascii_whitespace().all(|w| w == "lo")
+                }
                 "Service.RestrictAddressFamilies" => {
                     let v6 = scene.question.from.is_some_and(|f| f.is_ipv6());
                     let family = if v6 { "AF_INET6" } else { "AF_INET" };
@@ -129,7 +134,11 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
                 let short = key.trim_start_matches("Service.");
                 let network = matches!(
                     short,
-                    "IPAddressDeny" | "PrivateNetwork" | "RestrictAddressFamilies"
+                    "IPAddressDeny"
+                        | "PrivateNetwork"
+                        | "NetworkNamespacePath"
+                        | "RestrictNetworkInterfaces"
+                        | "RestrictAddressFamilies"
                 );
                 scene.say(
                     if network { Gate::Tcp } else { Gate::Auth },

@@ -1,7 +1,7 @@
 //! Sockets that systemd opens: whether one listens in sshd's place and where, what it starts for a connection, and whose the port is.
 
 use super::machine::Machine;
-use super::{Scene, daemon, sandbox, unit_failure};
+use super::{Scene, daemon, network, sandbox, unit_failure};
 use sshwhy_core::catalog::causes::Gate;
 use std::net::{IpAddr, SocketAddr};
 
@@ -39,9 +39,15 @@ pub(super) fn look(scene: &mut Scene<'_>) {
         to: scene.question.to,
         own: daemon::own_addresses(machine),
     };
+    // An interface of its own, which is not that of the called address.
+    let device = socket.all("Socket.BindToDevice").last();
+    let elsewhere = device.is_some_and(|(device, _)| match client.to {
+        Some(to) => network::interface_of(machine, to).is_some_and(|at| at != *device),
+        None => device == "lo",
+    });
     let state = match here.as_slice() {
         [] => "other-port",
-        all if all.iter().any(|v| client.reaches(v, only6)) => "listens",
+        all if !elsewhere && all.iter().any(|v| client.reaches(v, only6)) => "listens",
         _ => "other-address",
     };
     let files = socket.files.join(", ");
@@ -51,8 +57,9 @@ pub(super) fn look(scene: &mut Scene<'_>) {
         state,
         format!("{} {value}", socket.name),
         format!(
-            "{} decides where sshd is reached, not sshd_config: ListenStream={value} ({place}; {files})",
-            socket.name
+            "{} decides where sshd is reached, not sshd_config: ListenStream={value}{} ({place}; {files})",
+            socket.name,
+            device.map_or_else(String::new, |(d, at)| format!(", BindToDevice={d} ({at})"))
         ),
         place,
     );
@@ -207,7 +214,8 @@ impl Client {
         match self.from {
             Some(f) if f.is_loopback() => f.is_ipv4() == at.is_ipv4(),
             _ if at.is_loopback() => false,
-            Some(f) => f.is_ipv4() == at.is_ipv4() || at.is_unspecified() && !only6,
+            // Only the IPv6 one takes both families.
+            Some(f) => f.is_ipv4() == at.is_ipv4() || at.is_ipv6() && at.is_unspecified() && !only6,
             None => true,
         }
     }
@@ -242,6 +250,12 @@ mod tests {
         // Nothing is known of the addresses: no verdict from them.
         assert!(client(&[]).reaches("10.8.0.1:22", false));
         assert!(!here.reaches("[::]:22", true));
+        let v6 = Client {
+            from: Some(ip("2001:db8::7")),
+            to: None,
+            own: Vec::new(),
+        };
+        assert!(v6.reaches("[::]:22", false) && !v6.reaches("0.0.0.0:22", false));
     }
 
     #[test]

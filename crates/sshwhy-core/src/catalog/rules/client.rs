@@ -441,6 +441,7 @@ pub(super) const ROWS: &[Rule] = &[
     rule("mtu-blackhole", 0.6, &[is("kex.end", &["timeout"])])
         .stronger(&[is("kex.large", &["lost"])])
         .doubts(&[is("kex.large", &["passes"])])
+        .not(&[is("fw.follows", &["drops", "rejects"])])
         .settle("smaller segments: ssh through a tunnel or interface with an MTU of 1280 works at once"),
     rule("mtu-blackhole", 0.55, &[is("session.rekey", &["stalled"])])
         .doubts(&[is("kex.large", &["passes"])]),

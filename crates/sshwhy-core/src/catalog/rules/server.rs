@@ -263,7 +263,7 @@ pub(super) const ROWS: &[Rule] = &[
     rule(
         "sshd-unit-broken",
         0.6,
-        &[is("unit.state", &["failed"]), NOT_RUNNING],
+        &[is("unit.state", &["failed", "activating"]), NOT_RUNNING],
     )
     .not(&[
         seen("unit.broken"),
@@ -369,6 +369,8 @@ pub(super) const ROWS: &[Rule] = &[
             seen("port.holder"),
             is("sshd.test", &["error"]),
             is("unit.broken", &["override"]),
+            // systemd starts it again and again.
+            is("unit.state", &["activating"]),
         ])
         .not(&[
             is("sshd.test", &["sshd-config-error"]),
@@ -429,6 +431,17 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("fw.follows", &["drops"])],
     )
     .not(&[LET_IN, is("ident.end", &["ok"])])
+    .despite(),
+    // The server's greeting needs no answer: it arrives, and what the client sends does not.
+    rule(
+        "firewall-server-drop",
+        0.93,
+        &[
+            is("fw.follows", &["drops"]),
+            is("kex.end", &["timeout", "closed", "reset"]),
+        ],
+    )
+    .not(&[LET_IN])
     .despite(),
     rule(
         "firewall-server-reject",

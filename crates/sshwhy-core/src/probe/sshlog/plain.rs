@@ -179,6 +179,11 @@ impl Reader<'_> {
         };
         // Behind a proxy the two ends of the pipe are all that ssh sees.
         let broken_proxy = self.through.is_some() && self.stage <= Stage::Connecting;
+        if line == "proxy dialer did not pass back a connection" {
+            // ProxyUseFdpass, and the command copies data as other commands do.
+            self.proxy_failed(line);
+            return true;
+        }
         if let Some(rest) = line.strip_prefix("Unable to negotiate with ") {
             let class = match rest {
                 r if r.contains("no matching key exchange method") => "kex",
