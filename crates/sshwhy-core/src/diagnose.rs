@@ -110,7 +110,7 @@ pub fn diagnose(case: &Case, observations: &[Observation]) -> Diagnosis {
         let Some(cause) = causes::by_slug(rule.cause) else {
             continue;
         };
-        if passed(cause.gate) && !rule.despite {
+        if passed(rule.at.unwrap_or(cause.gate)) && !rule.despite {
             continue;
         }
         let Some((confidence, evidence)) = weigh(rule, observations) else {
@@ -134,7 +134,7 @@ pub fn diagnose(case: &Case, observations: &[Observation]) -> Diagnosis {
 
     let mut left: Vec<Candidate<'_>> = left.into_values().collect();
     let certain = |c: &Candidate<'_>| c.confidence >= CERTAIN;
-    let later = |c: &Candidate<'_>| stop.is_some_and(|stop| is_later(c.cause.gate, stop));
+    let later = |c: &Candidate<'_>| stop.is_some_and(|stop| is_later(c.gate(), stop));
     left.sort_by(|a, b| {
         a.weak()
             .cmp(&b.weak())
@@ -142,11 +142,11 @@ pub fn diagnose(case: &Case, observations: &[Observation]) -> Diagnosis {
             .then((a.weak() && !a.cause.is_symptom).cmp(&(b.weak() && !b.cause.is_symptom)))
             // Nobody tells how far the client got: of what is certain, the first gate on the way stops it.
             .then(match stop.is_none() && certain(a) && certain(b) {
-                true => a.cause.gate.cmp(&b.cause.gate),
+                true => a.gate().cmp(&b.gate()),
                 false => std::cmp::Ordering::Equal,
             })
             .then(b.confidence.total_cmp(&a.confidence))
-            .then(a.cause.gate.cmp(&b.cause.gate))
+            .then(a.gate().cmp(&b.gate()))
             .then(b.cause.severity.cmp(&a.cause.severity))
             .then(a.cause.id.cmp(b.cause.id))
     });
@@ -174,6 +174,11 @@ fn is_later(gate: Gate, stop: Gate) -> bool {
 }
 
 impl<'a> Candidate<'a> {
+    /// Where it stops the client.
+    fn gate(&self) -> Gate {
+        self.rule.at.unwrap_or(self.cause.gate)
+    }
+
     /// No root cause that is known.
     fn weak(&self) -> bool {
         self.cause.is_symptom || self.confidence < KNOWN
@@ -426,10 +431,10 @@ fn fits(test: &Test, o: &Observation, anchor: &str) -> bool {
 /// Symptoms that a known root cause explains leave, and their evidence goes to it; the others step back behind it.
 fn explain_symptoms(left: &mut Vec<Candidate<'_>>, stop: Option<Gate>) {
     let Some(first) = left.first() else { return };
-    if first.weak() || stop.is_some_and(|stop| is_later(first.cause.gate, stop)) {
+    if first.weak() || stop.is_some_and(|stop| is_later(first.gate(), stop)) {
         return;
     }
-    let root = first.cause;
+    let (root, gate) = (first.cause, first.gate());
     let mut rest = left.split_off(1);
     rest.retain_mut(|c| {
         if !c.cause.is_symptom {
@@ -437,7 +442,7 @@ fn explain_symptoms(left: &mut Vec<Candidate<'_>>, stop: Option<Gate>) {
         }
         let explained = c.cause.look_alikes.contains(&root.slug)
             || root.look_alikes.contains(&c.cause.slug)
-            || c.cause.gate == root.gate
+            || c.cause.gate == gate
             || stop.is_some_and(|stop| c.cause.gate >= stop);
         if explained && let Some(first) = left.first_mut() {
             for o in std::mem::take(&mut c.evidence) {

@@ -621,14 +621,17 @@ pub fn control_socket(_config: &Config) -> Option<Observation> {
 }
 
 #[cfg(unix)]
+const AGENT_PATIENCE: Duration = Duration::from_secs(3);
+
+#[cfg(unix)]
 fn agent_keys(socket: &str) -> (&'static str, String) {
-    use std::io::Write;
+    use std::io::{ErrorKind, Write};
     use std::os::unix::net::UnixStream;
     let mut stream = match UnixStream::connect(socket) {
         Ok(stream) => stream,
         Err(e) => return ("unreachable", e.to_string()),
     };
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(3)));
+    let _ = stream.set_read_timeout(Some(AGENT_PATIENCE));
     // SSH_AGENTC_REQUEST_IDENTITIES, answered by SSH_AGENT_IDENTITIES_ANSWER (draft-ietf-sshm-ssh-agent).
     let mut head = [0; 9];
     let asked = stream
@@ -645,6 +648,13 @@ fn agent_keys(socket: &str) -> (&'static str, String) {
                 _ => ("locked", "the agent refuses to list its keys".to_owned()),
             }
         }
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => (
+            "silent",
+            format!(
+                "somebody holds the socket and has not answered for {} s",
+                AGENT_PATIENCE.as_secs()
+            ),
+        ),
         Err(e) => ("unreachable", format!("the agent does not answer: {e}")),
     }
 }
@@ -720,23 +730,51 @@ pub fn intentions(config: &Config, command: bool) -> Vec<Observation> {
     out
 }
 
+/// Every known_hosts file that the configuration names.
+fn known_hosts_files(config: &Config) -> Vec<PathBuf> {
+    ["userknownhostsfile", "globalknownhostsfile"]
+        .iter()
+        .flat_map(|key| config.all(key))
+        .flat_map(|files| files.split_whitespace())
+        .map(|file| config.path(file))
+        .collect()
+}
+
 /// The entries of every known_hosts file that the configuration names, with the file's name.
 pub fn known_hosts(config: &Config) -> Vec<(String, Entry)> {
     let mut out = Vec::new();
-    for key in ["userknownhostsfile", "globalknownhostsfile"] {
-        for files in config.all(key) {
-            for file in files.split_whitespace() {
-                let path = config.path(file);
-                if let Ok(bytes) = read_file(&path) {
-                    let text = String::from_utf8_lossy(&bytes);
-                    let name = path.display().to_string();
-                    let entries = known_hosts::parse(&text);
-                    out.extend(entries.into_iter().map(|e| (name.clone(), e)));
-                }
-            }
+    for path in known_hosts_files(config) {
+        if let Ok(bytes) = read_file(&path) {
+            let text = String::from_utf8_lossy(&bytes);
+            let name = path.display().to_string();
+            let entries = known_hosts::parse(&text);
+            out.extend(entries.into_iter().map(|e| (name.clone(), e)));
         }
     }
     out
+}
+
+/// In which of these files a key was looked for, in words: the user's own also where they cannot be read.
+pub fn looked_for_hosts(config: &Config) -> String {
+    let own = config.all("userknownhostsfile").iter();
+    let own: Vec<PathBuf> = own
+        .flat_map(|files| files.split_whitespace())
+        .map(|file| config.path(file))
+        .collect();
+    let files = known_hosts_files(config).into_iter();
+    let shown: Vec<String> = files
+        .filter_map(|path| {
+            let name = path.display();
+            match std::fs::File::open(&path) {
+                Ok(_) => Some(name.to_string()),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => own
+                    .contains(&path)
+                    .then(|| format!("{name} (which does not exist)")),
+                Err(e) => Some(format!("{name} (which cannot be read: {e})")),
+            }
+        })
+        .collect();
+    shown.join(", ")
 }
 
 /// Where RevokedHostKeys names this key: `FILE:LINE`. A list of public keys is read (sshkey.c sshkey_check_revoked()); a key

@@ -261,9 +261,10 @@ pub const CLIENT: &[Fact] = &[
     fact(
         "tcp.other-port",
         Gate::Tcp,
-        &["refused", "open", "timeout", "unreachable"],
+        &["refused", "open", "timeout", "unreachable", "no-neighbour"],
         "address:port",
-        "another port of the same address, to tell a dead host from a filtered port",
+        "another port of the same address, to tell a dead host from a filtered port; no-neighbour: nobody on this machine's own link \
+         answers for the next hop",
     ),
     fact(
         "tcp.default-port",
@@ -551,9 +552,9 @@ pub const CLIENT: &[Fact] = &[
     fact(
         "auth.agent",
         Gate::Auth,
-        &["ok", "empty", "unreachable", "none", "locked"],
+        &["ok", "empty", "unreachable", "silent", "none", "locked"],
         "socket",
-        "the agent",
+        "the agent; silent: somebody holds its socket and does not answer",
     ),
     fact(
         "auth.password",
@@ -795,6 +796,7 @@ pub const SERVER: &[Fact] = &[
             "host-keys-missing",
             "host-key-permissions",
             "privsep-dir-missing",
+            "privsep-user-missing",
             "error",
         ],
         "file:line",
@@ -908,19 +910,29 @@ pub const SERVER: &[Fact] = &[
             "dependency",
             "step",
             "killed",
+            "timeout",
+            "template",
             "override",
         ],
         "file:line where that file is this machine's own, or unit",
         "why systemd cannot start it; step: systemd fails at setting up what the unit asks for; killed: by the unit's filter of \
-         system calls; override: how it is started was changed here",
+         system calls; timeout: systemd ended it over a time of the unit; template: the unit for each connection of a socket; \
+         override: how it is started was changed here",
     ),
     fact(
         "unit.sandbox",
         Gate::Auth,
-        &["hides", "hinders", "read-only", "shuts-out"],
+        &["hides", "hinders", "read-only", "shuts-out", "stops"],
         "file:line where that file is this machine's own, or unit, or path",
-        "a setting of the unit that hides what sshd needs, what sessions need (read-only: nobody can write into the home), or \
-         keeps the client's packets from it",
+        "a setting of the unit that hides what sshd needs, what sessions need (read-only: nobody can write into the home), \
+         keeps the client's packets from it (shuts-out), or keeps it from starting or serving anybody (stops)",
+    ),
+    fact(
+        "load.socket",
+        Gate::Ident,
+        &["full"],
+        "unit",
+        "connections of a socket that starts a service for each, against MaxConnections=",
     ),
     fact(
         "unit.socket",
@@ -1019,6 +1031,42 @@ pub const SERVER: &[Fact] = &[
         &["drops", "rejects"],
         "table and chain",
         "a packet filter that lets the first packet of the client's connection in stops those after it",
+    ),
+    fact(
+        "fw.redirect",
+        Gate::Tcp,
+        &["closed", "program", "machine"],
+        "port or address",
+        "this machine translates the client's packets to another port or address before any filter: where nobody listens, to \
+         another program, to another machine",
+    ),
+    fact(
+        "path.unacked",
+        Gate::Ident,
+        &["small", "large"],
+        "address",
+        "what this machine sent to the client was sent again and again and not acknowledged; small: as little as a greeting",
+    ),
+    fact(
+        "names.asked",
+        Gate::Ident,
+        &["before-greeting", "at-login"],
+        "file:line",
+        "what makes sshd ask for the client's name",
+    ),
+    fact(
+        "names.resolver",
+        Gate::Ident,
+        &["dead", "answers"],
+        "addresses",
+        "whether a name server that this machine uses answers; asked only where sshd asks it",
+    ),
+    fact(
+        "log.alive",
+        Gate::Tcp,
+        &["yes", "complains"],
+        "",
+        "sshd has logged since it runs, at a level at which it names every client; complains: of something that names none, a moment ago",
     ),
     fact(
         "fw.ban",

@@ -111,9 +111,68 @@ pub const NAMESPACE: &[&str] = &[
 /// Filters that end the process at the first system call they do not take, with the signal SIGSYS.
 pub const CALL_FILTERS: &[&str] = &["SystemCallFilter", "SystemCallArchitectures"];
 
+/// Calls without which sshd cannot serve a connection, and the sets of `systemd-analyze syscall-filter` that each is in. What is
+/// allowed without being named (`@default`) is left out.
+const NEEDED_CALLS: &[(&str, &[&str])] = &[
+    ("socket", &["@network-io", "@system-service"]),
+    ("bind", &["@network-io", "@system-service"]),
+    ("accept", &["@network-io", "@system-service"]),
+    ("clone", &["@process", "@system-service"]),
+    ("openat", &["@file-system", "@system-service"]),
+    ("setgroups", &["@setuid", "@privileged", "@system-service"]),
+    ("setresuid", &["@setuid", "@privileged", "@system-service"]),
+    ("setresgid", &["@setuid", "@system-service"]),
+    ("chroot", &["@mount", "@privileged"]),
+];
+
+/// The first call that sshd needs and these values of `SystemCallFilter=` do not let it make, in the order of the unit; and which of
+/// the values says so, where one does. The first value decides whether what it names is allowed or forbidden, later ones add
+/// and take away (systemd.exec(5)).
+pub fn refused_call(values: &[&str]) -> Option<(&'static str, Option<usize>)> {
+    let forbids = |value: &str| value.starts_with('~');
+    let allow_list = !forbids(values.first()?);
+    let names = |value: &str, call: &str, sets: &[&str]| {
+        value
+            .trim_start_matches('~')
+            .split_ascii_whitespace()
+            .map(|word| word.split(':').next().unwrap_or_default())
+            .any(|word| word == call || sets.contains(&word))
+    };
+    NEEDED_CALLS.iter().find_map(|(call, sets)| {
+        let last = values
+            .iter()
+            .enumerate()
+            .rev()
+            .find(|(_, value)| names(value, call, sets));
+        match last {
+            Some((i, value)) if forbids(value) => Some((*call, Some(i))),
+            None if allow_list => Some((*call, None)),
+            _ => None,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_refuses_what_sshd_needs_or_does_not() {
+        assert_eq!(refused_call(&[]), None);
+        assert_eq!(refused_call(&["~@obsolete @clock"]), None);
+        assert_eq!(
+            refused_call(&["~@obsolete", "~@privileged:EPERM"]),
+            Some(("setgroups", Some(1)))
+        );
+        assert_eq!(refused_call(&["~@setuid", "@setuid"]), None);
+        // The usual advice for services lacks the one call with which sshd locks its unprivileged half in.
+        assert_eq!(refused_call(&["@system-service"]), Some(("chroot", None)));
+        assert_eq!(refused_call(&["@system-service", "chroot"]), None);
+        assert_eq!(
+            refused_call(&["@system-service @mount", "~@network-io"]),
+            Some(("socket", Some(1)))
+        );
+    }
 
     #[test]
     fn steps_are_sorted_and_named_once() {

@@ -3,7 +3,7 @@
 //! The tables raw, mangle and filter are walked in the kernel's order; matches are those of iptables-extensions(8) that
 //! rule sets of servers use. What cannot be read counts as not matching, and makes the answer uncertain.
 
-use super::{Fate, Leg, Packet, Ruling, is_ban_name};
+use super::{Fate, Leg, Packet, Ruling, Translation, destination, is_ban_name};
 use crate::addr::Cidr;
 use std::collections::HashMap;
 
@@ -16,8 +16,16 @@ struct Table {
     chains: HashMap<String, Vec<Vec<String>>>,
 }
 
-/// Members of ip sets by name, as `ipset save` lists them.
+/// Members of ip sets by name, as `ipset save` lists them; and of the lists of the match `recent`, as [`recent`] names those.
 pub type Sets = HashMap<String, Vec<String>>;
+
+/// Under which name the numbers of the queues stand among the sets that a program reads.
+pub const QUEUES: &str = "queues";
+
+/// Under which name a list of the match `recent` stands among the sets.
+pub fn recent(list: &str) -> String {
+    format!("recent {list}")
+}
 
 /// `add NAME ELEMENT …` lines.
 pub fn ipsets(text: &str) -> Sets {
@@ -107,6 +115,26 @@ struct Walk<'a> {
     /// One of the rules that could not be read might have let the packet in.
     might_pass: bool,
     skipped_limit: bool,
+    translated: Option<Translation>,
+}
+
+/// Where the table `nat` sends the client's first packet, where it sends it elsewhere.
+pub fn translated(text: &str, packet: &Packet, sets: &Sets) -> Option<Translation> {
+    let tables = tables(text);
+    let (name, table) = tables.iter().find(|(n, _)| n == "nat")?;
+    let mut walk = Walk {
+        table: name,
+        chains: &table.chains,
+        packet,
+        sets,
+        steps: 0,
+        uncertain: false,
+        might_pass: false,
+        skipped_limit: false,
+        translated: None,
+    };
+    walk.chain("PREROUTING", 0);
+    walk.translated
 }
 
 /// What all tables together do; `None` where the text holds no rules at all. Of one that passes the first rule is named
@@ -166,6 +194,7 @@ fn evaluate_on(text: &str, packet: &Packet, sets: &Sets, forwarded: bool) -> Opt
             uncertain: false,
             might_pass: false,
             skipped_limit: false,
+            translated: None,
         };
         let end = match walk.chain(hook, 0) {
             Flow::End(ruling) => Some(ruling),
@@ -235,7 +264,11 @@ impl Walk<'_> {
         let (mut names_client, mut limited, mut target, mut goto) = (false, false, None, false);
         let mut negate = false;
         let mut words = rule.iter().map(String::as_str);
-        let mut set_flags = None::<String>;
+        // The match `recent`: in which list the client is looked up, and whether it must be absent.
+        let (mut list, mut looked_up, mut absent) = ("DEFAULT".to_owned(), false, false);
+        let mut counted = false;
+        let mut destined = None::<String>;
+        let (mut queue, mut bypass) = ("0".to_owned(), false);
         while let Some(word) = words.next() {
             let mut value = || words.next().unwrap_or_default().to_owned();
             let hit: Option<bool> = match word {
@@ -246,7 +279,6 @@ impl Walk<'_> {
                 "-m"
                 | "--match"
                 | "--comment"
-                | "--name"
                 | "--mask"
                 | "--limit-burst"
                 | "--hashlimit-name"
@@ -360,13 +392,41 @@ impl Walk<'_> {
                 }
                 "--limit" | "--hashlimit" | "--hashlimit-above" | "--hashlimit-upto"
                 | "--connlimit-above" | "--connlimit-upto" | "--hitcount" => {
+                    counted |= word == "--hitcount";
                     value();
                     limited = true;
                     negate = false;
                     continue;
                 }
+                "--name" => {
+                    list = value();
+                    continue;
+                }
+                "--queue-num" | "--queue-balance" => {
+                    queue = value();
+                    continue;
+                }
+                "--queue-bypass" => {
+                    bypass = true;
+                    continue;
+                }
+                // Text in the packet: the client's greeting is the first that has any.
+                "--string" => {
+                    let text = value();
+                    Some(p.leg == Leg::Follows && GREETING.contains(text.as_str()))
+                }
+                "--algo" | "--from" | "--to" => {
+                    value();
+                    continue;
+                }
+                "--icase" => continue,
+                "--to-ports" | "--to-destination" => {
+                    destined = Some(value());
+                    continue;
+                }
                 "--rcheck" | "--update" => {
-                    set_flags = Some(word.to_owned());
+                    looked_up = true;
+                    absent = std::mem::take(&mut negate);
                     continue;
                 }
                 "--dst-type" => Some((value() == "LOCAL") != p.goes_out()),
@@ -386,10 +446,19 @@ impl Walk<'_> {
                 }
             }
         }
-        limited |= set_flags.is_some();
         let Some(target) = target else {
             return Flow::Next;
         };
+        if looked_up && !counted {
+            // Without a count it is a list, of those who knocked or of those who are kept out.
+            let known = self.sets.get(&recent(&list));
+            let listed = known.map(|m| m.iter().any(|e| e.parse() == Ok(p.from)));
+            if listed.is_some_and(|listed| listed == absent) {
+                return Flow::Next;
+            }
+            // How long it counts is not known here.
+            limited |= target != "ACCEPT" || listed.is_none();
+        }
         let end = |fate| {
             Flow::End(Ruling {
                 fate,
@@ -412,6 +481,25 @@ impl Walk<'_> {
             "ACCEPT" => end(Fate::Passes),
             "DROP" | "TARPIT" | "STEAL" => end(Fate::Drops),
             "REJECT" => end(Fate::Rejects),
+            // The kernel drops what nobody fetches; what a program does with it only that program knows.
+            "NFQUEUE" => match self.sets.get(QUEUES) {
+                Some(_) if bypass => Flow::Next,
+                Some(read) if !read.contains(&queue) => end(Fate::Drops),
+                _ => {
+                    (self.uncertain, self.might_pass) = (true, true);
+                    Flow::Next
+                }
+            },
+            "REDIRECT" | "DNAT" => {
+                let (addr, port) = destined.as_deref().map(destination).unwrap_or_default();
+                self.translated = Some(Translation {
+                    addr,
+                    port,
+                    place: format!("{} {chain}", self.table),
+                    rule: format!("-A {chain} {}", rule.join(" ")),
+                });
+                end(Fate::Passes)
+            }
             "RETURN" if limited => Flow::Next,
             "RETURN" => Flow::Return,
             own if self.chains.contains_key(own) => match self.chain(own, depth + 1) {
@@ -427,6 +515,9 @@ impl Walk<'_> {
         }
     }
 }
+
+/// How what a client sends begins.
+const GREETING: &str = "SSH-2.0-OpenSSH_";
 
 fn is_ban_chain(chain: &str) -> bool {
     is_ban_name(chain)
@@ -555,6 +646,88 @@ mod tests {
             "{HEAD}-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\n-A INPUT -p tcp --dport 22 -j DROP\n"
         );
         assert!(ruling(&limit, "192.0.2.7", 22).unwrap().limited);
+    }
+
+    #[test]
+    fn a_queue_that_nobody_reads_drops() {
+        let fate = |rule: &str, read: Option<&[&str]>| {
+            let mut sets = Sets::new();
+            if let Some(read) = read {
+                let read = read.iter().map(|q| (*q).to_owned()).collect();
+                sets.insert(QUEUES.to_owned(), read);
+            }
+            let text = format!("{HEAD}-A INPUT -i eth0 {rule}\n");
+            let r = evaluate(&text, &client(Leg::Opens), &sets).unwrap();
+            (r.fate, r.uncertain)
+        };
+        let rule = "-j NFQUEUE --queue-num 1";
+        assert_eq!(fate(rule, Some(&[])), (Fate::Drops, false));
+        assert_eq!(fate(rule, Some(&["0", "1"])), (Fate::Passes, true));
+        assert_eq!(fate(rule, None), (Fate::Passes, true));
+        let bypass = format!("{rule} --queue-bypass");
+        assert_eq!(fate(&bypass, Some(&[])), (Fate::Passes, false));
+    }
+
+    #[test]
+    fn text_is_looked_for_in_the_greeting() {
+        let fate = |text: &str, leg: Leg| {
+            let rule = format!(
+                "{HEAD}-A INPUT -p tcp --dport 22 -m string --string \"{text}\" --algo bm --to 65535 -j DROP\n"
+            );
+            evaluate(&rule, &client(leg), &Sets::new()).unwrap().fate
+        };
+        assert_eq!(fate("SSH-", Leg::Follows), Fate::Drops);
+        assert_eq!(fate("SSH-", Leg::Opens), Fate::Passes);
+        assert_eq!(fate("SSH-1.5", Leg::Follows), Fate::Passes);
+    }
+
+    #[test]
+    fn who_has_not_knocked_is_not_counted() {
+        let text = format!(
+            "{HEAD}-A INPUT -p tcp --dport 7000 -m recent --set --name KNOCK --rsource -j DROP\n-A INPUT -p tcp --dport 22 -m recent --rcheck --seconds 30 --name KNOCK --rsource -j ACCEPT\n-A INPUT -p tcp --dport 22 -j DROP\n"
+        );
+        let with = |members: &[&str]| {
+            let mut sets = Sets::new();
+            let members = members.iter().map(|m| (*m).to_owned()).collect();
+            sets.insert(recent("KNOCK"), members);
+            let r = evaluate(&text, &client(Leg::Opens), &sets).unwrap();
+            (r.fate, r.limited)
+        };
+        assert_eq!(with(&[]), (Fate::Drops, false));
+        assert_eq!(with(&["192.0.2.7"]), (Fate::Passes, false));
+        // Nothing is known of the list: it may be a limit.
+        assert!(ruling(&text, "192.0.2.7", 22).unwrap().limited);
+    }
+
+    #[test]
+    fn a_packet_is_sent_elsewhere_before_it_is_filtered() {
+        let text = |rule: &str| {
+            format!(
+                "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n{rule}\nCOMMIT\n"
+            )
+        };
+        let to = |rule: &str| {
+            let t = translated(&text(rule), &client(Leg::Opens), &Sets::new())?;
+            Some((t.addr.map(|a| a.to_string()), t.port))
+        };
+        assert_eq!(
+            to("-A PREROUTING -i eth0 -p tcp -m tcp --dport 22 -j REDIRECT --to-ports 2222"),
+            Some((None, Some(2222)))
+        );
+        assert_eq!(
+            to(
+                "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 22 -j DNAT --to-destination 172.17.0.2:22"
+            ),
+            Some((Some("172.17.0.2".to_owned()), Some(22)))
+        );
+        assert_eq!(
+            to("-A PREROUTING -i eth7 -p tcp --dport 22 -j REDIRECT --to-ports 2222"),
+            None
+        );
+        assert_eq!(
+            to("-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080"),
+            None
+        );
     }
 
     #[test]

@@ -94,6 +94,28 @@ pub struct Ruling {
     pub uncertain: bool,
 }
 
+/// What a packet becomes before any filter sees it (NAT, prerouting).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Translation {
+    /// The new destination, where it is another than the one that was called.
+    pub addr: Option<IpAddr>,
+    pub port: Option<u16>,
+    /// Table and chain.
+    pub place: String,
+    /// The rule, as far as it can be written in a line.
+    pub rule: String,
+}
+
+/// `192.0.2.7`, `192.0.2.7:22`, `[2001:db8::7]:22`, `2222`, of ranges the first.
+fn destination(text: &str) -> (Option<IpAddr>, Option<u16>) {
+    let text = text.split('-').next().unwrap_or_default();
+    if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
+        return (Some(socket.ip()), Some(socket.port()));
+    }
+    let addr = text.trim_matches(['[', ']']).parse().ok();
+    (addr, text.parse().ok())
+}
+
 /// Names that programs and people give to lists of banned addresses.
 pub fn is_ban_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();

@@ -4,7 +4,7 @@
 //! walked in the order of their priorities; a packet must pass all of them (libnftables-json(5)). What cannot be read
 //! counts as not matching, and makes the answer uncertain.
 
-use super::{Fate, Leg, Packet, Ruling, is_ban_name};
+use super::{Fate, Leg, Packet, Ruling, Translation, is_ban_name};
 use crate::addr::{network, parse_ip};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -66,6 +66,7 @@ struct Walk<'a, 'p> {
     might_pass: bool,
     /// A rule would have let the packet in, within a rate.
     skipped_limit: bool,
+    translated: Option<Translation>,
 }
 
 fn text<'a>(v: &'a Value, key: &str) -> &'a str {
@@ -147,15 +148,38 @@ impl<'a> Ruleset<'a> {
         self.evaluate_at(packet, "forward")
     }
 
-    fn evaluate_at(&self, packet: &Packet, hook: &str) -> Ruling {
+    /// Where chains at prerouting send the client's first packet, where they send it elsewhere.
+    pub fn translated(&self, packet: &Packet) -> Option<Translation> {
+        let mut walk = self.walk(packet);
+        let mut bases: Vec<&Chain<'_>> = self.bases(packet, |c| c.hook == "prerouting");
+        bases.sort_by_key(|c| c.priority);
+        for chain in bases {
+            walk.chain(chain, 0);
+            if walk.translated.is_some() {
+                break;
+            }
+        }
+        walk.translated
+    }
+
+    fn walk<'p>(&'p self, packet: &'p Packet) -> Walk<'a, 'p> {
+        Walk {
+            set: self,
+            packet,
+            steps: 0,
+            uncertain: false,
+            might_pass: false,
+            skipped_limit: false,
+            translated: None,
+        }
+    }
+
+    /// The chains that the packet comes by, of those that are wanted.
+    fn bases(&self, packet: &Packet, wanted: impl Fn(&Chain<'a>) -> bool) -> Vec<&Chain<'a>> {
         let v6 = packet.from.is_ipv6();
-        let mut bases: Vec<&Chain<'_>> = self
-            .chains
+        self.chains
             .iter()
-            .filter(|c| match hook {
-                "output" => matches!(c.hook, "output" | "postrouting"),
-                _ => matches!(c.hook, "prerouting" | "ingress") || c.hook == hook,
-            })
+            .filter(|c| wanted(c))
             .filter(|c| !self.dormant.contains(&(c.family, c.table)))
             .filter(|c| match c.family {
                 "ip" => !v6,
@@ -163,7 +187,14 @@ impl<'a> Ruleset<'a> {
                 _ => true,
             })
             .filter(|c| !self.is_compat(c))
-            .collect();
+            .collect()
+    }
+
+    fn evaluate_at(&self, packet: &Packet, hook: &str) -> Ruling {
+        let mut bases: Vec<&Chain<'_>> = self.bases(packet, |c| match hook {
+            "output" => matches!(c.hook, "output" | "postrouting"),
+            _ => matches!(c.hook, "prerouting" | "ingress") || c.hook == hook,
+        });
         let last = if hook == "output" {
             "postrouting"
         } else {
@@ -171,14 +202,7 @@ impl<'a> Ruleset<'a> {
         };
         bases.sort_by_key(|c| (c.hook == last, c.priority));
         let mut accepted: Option<Reason> = None;
-        let mut walk = Walk {
-            set: self,
-            packet,
-            steps: 0,
-            uncertain: false,
-            might_pass: false,
-            skipped_limit: false,
-        };
+        let mut walk = self.walk(packet);
         for chain in bases {
             let (fate, mut reason) = match walk.chain(chain, 0) {
                 Flow::End(fate, reason) => (fate, reason),
@@ -315,6 +339,17 @@ impl<'a> Walk<'a, '_> {
                     return Flow::Next;
                 }
                 "accept" => return verdict(Fate::Passes, "accept", reason),
+                "redirect" | "dnat" => {
+                    let port = value.get("port").and_then(Value::as_u64);
+                    let word = port.map_or_else(|| kind.clone(), |p| format!("{kind} to :{p}"));
+                    self.translated = Some(Translation {
+                        addr: parse_ip(text(value, "addr").as_bytes()),
+                        port: port.and_then(|p| u16::try_from(p).ok()),
+                        place: reason.place.clone(),
+                        rule: format!("{} {word}", reason.rule).trim().to_owned(),
+                    });
+                    return verdict(Fate::Passes, &word, reason);
+                }
                 "drop" => return verdict(Fate::Drops, "drop", reason),
                 "reject" => {
                     let how = value

@@ -236,9 +236,73 @@ pub fn denied(allow: &str, deny: &str, call: &Call<'_>) -> Option<Denial> {
     None
 }
 
+/// A line about the daemon for which the client's name has to be looked up, whoever the client is: `.example.org`, `LOCAL`,
+/// `PARANOID`, a host's name.
+pub fn asks_for_name(allow: &str, deny: &str, call: &Call<'_>) -> Option<Denial> {
+    let named = |word: &str| {
+        let word = word.rsplit('@').next().unwrap_or_default();
+        let upper = word.to_ascii_uppercase();
+        match upper.as_str() {
+            "ALL" | "EXCEPT" | "" => false,
+            "KNOWN" | "UNKNOWN" | "LOCAL" | "PARANOID" => true,
+            _ => {
+                let plain = word.contains('/') || word.ends_with('.') || address(word).is_some();
+                !plain && word.contains(|c: char| c.is_ascii_alphabetic())
+            }
+        }
+    };
+    [(allow, true), (deny, false)]
+        .into_iter()
+        .find_map(|(text, in_allow)| {
+            lines(text).into_iter().find_map(|(number, line)| {
+                let fields = fields(&line);
+                let (daemons, clients) = (fields.first()?, fields.get(1)?);
+                let asks = list(daemons, &|w| daemon(w, call))
+                    && clients.split([' ', '\t', ',']).any(named);
+                asks.then(|| Denial {
+                    in_allow,
+                    line: number,
+                    text: line.trim().to_owned(),
+                })
+            })
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_asked_for_only_where_a_line_needs_it() {
+        let call = Call {
+            daemon: "sshd",
+            server: None,
+            client: "192.0.2.7".parse().unwrap(),
+            host: None,
+        };
+        let asks = |deny: &str| asks_for_name("", deny, &call).map(|d| d.line);
+        for names in [
+            ".example.org",
+            "LOCAL",
+            "ALL EXCEPT PARANOID",
+            "web7.example.org",
+            "a@unknown",
+        ] {
+            assert_eq!(asks(&format!("# x\nsshd: {names}\n")), Some(2), "{names}");
+        }
+        for none in [
+            "ALL",
+            "192.0.2.",
+            "192.0.2.0/255.255.255.0",
+            "[2001:db8::]/32",
+            "[2001:db8::1]",
+            "/etc/deny.list",
+        ] {
+            assert_eq!(asks(&format!("sshd: {none}\n")), None, "{none}");
+        }
+        assert_eq!(asks("vsftpd: .example.org\n"), None);
+        assert!(asks_for_name("ALL: .example.org\n", "", &call).is_some_and(|d| d.in_allow));
+    }
 
     fn line(allow: &str, deny: &str) -> Option<(bool, u32)> {
         let call = Call {

@@ -1,7 +1,7 @@
 //! What the log says of this user's and this address's last attempts, and of the daemon itself.
 
 use super::check::file_line;
-use super::{Scene, log};
+use super::{Scene, kernel, log};
 use sshwhy_core::addr::Cidr;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::observation::Observation;
@@ -10,6 +10,37 @@ use std::net::IpAddr;
 
 /// How long ago an attempt may be and still say how far the client gets now.
 const RECENT: i64 = 15 * 60 * 1_000_000;
+
+/// How long ago a complaint may be and still be about the client who asks now.
+const JUST_NOW: i64 = 2 * 60 * 1_000_000;
+
+/// Whether the log would have a line about a client that reached sshd: at INFO, the default, each leaves one.
+fn alive(scene: &mut Scene<'_>) {
+    let level = scene.effective.value("LogLevel").to_ascii_uppercase();
+    if matches!(level.as_str(), "QUIET" | "FATAL" | "ERROR") {
+        return;
+    }
+    let listener = scene.processes.iter().find(|p| p.is_listener());
+    let since = listener.and_then(|p| kernel::started(scene, p.pid));
+    let (Some(since), Some(last)) = (since, scene.log.last) else {
+        return;
+    };
+    // Both clocks are read in whole seconds.
+    if last.secs() + 2 < since {
+        return;
+    }
+    let stray = scene.log.stray.clone();
+    let stray = stray.filter(|l| l.at.is_some_and(|at| scene.now.0 - at.0 < JUST_NOW));
+    let (value, text) = match &stray {
+        Some(l) => ("complains", l.text.clone()),
+        None => (
+            "yes",
+            format!("sshd logs at level {level}, and has logged since it runs"),
+        ),
+    };
+    let source = scene.log.sources.join(", ");
+    scene.say(Gate::Tcp, "log.alive", value, "", text, source);
+}
 
 /// What the log says of the last attempts.
 pub(super) fn attempts(scene: &mut Scene<'_>) {
@@ -77,6 +108,7 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
                 "the log has no line about this client",
                 scene.log.sources.join(", "),
             );
+            alive(scene);
         }
         return;
     };

@@ -89,7 +89,10 @@ pub(super) fn configuration(scene: &mut Scene<'_>, binary: Option<&daemon::Binar
         let cause = event.map_or("", |e| e.message().cause);
         let place = file_line(line);
         match cause {
-            "host-keys-missing" | "host-key-permissions" | "privsep-dir-missing" => {
+            "host-keys-missing"
+            | "host-key-permissions"
+            | "privsep-dir-missing"
+            | "privsep-user-missing" => {
                 scene.say(Gate::Tcp, "sshd.test", cause, place, line, "sshd -t");
             }
             _ if line.contains("line ") || cause == "sshd-config-error" => {

@@ -118,6 +118,33 @@ pub fn connected(machine: &Machine, port: u16, from: IpAddr) -> usize {
         .count()
 }
 
+/// How much of what was sent from a port to one address was sent again and again without an answer, and how often.
+pub fn unacknowledged(machine: &Machine, port: u16, from: IpAddr) -> Option<(u64, u32)> {
+    /// So many times takes a few seconds.
+    const AGAIN: u32 = 3;
+    let files = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let lines = files.map(|f| machine.text(f).unwrap_or_default());
+    let from = from.to_canonical();
+    lines
+        .iter()
+        .flat_map(|t| t.lines().skip(1))
+        .filter_map(|line| {
+            let w: Vec<&str> = line.split_ascii_whitespace().collect();
+            let (local, remote) = (address(w.get(1)?)?, address(w.get(2)?)?);
+            let sent = u64::from_str_radix(w.get(4)?.split(':').next()?, 16).ok()?;
+            let again = u32::from_str_radix(w.get(6)?, 16).ok()?;
+            // A SYN of ours that nobody answers is of the handshake.
+            let open = !matches!(*w.get(3)?, "02" | "03" | "0A");
+            (open
+                && local.1 == port
+                && remote.0.to_canonical() == from
+                && sent > 0
+                && again >= AGAIN)
+                .then_some((sent, again))
+        })
+        .max()
+}
+
 /// Of the established connections of a process, one that cannot come to anything any more, in words: its own end is an address that
 /// this machine has no longer, or what it sent was sent again and again without an answer.
 pub fn dead_connection(machine: &Machine, pid: u32) -> Option<String> {
@@ -434,7 +461,7 @@ fn load(machine: &Machine, path: &str, unit: &mut Unit) {
 /// `Key=Value` lines of `systemctl show`; what it says several times stands on lines of its own.
 pub fn show(machine: &Machine, unit: &str) -> BTreeMap<String, String> {
     let props = "LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,ExecMainCode,ExecMainStatus,\
-                 ExecStartPre,ExecStart,ExecStartPost";
+                 ExecStartPre,ExecStart,ExecStartPost,Job,ConditionResult,ConditionTimestampMonotonic";
     let Some(answer) = machine.ask(
         &format!("systemctl-show-{unit}"),
         "systemctl",
@@ -483,6 +510,27 @@ mod tests {
         assert!(dead(&line("01", "00000005"), &mine, &here).is_some());
         assert_eq!(dead(&line("01", "00000001"), &mine, &here), None);
         assert_eq!(dead("", &mine, &gone), None);
+    }
+
+    #[test]
+    fn what_is_sent_again_and_again_is_counted() {
+        let root = crate::source::testing::Scratch::new();
+        // 198.51.100.2:22 to 192.0.2.7:40000, 41 bytes in the queue.
+        let line = |state: &str, again: &str| {
+            format!(
+                "  sl  local\n   1: 026433C6:0016 070200C0:9C40 {state} 00000029:00000000 01:00000010 {again}  0        0 77 2 0 0\n"
+            )
+        };
+        let from: IpAddr = "192.0.2.7".parse().unwrap();
+        let seen = |text: String, port: u16| {
+            root.write("proc/net/tcp", text.as_bytes());
+            unacknowledged(&Machine::at(root.path()), port, from)
+        };
+        assert_eq!(seen(line("01", "00000004"), 22), Some((41, 4)));
+        assert_eq!(seen(line("04", "00000004"), 22), Some((41, 4)));
+        assert_eq!(seen(line("01", "00000001"), 22), None);
+        assert_eq!(seen(line("03", "00000004"), 22), None);
+        assert_eq!(seen(line("01", "00000004"), 2222), None);
     }
 
     #[test]

@@ -53,7 +53,11 @@ fn entropy(scene: &mut Scene<'_>) {
     }
 }
 
-/// Whether the daemon may open one more file: without, it cannot take connections.
+/// What the listener opens for each connection, for a moment: the socket, a pipe, a pair of sockets to its child (sshd.c
+/// server_accept_loop()).
+const FOR_A_CONNECTION: usize = 5;
+
+/// Whether the daemon may open the files of one more connection: without, it cannot take any.
 fn files(scene: &mut Scene<'_>, p: &Process) {
     let limits = format!("/proc/{}/limits", p.pid);
     let text = scene.machine.text(&limits).unwrap_or_default();
@@ -62,7 +66,7 @@ fn files(scene: &mut Scene<'_>, p: &Process) {
         .find_map(|l| l.strip_prefix("Max open files"))
         .and_then(|l| l.split_ascii_whitespace().next()?.parse::<usize>().ok());
     let open = scene.machine.names(&format!("/proc/{}/fd", p.pid)).len();
-    let own = most.filter(|most| open > 0 && open >= *most);
+    let own = most.filter(|most| open > 0 && open + FOR_A_CONNECTION > *most);
     // All of the machine's: in use, unused, and how many there may be.
     let system = scene.machine.text("/proc/sys/fs/file-nr");
     let system: Vec<u64> = system
@@ -73,7 +77,9 @@ fn files(scene: &mut Scene<'_>, p: &Process) {
     let (about, text, source) = match (own, system.as_slice()) {
         (Some(most), _) => (
             "LimitNOFILE".to_owned(),
-            format!("sshd has {open} files open, and may have {most}"),
+            format!(
+                "sshd has {open} files open and may have {most}; a connection needs {FOR_A_CONNECTION} more"
+            ),
             limits,
         ),
         (None, [used, _, most]) if used >= most => (

@@ -59,6 +59,10 @@ pub struct Log {
     pub connections: Vec<Connection>,
     /// Lines of the daemon that belong to no connection: starting, stopping, limits.
     pub daemon: Vec<Said>,
+    /// The last of what it complained of without naming a client.
+    pub stray: Option<Said>,
+    /// When it last said anything.
+    pub last: Option<Time>,
     /// What was read, and what could not be.
     pub sources: Vec<String>,
 }
@@ -164,9 +168,15 @@ fn once(machine: &Machine, zone: &Zone, now: Time, wanted: &Wanted, most: u64) -
     log.connections = connections;
     let starts = |l: &Said| causes::by_slug(l.cause).is_some_and(|c| c.gate == Gate::Tcp);
     let own: Vec<Connection> = own;
-    log.daemon
-        .extend(own.into_iter().flat_map(|c| c.lines).filter(starts));
+    let of_connections = log.connections.iter().filter_map(|c| c.last).max();
+    let own = own.into_iter().flat_map(|c| c.lines);
+    let (own, others): (Vec<Said>, Vec<Said>) = own.partition(starts);
+    log.daemon.extend(own);
     log.daemon.sort_by_key(|l| l.at);
+    let complains = |l: &&Said| ["error: ", "fatal: "].iter().any(|p| l.text.starts_with(p));
+    let all = others.iter().chain(&log.daemon);
+    log.stray = all.clone().filter(complains).max_by_key(|l| l.at).cloned();
+    log.last = all.filter_map(|l| l.at).max().max(of_connections);
     (log, cut)
 }
 

@@ -18,8 +18,11 @@ pub mod machine;
 mod network;
 pub mod never;
 mod policy;
+mod resolver;
 mod running;
+mod sandbox;
 pub mod session;
+mod sockets;
 mod startup;
 mod unit_failure;
 mod units;
@@ -242,6 +245,7 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
     units::units(&mut scene);
     kernel::look(&mut scene);
     network::look(&mut scene, binary.as_ref());
+    resolver::look(&mut scene);
     attempts::attempts(&mut scene);
     check::mended(&mut scene);
     if scene.question.user.is_some() {

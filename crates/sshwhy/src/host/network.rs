@@ -6,7 +6,7 @@ use super::log::Log;
 use super::machine::Machine;
 use sshwhy_core::addr::{Cidr, parse_ip};
 use sshwhy_core::catalog::causes::Gate;
-use sshwhy_core::server::{Fate, Leg, Packet, Ruling, iptables, nft, wrappers};
+use sshwhy_core::server::{Fate, Leg, Packet, Ruling, Translation, iptables, nft, wrappers};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ pub(crate) fn look(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
         return;
     };
     let (interface, to) = route_back(scene, from);
+    unacknowledged(scene, from);
     let packet = Packet {
         from,
         to,
@@ -84,13 +85,30 @@ pub(crate) fn look(scene: &mut Scene<'_>, binary: Option<&daemon::Binary>) {
             client: from,
             host: None,
         };
-        if let Some(d) = wrappers::denied(&allow, &deny, &call) {
-            let file = if d.in_allow {
-                "/etc/hosts.allow"
-            } else {
-                "/etc/hosts.deny"
+        let place_of = |d: &wrappers::Denial| {
+            let file = match d.in_allow {
+                true => "/etc/hosts.allow",
+                false => "/etc/hosts.deny",
             };
-            let place = format!("{file}:{}", d.line);
+            format!("{file}:{}", d.line)
+        };
+        if let Some(d) = wrappers::asks_for_name(&allow, &deny, &call) {
+            let place = place_of(&d);
+            let text = format!(
+                "{place}: {}: before sshd greets, it asks for the client's name",
+                d.text
+            );
+            scene.say(
+                Gate::Ident,
+                "names.asked",
+                "before-greeting",
+                place.clone(),
+                text,
+                place,
+            );
+        }
+        if let Some(d) = wrappers::denied(&allow, &deny, &call) {
+            let place = place_of(&d);
             scene.say(
                 Gate::Ident,
                 "wrappers.verdict",
@@ -310,6 +328,7 @@ fn route_back(scene: &mut Scene<'_>, from: IpAddr) -> (Option<String>, Option<Ip
             let dead = to
                 .and_then(|to| no_answer(machine, from, to))
                 .map(|why| ("none", why))
+                .or_else(|| Some(("dead", filtered(machine, interface.as_deref()?, to?)?)))
                 .or_else(|| Some(("dead", dead_link(machine, interface.as_deref()?, hop)?)));
             match dead {
                 Some((value, why)) => scene.say(
@@ -361,6 +380,55 @@ fn no_answer(machine: &Machine, from: IpAddr, to: IpAddr) -> Option<String> {
         "but what comes from {to} has no way: {said}; ip rule: {}",
         rule.trim()
     ))
+}
+
+/// The interface that has an address of this machine.
+pub(super) fn interface_of(machine: &Machine, own: IpAddr) -> Option<String> {
+    let own = own.to_string();
+    let args = ["-o", "addr", "show", "to", &own];
+    let answer = machine.ask("ip-addr-of", "ip", &args)?;
+    let line = answer.out.lines().next()?;
+    line.split_ascii_whitespace().nth(1).map(str::to_owned)
+}
+
+/// Why the kernel takes no packet from there (ip-sysctl, rp_filter): it comes in by the interface that has the called address, and
+/// would be answered by another.
+fn filtered(machine: &Machine, back: &str, to: IpAddr) -> Option<String> {
+    let arrives = interface_of(machine, to).filter(|_| to.is_ipv4())?;
+    let arrives = arrives.as_str();
+    let set = |name: &str| {
+        let file = format!("/proc/sys/net/ipv4/conf/{name}/rp_filter");
+        machine.text(&file).ok()?.trim().parse::<u8>().ok()
+    };
+    // The higher of the two counts; 2 takes what could be answered by any interface.
+    let strict = set("all").max(set(arrives)) == Some(1);
+    (strict && arrives != back && arrives != "lo").then(|| {
+        format!(
+            "but {to} is on {arrives}, and rp_filter=1 makes the kernel drop what comes in there and would be answered by {back}"
+        )
+    })
+}
+
+/// What a greeting and the names around it are no longer than.
+const SMALL: u64 = 300;
+
+/// What was sent to the client and sent again: it has lost its way, in that direction or the answer in the other.
+fn unacknowledged(scene: &mut Scene<'_>, from: IpAddr) {
+    let Some((bytes, again)) = daemon::unacknowledged(scene.machine, scene.port, from) else {
+        return;
+    };
+    let value = if bytes <= SMALL { "small" } else { "large" };
+    let text = format!(
+        "{bytes} bytes that sshd sent to {from} were sent {again} times again, and {from} never told that it has them"
+    );
+    scene.say(
+        Gate::Ident,
+        "path.unacked",
+        value,
+        from.to_string(),
+        text,
+        "/proc/net/tcp",
+    );
 }
 
 /// Why a packet that leaves by that interface arrives nowhere: no link there, or nobody who answers for the next hop.
@@ -434,8 +502,151 @@ fn route_v4(table: &str, ip: Ipv4Addr) -> Option<String> {
     best.map(|(_, n)| n)
 }
 
+/// The packet filters of this machine, as far as they can be read.
+#[derive(Default)]
+struct Filters {
+    nft: Option<serde_json::Value>,
+    /// What iptables-save and its like say, with the program's name.
+    tables: Vec<(&'static str, String)>,
+    sets: iptables::Sets,
+}
+
+impl Filters {
+    fn read(scene: &mut Scene<'_>, v6: bool) -> Filters {
+        let machine = scene.machine;
+        let mut filters = Filters::default();
+        match machine.ask(NFT.0, NFT.1, NFT.2) {
+            Some(a) if a.ok => filters.nft = serde_json::from_str(&a.out).ok(),
+            Some(a) if a.err.contains("ermitted") || a.err.contains("ermission") => {
+                let text = "the packet filter can be read by root only";
+                scene.seen.blind.push(text.to_owned());
+            }
+            _ => {}
+        }
+        let (programs, names) = if v6 {
+            (
+                ["ip6tables-save", "ip6tables-legacy-save"],
+                "/proc/net/ip6_tables_names",
+            )
+        } else {
+            (
+                ["iptables-save", "iptables-legacy-save"],
+                "/proc/net/ip_tables_names",
+            )
+        };
+        let legacy = machine.text(names).is_ok_and(|t| !t.trim().is_empty());
+        for program in programs {
+            // Asking the legacy tool loads its modules: only where its tables are there already.
+            if program.contains("legacy") && !legacy && machine.is_live() {
+                continue;
+            }
+            if let Some(a) = machine.ask(program, program, &[]).filter(|a| a.ok) {
+                filters.tables.push((program, a.out));
+            }
+        }
+        let sets = machine.ask("ipset", "ipset", &["save"]);
+        filters.sets = sets.map(|a| iptables::ipsets(&a.out)).unwrap_or_default();
+        // Which queues a program reads: a number in front of each line. Without the file nothing is known.
+        if let Ok(text) = machine.text("/proc/net/netfilter/nfnetlink_queue") {
+            let read = text.lines();
+            let read = read.filter_map(|l| l.split_ascii_whitespace().next());
+            let read = read.map(str::to_owned).collect();
+            filters.sets.insert(iptables::QUEUES.to_owned(), read);
+        }
+        // Lists of the match `recent`: `src=192.0.2.7 ttl: …` a line.
+        for list in machine.names(RECENT) {
+            let text = machine.text(&format!("{RECENT}/{list}"));
+            let text = text.unwrap_or_default();
+            let members = text.lines().filter_map(|l| {
+                let (address, _) = l.strip_prefix("src=")?.split_once(' ')?;
+                Some(address.to_owned())
+            });
+            let members = members.collect();
+            filters.sets.insert(iptables::recent(&list), members);
+        }
+        filters
+    }
+
+    /// Where the client's first packet is sent instead, before any filter sees it.
+    fn translated(&self, packet: &Packet) -> Option<(Translation, &'static str)> {
+        let nft = self.nft.as_ref().and_then(|json| {
+            let found = nft::Ruleset::new(json).translated(packet)?;
+            Some((found, "nft list ruleset"))
+        });
+        nft.or_else(|| {
+            self.tables.iter().find_map(|(program, text)| {
+                Some((iptables::translated(text, packet, &self.sets)?, *program))
+            })
+        })
+    }
+
+    /// What each filter does with each of the packets.
+    fn rulings(&self, legs: &[&Packet]) -> Vec<(Leg, Ruling, &'static str)> {
+        let mut rulings = Vec::new();
+        if let Some(json) = &self.nft {
+            let set = nft::Ruleset::new(json);
+            for packet in legs {
+                rulings.push((packet.leg, set.evaluate(packet), "nft list ruleset"));
+            }
+        }
+        for (program, text) in &self.tables {
+            for packet in legs {
+                if let Some(r) = iptables::evaluate(text, packet, &self.sets) {
+                    rulings.push((packet.leg, r, *program));
+                }
+            }
+        }
+        rulings
+    }
+}
+
+const RECENT: &str = "/proc/net/xt_recent";
+
+/// The client's packet goes to another port or address than the one that it called. Where nobody of this machine gets it, that is
+/// said, and `false` returned; else the filters are asked about the new port.
+fn redirected(scene: &mut Scene<'_>, to: &Translation, source: &str) -> bool {
+    let own = daemon::own_addresses(scene.machine);
+    let port = to.port.unwrap_or(scene.port);
+    let away = to.addr.filter(|a| !own.contains(a) && !a.is_loopback());
+    let (value, about, what) = if let Some(addr) = away {
+        let text = format!("to {addr}, which is another machine or a container");
+        ("machine", addr.to_string(), text)
+    } else {
+        let holder = scene.listeners.iter().find(|l| l.port == port);
+        let process = holder.and_then(|l| scene.processes.iter().find(|p| Some(p.pid) == l.pid));
+        match (holder, process) {
+            (None, _) => (
+                "closed",
+                port.to_string(),
+                format!("to port {port}, where nobody listens"),
+            ),
+            (Some(_), Some(p)) if !p.is_sshd() && p.pid != 1 => (
+                "program",
+                port.to_string(),
+                format!("to port {port}, which {} has (process {})", p.title, p.pid),
+            ),
+            _ => return true,
+        }
+    };
+    let text = format!(
+        "what comes for port {} is sent {what}: {}: {}",
+        scene.port, to.place, to.rule
+    );
+    scene.say(Gate::Tcp, "fw.redirect", value, about, text, source);
+    false
+}
+
 fn filters(scene: &mut Scene<'_>, packet: &Packet) {
     let machine = scene.machine;
+    let filters = Filters::read(scene, packet.from.is_ipv6());
+    let mut packet = packet.clone();
+    if let Some((to, source)) = filters.translated(&packet) {
+        if !redirected(scene, &to, source) {
+            return;
+        }
+        packet.port = to.port.unwrap_or(packet.port);
+    }
+    let packet = &packet;
     // What comes in must be answered: the answer has chains of its own to pass.
     let answer = Packet {
         leg: Leg::Answers,
@@ -446,64 +657,8 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
         leg: Leg::Follows,
         ..packet.clone()
     };
-    let legs = [packet, &answer, &next];
-    let mut rulings: Vec<(Leg, Ruling, &str)> = Vec::new();
-    let mut read = false;
-    match machine.ask(NFT.0, NFT.1, NFT.2) {
-        Some(a) if a.ok => {
-            if let Ok(json) = serde_json::from_str::<serde_json::Value>(&a.out) {
-                let set = nft::Ruleset::new(&json);
-                read = true;
-                for packet in legs {
-                    rulings.push((packet.leg, set.evaluate(packet), "nft list ruleset"));
-                }
-            }
-        }
-        Some(a) if a.err.contains("ermitted") || a.err.contains("ermission") => {
-            scene
-                .seen
-                .blind
-                .push("the packet filter can be read by root only".to_owned());
-        }
-        _ => {}
-    }
-    let v6 = packet.from.is_ipv6();
-    let sets = machine
-        .ask("ipset", "ipset", &["save"])
-        .map(|a| iptables::ipsets(&a.out))
-        .unwrap_or_default();
-    let programs: [(&str, &str); 2] = if v6 {
-        [
-            ("ip6tables-save", "ip6tables-save"),
-            ("ip6tables-legacy-save", "ip6tables-legacy-save"),
-        ]
-    } else {
-        [
-            ("iptables-save", "iptables-save"),
-            ("iptables-legacy-save", "iptables-legacy-save"),
-        ]
-    };
-    let names = if v6 {
-        "/proc/net/ip6_tables_names"
-    } else {
-        "/proc/net/ip_tables_names"
-    };
-    let legacy = machine.text(names).is_ok_and(|t| !t.trim().is_empty());
-    for (name, program) in programs {
-        // Asking the legacy tool loads its modules: only where its tables are there already.
-        if name.contains("legacy") && !legacy && machine.is_live() {
-            continue;
-        }
-        let Some(a) = machine.ask(name, program, &[]).filter(|a| a.ok) else {
-            continue;
-        };
-        for packet in legs {
-            if let Some(r) = iptables::evaluate(&a.out, packet, &sets) {
-                read = true;
-                rulings.push((packet.leg, r, program));
-            }
-        }
-    }
+    let mut rulings = filters.rulings(&[packet, &answer, &next]);
+    let read = !rulings.is_empty();
     if machine.is_running() && !read {
         scene
             .seen
@@ -585,11 +740,10 @@ fn filters(scene: &mut Scene<'_>, packet: &Packet) {
         source,
     );
     if key == "fw.limit" {
-        let recent = machine.names("/proc/net/xt_recent");
         let ip = packet.from.to_string();
-        let counted = recent.iter().any(|n| {
+        let counted = machine.names(RECENT).iter().any(|n| {
             machine
-                .text(&format!("/proc/net/xt_recent/{n}"))
+                .text(&format!("{RECENT}/{n}"))
                 .is_ok_and(|t| t.contains(&format!("src={ip} ")))
         });
         if counted || r.packets.is_some_and(|n| n > 0) {
@@ -623,7 +777,10 @@ pub(crate) fn greeting(port: u16) -> (Option<&'static str>, String) {
                 times += 1;
                 got.extend_from_slice(buffer.get(..n).unwrap_or_default());
                 if got.starts_with(b"SSH-") || got.windows(5).any(|w| w == b"\nSSH-") {
-                    return (Some("ssh"), String::from_utf8_lossy(&got).trim().to_owned());
+                    // What follows the greeting is no text.
+                    let text = String::from_utf8_lossy(&got).into_owned();
+                    let line = text.lines().find(|l| l.starts_with("SSH-"));
+                    return (Some("ssh"), line.unwrap_or_default().trim().to_owned());
                 }
             }
             Err(_) => {

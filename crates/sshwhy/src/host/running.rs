@@ -2,7 +2,7 @@
 
 use super::daemon::{self, Listener, Process};
 use super::machine::Machine;
-use super::{Scene, kernel, network};
+use super::{Scene, kernel, network, sockets};
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config;
 use sshwhy_core::config::authorized_keys::{self, Line};
@@ -26,8 +26,16 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
             "/etc/ssh",
         );
     }
+    if usable == hosts.iter().filter(|k| k.ends_with(".pub")).count()
+        && let Some(text) = silent_agent(scene)
+    {
+        let (place, _) = scene.set_at("HostKeyAgent");
+        let about = hosts.first().cloned().unwrap_or_default();
+        scene.say(Gate::Tcp, "sshd.hostkeys", "missing", about, text, place);
+    }
     let mut open = Vec::new();
-    for key in &hosts {
+    // A public half is for everybody; the agent has the other.
+    for key in hosts.iter().filter(|k| !k.ends_with(".pub")) {
         if let Some(s) = machine
             .stat(key)
             .filter(|s| s.uid == 0 && s.mode & 0o077 != 0)
@@ -276,7 +284,16 @@ pub(super) fn running_daemon(scene: &mut Scene<'_>, binary: Option<&daemon::Bina
         else {
             continue;
         };
-        if p.pid == 1 || p.name == "systemd" {
+        if (p.pid == 1 || p.name == "systemd")
+            && let Some(unit) = sockets::stranger(machine, l.port)
+        {
+            let text = format!(
+                "port {} is held by systemd for {unit}, which does not start sshd",
+                l.port
+            );
+            let source = "systemctl list-sockets";
+            scene.say(Gate::Tcp, "port.holder", "other", unit, text, source);
+        } else if p.pid == 1 || p.name == "systemd" {
             scene.say(
                 Gate::Tcp,
                 "sshd.listen",
@@ -396,6 +413,16 @@ fn who_runs(scene: &Scene<'_>, p: &Process, binary: Option<&daemon::Binary>) -> 
         (None, None) => {}
     }
     out
+}
+
+/// Why the agent that should hold the host keys gives sshd none: nobody made its socket. One that exists is not spoken to here.
+fn silent_agent(scene: &Scene<'_>) -> Option<String> {
+    let socket = scene.effective.value("HostKeyAgent");
+    let there = socket == "none" || socket.starts_with('$') || scene.machine.exists(socket);
+    let (_, line) = scene.set_at("HostKeyAgent");
+    (!there).then(|| {
+        format!("the private host keys are with an agent at {socket}, which does not exist; {line}")
+    })
 }
 
 /// PerSourceMaxStartups: connections of the client's address that have not logged in, as far as they can be counted.

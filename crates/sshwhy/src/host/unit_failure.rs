@@ -45,6 +45,11 @@ pub(super) fn look(
         scene.say(Gate::Tcp, "unit.broken", "exec", about, text, source);
         return;
     }
+    if shown.get("Job").is_some_and(|j| !j.is_empty() && j != "0") {
+        waiting(scene, unit, source);
+        return;
+    }
+    passed_over(scene, unit, shown, source);
     // Between two tries the properties are those of the one that has just begun: the last one stands in the journal.
     let trying = shown
         .get("ActiveState")
@@ -52,9 +57,14 @@ pub(super) fn look(
     let logged = || last_end(&journal(scene, &unit.name));
     match end(shown).or_else(|| logged().filter(|_| trying)) {
         Some(End::Signal(SIGSYS)) => killed(scene, unit, source),
+        _ if shown.get("Result").is_some_and(|r| r == "timeout") => {
+            out_of_time(scene, unit, source)
+        }
         Some(End::Status(status)) => {
             if let Some((_, step, settings)) = STEPS.iter().find(|s| s.0 == status) {
                 failed_at(scene, unit, status, step, settings, source);
+            } else if status == NOT_LOADED {
+                not_loaded(scene, unit, source);
             }
         }
         _ => {}
@@ -103,6 +113,147 @@ fn killed(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
     );
     let about = movable(&about).unwrap_or(&unit.name).to_owned();
     scene.say(Gate::Tcp, "unit.broken", "killed", about, text, source);
+}
+
+/// The status of the dynamic loader, and of a shell that cannot find a program.
+const NOT_LOADED: u32 = 127;
+
+/// systemd has been told to start it, and has not begun: what it waits for is not up yet.
+fn waiting(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
+    let args = ["list-jobs", "--no-legend", "--no-pager"];
+    let answer = scene.machine.ask("systemctl-list-jobs", "systemctl", &args);
+    let jobs = answer.map(|a| a.out).unwrap_or_default();
+    let Some(other) = awaited(&jobs, &unit.name) else {
+        return;
+    };
+    let keys = ["After", "BindsTo", "Requires", "Requisite", "Wants"];
+    let named = keys.iter().find_map(|key| {
+        let set = unit.all(&format!("Unit.{key}")).iter();
+        let mut set = set.filter(|(v, _)| v.split_ascii_whitespace().any(|u| u == other));
+        set.next()
+            .map(|(_, place)| (format!("{key}={other}"), place.clone()))
+    });
+    let (setting, place) = named.unwrap_or_else(|| (other.to_owned(), unit.name.clone()));
+    let text = format!(
+        "systemd waits with the start of {} for {other}, which is still being started: {setting} ({place})",
+        unit.name
+    );
+    let about = movable(&place).unwrap_or(&unit.name).to_owned();
+    scene.say(Gate::Tcp, "unit.broken", "dependency", about, text, source);
+}
+
+/// The unit whose start is under way while another's waits: `42 cloud-setup.service start running`.
+fn awaited<'t>(jobs: &'t str, unit: &str) -> Option<&'t str> {
+    let rows = jobs.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        Some((words.next()?, words.next()?, words.next()?))
+    });
+    let (mut waits, mut other) = (false, None);
+    for (name, _, state) in rows {
+        waits |= name == unit && state == "waiting";
+        if name != unit && state == "running" {
+            other = other.or(Some(name));
+        }
+    }
+    other.filter(|_| waits)
+}
+
+/// systemd has passed over the start, which is no failure to it: a condition did not hold. Paths are looked at elsewhere.
+fn passed_over(scene: &mut Scene<'_>, unit: &Unit, shown: &BTreeMap<String, String>, source: &str) {
+    let is = |key: &str, value: &str| shown.get(key).is_some_and(|v| v == value);
+    let tried = shown
+        .get("ConditionTimestampMonotonic")
+        .is_some_and(|t| !t.is_empty() && t != "0");
+    let found = if is("Result", "exec-condition") {
+        lines(unit, &["ExecCondition"])
+    } else if is("ConditionResult", "no") && tried {
+        let all = unit.settings.iter().filter_map(|(key, values)| {
+            let key = key.strip_prefix("Unit.Condition")?;
+            let of_path = key == "PathExists";
+            let values = values.iter().filter(move |_| !of_path);
+            Some(values.map(move |(v, place)| (format!("Condition{key}={v}"), place.clone())))
+        });
+        all.flatten().collect()
+    } else {
+        return;
+    };
+    let Some((_, place)) = found.last() else {
+        return;
+    };
+    let about = movable(place).unwrap_or(&unit.name).to_owned();
+    let settings: Vec<String> = found.iter().map(|(s, at)| format!("{s} ({at})")).collect();
+    let text = format!(
+        "systemd passed over the start, because a condition did not hold: {}",
+        settings.join(", ")
+    );
+    scene.say(Gate::Tcp, "unit.broken", "condition", about, text, source);
+}
+
+/// What the unit sets around sshd keeps its libraries from being loaded. Where it sets nothing of the kind, the libraries are at
+/// fault, which `sshd -t` meets as well.
+fn not_loaded(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
+    let said = journal(scene, &unit.name);
+    let Some(line) = said.lines().rfind(|l| {
+        [
+            "error while loading shared libraries",
+            "symbol lookup error",
+            "version `",
+        ]
+        .iter()
+        .any(|part| l.contains(part))
+    }) else {
+        return;
+    };
+    let keys = [
+        "Environment",
+        "EnvironmentFile",
+        "LimitAS",
+        "LimitDATA",
+        "LimitNOFILE",
+        "MemoryDenyWriteExecute",
+        "NoExecPaths",
+        "InaccessiblePaths",
+        "RootDirectory",
+    ];
+    let found = lines(unit, &keys);
+    let own: Vec<&(String, String)> = found
+        .iter()
+        .filter(|(_, place)| movable(place).is_some())
+        .collect();
+    let Some((_, place)) = own.last() else {
+        return;
+    };
+    let about = movable(place).unwrap_or(&unit.name).to_owned();
+    let settings: Vec<String> = own.iter().map(|(s, at)| format!("{s} ({at})")).collect();
+    let text = format!(
+        "sshd is not even loaded as the unit starts it: {line}; the unit has {}",
+        settings.join(", ")
+    );
+    scene.say(Gate::Tcp, "unit.broken", "exec", about, text, source);
+}
+
+/// systemd ended it over a time of the unit: that for coming up, or that for running.
+fn out_of_time(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
+    let said = journal(scene, &unit.name);
+    // "Service runtime limit reached", "Service reached runtime time limit": wordings differ.
+    let ran = said.lines().any(|l| l.contains("runtime"));
+    let keys: &[&str] = match ran {
+        true => &["RuntimeMaxSec"],
+        false => &["Type", "TimeoutStartSec", "TimeoutSec"],
+    };
+    let found = lines(unit, keys);
+    let own = found.iter().rfind(|(_, place)| movable(place).is_some());
+    let place = own.map_or(unit.name.as_str(), |(_, place)| place);
+    let settings: Vec<String> = found.iter().map(|(s, at)| format!("{s} ({at})")).collect();
+    let why = match ran {
+        true => "systemd stopped sshd when it had run for the time that the unit gives it",
+        false => {
+            "systemd waited for sshd to say that it is up, in the way of Type=, and stopped it when the time was over"
+        }
+    };
+    let text = format!("{why}: {}", settings.join(", "));
+    let about = movable(place).unwrap_or(&unit.name).to_owned();
+    scene.say(Gate::Tcp, "unit.broken", "timeout", about, text, source);
 }
 
 fn failed_at(
@@ -266,6 +417,18 @@ mod tests {
     #[test]
     fn paths_that_may_be_missing_are_left_out() {
         assert_eq!(paths("/home -/srv/x +/opt /a:/b %t/sshd"), ["/home", "/a"]);
+    }
+
+    #[test]
+    fn a_start_that_waits_names_what_it_waits_for() {
+        let jobs = "42 cloud-setup.service start running\n26 ssh.service         start waiting\n";
+        assert_eq!(awaited(jobs, "ssh.service"), Some("cloud-setup.service"));
+        assert_eq!(awaited(jobs, "cloud-setup.service"), None);
+        assert_eq!(
+            awaited("26 ssh.service start running\n", "ssh.service"),
+            None
+        );
+        assert_eq!(awaited("", "ssh.service"), None);
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! What systemd makes of sshd: the unit's state and what breaks it, its sandbox, the socket that listens in sshd's place.
+//! What systemd makes of sshd's service: its state, and what breaks it.
 
-use super::{Scene, daemon, keys, unit_failure};
+use super::{Scene, daemon, sandbox, sockets, unit_failure};
 use sshwhy_core::catalog::causes::Gate;
-use std::net::IpAddr;
 
 pub(super) fn units(scene: &mut Scene<'_>) {
     let machine = scene.machine;
@@ -14,13 +13,6 @@ pub(super) fn units(scene: &mut Scene<'_>) {
                 &["show", "ssh.service", "-p", "ActiveState"],
             )
             .is_some_and(|a| a.ok);
-    let name = ["ssh.service", "sshd.service"].into_iter().find(|n| {
-        machine.link(&format!("/etc/systemd/system/{n}")).is_some()
-            || daemon::unit(machine, n).is_some()
-    });
-    let Some((name, unit)) = name.and_then(|n| Some((n, daemon::unit(machine, n)?))) else {
-        return;
-    };
     let is_init = if machine.is_live() {
         machine.exists("/run/systemd/system")
     } else {
@@ -29,6 +21,39 @@ pub(super) fn units(scene: &mut Scene<'_>) {
     if !is_init {
         return;
     }
+    service(scene);
+    sockets::look(scene);
+}
+
+/// A unit that is up and cannot be at the same time.
+fn rival(scene: &Scene<'_>, name: &str) -> Option<String> {
+    let machine = scene.machine;
+    let args = ["show", name, "-p", "ConflictedBy,Conflicts", "--no-pager"];
+    let answer = machine.ask(&format!("systemctl-conflicts-{name}"), "systemctl", &args)?;
+    let units = answer
+        .out
+        .lines()
+        .filter_map(|l| Some(l.split_once('=')?.1));
+    units
+        .flat_map(str::split_ascii_whitespace)
+        .filter(|u| !u.ends_with(".target"))
+        .find(|u| {
+            let state = daemon::show(machine, u);
+            state.get("ActiveState").is_some_and(|s| s == "active")
+        })
+        .map(str::to_owned)
+}
+
+/// The service that runs all the time; with a socket for each connection there may be none.
+fn service(scene: &mut Scene<'_>) {
+    let machine = scene.machine;
+    let name = ["ssh.service", "sshd.service"].into_iter().find(|n| {
+        machine.link(&format!("/etc/systemd/system/{n}")).is_some()
+            || daemon::unit(machine, n).is_some()
+    });
+    let Some((name, unit)) = name.and_then(|n| Some((n, daemon::unit(machine, n)?))) else {
+        return;
+    };
     let source = format!("systemctl show {name}");
     let shown = machine
         .ask(
@@ -57,13 +82,18 @@ pub(super) fn units(scene: &mut Scene<'_>) {
             "activating" | "reloading" => "activating",
             _ => "inactive",
         };
-        let text = format!(
+        let mut text = format!(
             "{name} is {state} ({}), {}; result {}, exit {}",
             prop("SubState"),
             prop("UnitFileState"),
             prop("Result"),
             prop("ExecMainStatus")
         );
+        if let Some(other) = (value == "inactive").then(|| rival(scene, name)).flatten() {
+            text.push_str(&format!(
+                "; {other} is up, and one of the two ends the other (Conflicts=)"
+            ));
+        }
         scene.say(Gate::Tcp, "unit.state", value, name, text, source.clone());
         if !prop("LoadError").is_empty() && prop("LoadState") != "loaded" {
             scene.say(
@@ -185,14 +215,21 @@ pub(super) fn units(scene: &mut Scene<'_>) {
             }
         }
     }
-    for (value, place) in unit.all("Service.User") {
-        if value != "root" && value != "0" {
+    let users = unit.all("Service.User").iter().map(|set| ("User", set));
+    let dynamic = unit.all("Service.DynamicUser").iter();
+    let dynamic = dynamic.map(|set| ("DynamicUser", set));
+    for (key, (value, place)) in users.chain(dynamic) {
+        let root = match key {
+            "User" => value == "root" || value == "0",
+            _ => !matches!(value.as_str(), "yes" | "true" | "on" | "1"),
+        };
+        if !root {
             scene.say(
                 Gate::Tcp,
                 "unit.broken",
                 "exec",
                 unit_failure::movable(place).unwrap_or(name),
-                format!("User={value} ({place}): sshd must run as root to read its keys and to become other users"),
+                format!("{key}={value} ({place}): sshd must run as root to read its keys and to become other users"),
                 place.clone(),
             );
         }
@@ -249,222 +286,6 @@ pub(super) fn units(scene: &mut Scene<'_>) {
             }
         }
     }
-    sandbox(scene, &unit);
-    if let Some(socket) =
-        daemon::unit(machine, "ssh.socket").or_else(|| daemon::unit(machine, "sshd.socket"))
-    {
-        let state = daemon::show(machine, &socket.name);
-        let active = state
-            .get("ActiveState")
-            .map_or(socket.enabled && !machine.is_live(), |s| s == "active");
-        let streams: Vec<(String, String)> = socket.all("Socket.ListenStream").to_vec();
-        let port_of = |v: &str| v.rsplit(':').next().and_then(|p| p.parse::<u16>().ok());
-        if active && !socket.masked {
-            let (value, place) = streams.last().cloned().unwrap_or_default();
-            let here: Vec<&str> = streams
-                .iter()
-                .map(|(v, _)| v.as_str())
-                .filter(|v| port_of(v) == Some(scene.port))
-                .collect();
-            let only6 = socket
-                .all("Socket.BindIPv6Only")
-                .last()
-                .is_some_and(|(v, _)| v == "ipv6-only");
-            let state = match here.as_slice() {
-                [] => "other-port",
-                all if all.iter().any(|v| reaches(v, scene.question.from, only6)) => "listens",
-                _ => "other-address",
-            };
-            let files = socket.files.join(", ");
-            scene.say(
-                Gate::Tcp,
-                "unit.socket",
-                state,
-                format!("{} {value}", socket.name),
-                format!("{} decides where sshd is reached, not sshd_config: ListenStream={value} ({place}; {files})", socket.name),
-                place,
-            );
-        }
-    }
-}
-
-/// Whether the path is that folder, or lies in it.
-fn within(path: &str, folder: &str) -> bool {
-    let folder = folder.trim_end_matches('/');
-    path.strip_prefix(folder)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Settings of the unit that hide what sshd needs.
-fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
-    let home = scene
-        .account
-        .as_ref()
-        .map_or_else(|| "/home".to_owned(), |a| a.home.clone());
-    // A folder above the home, the home itself, or where the keys lie in it.
-    let keys: Vec<String> = scene
-        .account
-        .as_ref()
-        .map(|a| keys::files(scene, a))
-        .unwrap_or_default();
-    let covers = |path: &str| {
-        let path = path
-            .trim_start_matches(['-', '+', ':'])
-            .trim_end_matches('/');
-        let above = |p: &str| p == path || p.strip_prefix(path).is_some_and(|r| r.starts_with('/'));
-        !path.is_empty() && (above(&home) || keys.iter().any(|k| above(k)))
-    };
-    let usual =
-        home.starts_with("/home") || home.starts_with("/root") || home.starts_with("/run/user");
-    // What is given back for writing.
-    let given = ["Service.ReadWritePaths", "Service.ReadWriteDirectories"];
-    let writable = given.iter().flat_map(|k| unit.all(k)).any(|(v, _)| {
-        v.split_ascii_whitespace()
-            .any(|p| within(&home, p.trim_start_matches(['-', '+', ':'])))
-    });
-    for (key, values) in &unit.settings {
-        for (value, place) in values {
-            let first = value.split([' ', ':']).next().unwrap_or_default();
-            let on = matches!(
-                value.to_ascii_lowercase().as_str(),
-                "yes" | "true" | "on" | "1" | "strict"
-            );
-            let hides = match key.as_str() {
-                "Service.ProtectHome" => usual && (on || value == "tmpfs"),
-                "Service.InaccessiblePaths"
-                | "Service.InaccessibleDirectories"
-                | "Service.TemporaryFileSystem" => {
-                    value
-                        .split_ascii_whitespace()
-                        .any(|p| covers(p.split(':').next().unwrap_or_default()))
-                        || first.contains("/etc/ssh")
-                        || first.contains("shadow")
-                }
-                "Service.PrivateNetwork" | "Service.PrivateUsers" => on,
-                "Service.RootDirectory" | "Service.RootImage" => true,
-                "Service.RestrictAddressFamilies" => {
-                    let v6 = scene.question.from.is_some_and(|f| f.is_ipv6());
-                    let family = if v6 { "AF_INET6" } else { "AF_INET" };
-                    let named = value
-                        .trim_start_matches('~')
-                        .split_ascii_whitespace()
-                        .any(|w| w == family);
-                    value.starts_with('~') == named
-                }
-                "Service.IPAddressDeny" => {
-                    scene.question.from.is_some()
-                        && unit.all("Service.IPAddressAllow").iter().all(|(v, _)| {
-                            !v.split_ascii_whitespace()
-                                .any(|c| allows(c, scene.question.from))
-                        })
-                        && value
-                            .split_ascii_whitespace()
-                            .any(|c| allows(c, scene.question.from))
-                }
-                "Service.CapabilityBoundingSet" => {
-                    let both = value.contains("CAP_SETUID") && value.contains("CAP_SETGID");
-                    !value.starts_with('~') && !both
-                }
-                _ => false,
-            };
-            // The login works, and the session cannot do what it should.
-            let read_only = !writable
-                && match key.as_str() {
-                    "Service.ProtectHome" => usual && value == "read-only",
-                    "Service.ProtectSystem" => value == "strict",
-                    "Service.ReadOnlyPaths" | "Service.ReadOnlyDirectories" => {
-                        value.split_ascii_whitespace().any(&covers)
-                    }
-                    _ => false,
-                };
-            let hinders = match key.as_str() {
-                "Service.ProtectSystem" => value == "strict",
-                "Service.NoExecPaths" => value
-                    .split_ascii_whitespace()
-                    .any(|p| matches!(p, "/" | "/bin" | "/usr" | "/usr/bin")),
-                "Service.NoNewPrivileges" | "Service.RestrictSUIDSGID" => on,
-                _ => false,
-            };
-            if hinders || read_only {
-                let short = key.trim_start_matches("Service.");
-                scene.say(
-                    Gate::Session,
-                    "unit.sandbox",
-                    if read_only { "read-only" } else { "hinders" },
-                    unit_failure::movable(place).unwrap_or(&unit.name),
-                    format!(
-                        "{} has {short}={value} ({place}), and every session inherits it{}",
-                        unit.name,
-                        if read_only {
-                            ": what it writes into the home fails with \"Read-only file system\" (over SFTP: \"Failure\")"
-                        } else {
-                            ""
-                        }
-                    ),
-                    place.clone(),
-                );
-            }
-            if hides {
-                let short = key.trim_start_matches("Service.");
-                let network = matches!(
-                    short,
-                    "IPAddressDeny" | "PrivateNetwork" | "RestrictAddressFamilies"
-                );
-                scene.say(
-                    if network { Gate::Tcp } else { Gate::Auth },
-                    "unit.sandbox",
-                    if network { "shuts-out" } else { "hides" },
-                    unit_failure::movable(place).unwrap_or(&unit.name),
-                    format!("{} has {short}={value} ({place})", unit.name),
-                    place.clone(),
-                );
-            }
-        }
-    }
-    // What the running sshd really sees: another file at the same path, or none.
-    let running = scene.processes.iter().find(|p| p.is_listener());
-    let Some(view) = running.map(|p| format!("/proc/{}/root", p.pid)) else {
-        return;
-    };
-    let (live, Some(a)) = (scene.machine.is_live(), scene.account.as_ref()) else {
-        return;
-    };
-    if !live || a.home.is_empty() || !scene.machine.exists(&format!("{view}/etc")) {
-        return;
-    }
-    let paths = [a.home.clone(), format!("{}/.ssh", a.home)];
-    let hidden = paths.into_iter().chain(keys).find(|path| {
-        let here = scene.machine.identity(path);
-        here.is_some() && scene.machine.identity(&format!("{view}{path}")) != here
-    });
-    if let Some(path) = hidden {
-        scene.say(
-            Gate::Auth,
-            "unit.sandbox",
-            "hides",
-            path.clone(),
-            format!(
-                "the running sshd does not see {path} as it is: its unit gives it a view of its own"
-            ),
-            view,
-        );
-    }
-}
-
-/// Whether a client there can reach what `ListenStream=` names: a port alone takes everybody.
-fn reaches(stream: &str, from: Option<IpAddr>, only6: bool) -> bool {
-    let Ok(at) = stream.parse::<std::net::SocketAddr>() else {
-        return true;
-    };
-    match from {
-        Some(f) if f.is_loopback() => f.is_ipv4() == at.ip().is_ipv4(),
-        _ if at.ip().is_loopback() => false,
-        Some(f) => f.is_ipv4() == at.ip().is_ipv4() || at.ip().is_unspecified() && !only6,
-        None => true,
-    }
-}
-
-fn allows(word: &str, from: Option<IpAddr>) -> bool {
-    word == "any"
-        || from.is_some_and(|f| sshwhy_core::addr::Cidr::parse(word).is_some_and(|c| c.contains(f)))
+    let tried = failing || shown.get("ActiveState").is_none_or(|s| s == "active");
+    sandbox::look(scene, &unit, tried);
 }

@@ -1591,19 +1591,26 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Set \"UseDNS no\", check, reload. from= and Match Host by name stop working; use addresses. \
+                action: "Repair the resolver: a name server in /etc/resolv.conf that answers",
+                command: Some("time getent hosts CLIENT_ADDR"),
+                place: "server",
+                risk: "none",
+                undo: None,
+            },
+            Remedy {
+                action: "Where the evidence names hosts.allow or hosts.deny: write addresses in place of names there",
+                command: None,
+                place: "server",
+                risk: "whoever comes from another address than before is judged otherwise",
+                undo: None,
+            },
+            Remedy {
+                action: "Where it names UseDNS: set \"UseDNS no\", check, reload. from= and Match Host by name stop working; use addresses. \
                     Keep this session open",
                 command: Some("sshd -t && systemctl reload ssh"),
                 place: "server",
                 risk: "rules by host name no longer match",
                 undo: Some("put the line back and reload"),
-            },
-            Remedy {
-                action: "Repair the resolver (resolv.conf)",
-                command: None,
-                place: "server",
-                risk: "none",
-                undo: None,
             },
         ],
         look_alikes: &[

@@ -845,6 +845,14 @@ pub(super) const ROWS: &[Cause] = &[
                     "nft -a list chain inet filter input, then nft delete rule inet filter input handle N",
                 ),
             },
+            Remedy {
+                action: "If the evidence names a translation (redirect, REDIRECT, dnat, DNAT): that comes before every filter; \
+                    take the rule out, or start what should listen where it leads",
+                command: None,
+                place: "server",
+                risk: "whoever is meant to be led there reaches sshd instead",
+                undo: None,
+            },
         ],
         look_alikes: &[
             "sshd-not-running",
@@ -1278,6 +1286,46 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         look_alikes: &["sshd-not-running", "host-keys-missing", "sshd-config-error"],
         refs: &["sshd.c main()", "systemd.exec(5) RuntimeDirectory"],
+    },
+    Cause {
+        id: "SW0118",
+        slug: "privsep-user-missing",
+        title: "The account sshd, which sshd needs for itself, does not exist",
+        blames: Blame::Server,
+        gate: Gate::Tcp,
+        severity: Severity::High,
+        is_symptom: false,
+        explanation: "Whatever sshd does before a login it does as an account of its own without rights, sshd on all \
+            distributions. Where that is gone from /etc/passwd (a script that removes unused accounts, a passwd file \
+            put back from another machine, a directory service that is down), sshd refuses to start.",
+        confirm: &[
+            Confirm {
+                command: "sshd -t",
+                place: "server",
+                shows: "\"Privilege separation user sshd does not exist\"",
+            },
+            Confirm {
+                command: "getent passwd sshd",
+                place: "server",
+                shows: "nothing",
+            },
+        ],
+        remedy: &[Remedy {
+            action: "Make the account anew: a system account without a login shell and without a password (Alpine: adduser -S \
+                    -D -H -h /var/empty -s /sbin/nologin sshd); then start sshd",
+            command: Some(
+                "useradd --system --no-create-home --home-dir /run/sshd --shell /usr/sbin/nologin sshd && sshd -t",
+            ),
+            place: "server",
+            risk: "none",
+            undo: Some("userdel sshd"),
+        }],
+        look_alikes: &[
+            "privsep-dir-missing",
+            "sshd-not-running",
+            "sshd-config-error",
+        ],
+        refs: &["sshd.c main()", "README.privsep in the source of OpenSSH"],
     },
     Cause {
         id: "SW0111",

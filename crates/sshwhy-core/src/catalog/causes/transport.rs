@@ -520,6 +520,14 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: None,
             },
             Remedy {
+                action: "If the evidence names a name server: repair it in /etc/resolv.conf, or take the names out of the line that \
+                    makes sshd ask for them",
+                command: None,
+                place: "server",
+                risk: "none",
+                undo: None,
+            },
+            Remedy {
                 action: "Relieve the machine: end what fills memory, or mount the dead file system lazily away \
                     (umount -l)",
                 command: None,

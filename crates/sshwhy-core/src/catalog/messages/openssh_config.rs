@@ -571,7 +571,7 @@ pub const ROWS: &[Message] = &[
         daemon: Daemon::Openssh,
         outcome: Outcome::ConfigError,
         hostile: Hostile::No,
-        cause: "sshd-unit-broken",
+        cause: "privsep-user-missing",
         meaning: "The account sshd, which runs the part before login, does not exist.",
         texts: &[Text::any("Privilege separation user {text} does not exist")],
         example: "fatal: Privilege separation user sshd does not exist [preauth]",

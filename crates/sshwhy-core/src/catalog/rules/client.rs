@@ -182,6 +182,20 @@ pub(super) const ROWS: &[Rule] = &[
         seen("tcp.dead-family"),
         is("tcp.addresses", &["first-dead"]),
     ]),
+    // Whatever the port: on this machine's own link nobody takes packets for it.
+    rule(
+        "host-unreachable",
+        0.75,
+        &[is("tcp.other-port", &["no-neighbour"]), SILENT],
+    )
+    .not(&[
+        is("client.firewall", &["drops", "rejects"]),
+        seen("tcp.dead-family"),
+        is("name.hosts-file", &["differs"]),
+        THROUGH_PROXY,
+        THROUGH_COMMAND,
+    ])
+    .settle("ip route get SERVER_ADDR tells by which interface it goes: a tunnel that is down, or a gateway that is gone"),
     // ---- tcp
     rule(
         "firewall-client-outbound",
@@ -340,6 +354,17 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[is("tcp.other-port", &["refused", "open"]), is("tcp.default-port", &["ssh"])])
     .settle("silent from two places: is the machine up? its console, or its provider's page"),
+    // Whatever leads there says nothing: the program, or the server behind it.
+    rule(
+        "proxy-command-failed",
+        0.6,
+        &[
+            is("proxy.command", &["used"]),
+            is("ident.end", &["timeout"]),
+        ],
+    )
+    .despite()
+    .settle("run the ProxyCommand alone in a terminal: a line that begins with SSH- within a few seconds means that it works, and the server behind it is slow"),
     rule("proxy-jump-failed", 0.95, &[is("proxy.jump", &["failed"])]),
     rule(
         "proxy-command-failed",
@@ -416,6 +441,7 @@ pub(super) const ROWS: &[Rule] = &[
     rule("mtu-blackhole", 0.6, &[is("kex.end", &["timeout"])])
         .stronger(&[is("kex.large", &["lost"])])
         .doubts(&[is("kex.large", &["passes"])])
+        .not(&[is("fw.follows", &["drops", "rejects"])])
         .settle("smaller segments: ssh through a tunnel or interface with an MTU of 1280 works at once"),
     rule("mtu-blackhole", 0.55, &[is("session.rekey", &["stalled"])])
         .doubts(&[is("kex.large", &["passes"])]),
@@ -460,8 +486,24 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[is("hostkey.check", &["changed", "revoked", "match"]), LET_IN]),
-    rule("host-key-changed", 0.97, &[is("hostkey.check", &["changed"])])
-        .not(&[is("hostkey.check", &["revoked"])]),
+    // Only a certificate would make the key known, and it is not valid: ssh goes on with the bare key, which nobody knows.
+    rule(
+        "host-key-unknown",
+        0.92,
+        &[
+            is("hostkey.check", &["certificate-invalid"]),
+            is("hostkey.check", &["failed"]),
+        ],
+    )
+    .not(&[is("hostkey.check", &["changed", "revoked"]), LET_IN])
+    .settle("the server's host certificate would vouch for its key, and is not valid: a new one for the same key (ssh-keygen -h, on the \
+             authority) mends it for every client at once"),
+    // Seen from within: it is another program's key that the client got.
+    rule("host-key-changed", 0.97, &[is("hostkey.check", &["changed"])]).not(&[
+        is("hostkey.check", &["revoked"]),
+        is("port.holder", &["other"]),
+        is("fw.redirect", &["program", "machine"]),
+    ]),
     rule("host-key-revoked", 0.97, &[is("hostkey.check", &["revoked"])]),
     // The line for the address is old. Of one machine that was made anew, as of several that share a name.
     rule(
@@ -550,14 +592,14 @@ pub(super) const ROWS: &[Rule] = &[
             NOT_LET_IN,
         ],
     )
-    .not(&[LET_IN, is("auth.agent", &["empty", "locked", "unreachable"])]),
+    .not(&[LET_IN, is("auth.agent", &["empty", "locked", "unreachable", "silent"])]),
     rule(
         "agent-unreachable",
         0.85,
         &[
             is("auth.key", &["no-private-half"]),
             is("auth.key", &["accepted-not-signed"]).same(),
-            is("auth.agent", &["unreachable"]),
+            is("auth.agent", &["unreachable", "silent"]),
             NOT_LET_IN,
         ],
     )
@@ -597,7 +639,7 @@ pub(super) const ROWS: &[Rule] = &[
         "agent-unreachable",
         0.9,
         &[
-            is("auth.agent", &["unreachable"]),
+            is("auth.agent", &["unreachable", "silent"]),
             NOT_LET_IN,
             is("auth.keys", &["none"]),
         ],
@@ -607,10 +649,22 @@ pub(super) const ROWS: &[Rule] = &[
         is("auth.key", &["permissions", "invalid", "passphrase", "type-not-taken"]),
     ])
     .doubts(&[is("auth.password", &["refused"])]),
+    // ssh asks the agent as soon as the packets are sealed, and waits for it without an end.
+    rule(
+        "agent-unreachable",
+        0.88,
+        &[
+            is("auth.agent", &["silent"]),
+            is("attempt.end", &["stopped"]),
+            is("hostkey.check", &["match"]),
+        ],
+    )
+    .not(&[seen("auth.keys"), seen("auth.method"), LET_IN])
+    .settle("SSH_AUTH_SOCK= ssh USER@HOST goes round the agent: if that gets further, the agent is it"),
     rule(
         "agent-unreachable",
         0.4,
-        &[is("auth.agent", &["unreachable"]), NOT_LET_IN],
+        &[is("auth.agent", &["unreachable", "silent"]), NOT_LET_IN],
     )
     .not(&[LET_IN]),
     rule(
@@ -763,7 +817,7 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[
         LET_IN,
-        is("auth.agent", &["unreachable", "locked"]),
+        is("auth.agent", &["unreachable", "silent", "locked"]),
         is(
             "auth.key",
             &["missing", "permissions", "invalid", "passphrase", "type-not-taken", "no-private-half"],

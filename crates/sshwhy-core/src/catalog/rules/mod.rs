@@ -11,6 +11,8 @@
 mod client;
 mod server;
 
+use super::causes::Gate;
+
 /// Which values a test takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Is {
@@ -104,6 +106,9 @@ pub struct Rule {
     pub despite: bool,
     /// Holds only where no other rule does.
     pub alone: bool,
+    /// Told this way, it stops the client at this gate and not at its cause's: one setting may hide keys, and another keep sshd from
+    /// starting.
+    pub at: Option<Gate>,
     /// The one further look that would settle it, where it is not settled.
     pub settle: &'static str,
 }
@@ -119,6 +124,7 @@ pub const fn rule(cause: &'static str, confidence: f64, needs: &'static [Test]) 
         excludes: &[],
         despite: false,
         alone: false,
+        at: None,
         settle: "",
     }
 }
@@ -151,6 +157,11 @@ impl Rule {
 
     pub const fn alone(mut self) -> Rule {
         self.alone = true;
+        self
+    }
+
+    pub const fn at(mut self, gate: Gate) -> Rule {
+        self.at = Some(gate);
         self
     }
 

@@ -3,7 +3,7 @@
 //! What is so whatever the client does (no such user, a rule that drops) needs no attempt in the log; what depends on how
 //! the client tried needs one that failed. A login that worked rules the latter out.
 
-use super::{Rule, Test, is, isnt, rule, seen};
+use super::{Gate, Rule, Test, is, isnt, rule, seen};
 
 const RUNNING: Test = is("sshd.process", &["running", "stopped", "blocked"]);
 const NOT_RUNNING: Test = is("sshd.process", &["none"]);
@@ -48,7 +48,7 @@ const SHUT_OUT: &[Test] = &[
     seen("sshd.hostkeys"),
     is("unit.state", &["masked"]),
     isnt("unit.broken", &["override"]),
-    is("unit.sandbox", &["shuts-out"]),
+    is("unit.sandbox", &["shuts-out", "stops"]),
     seen("sshd.bind"),
     is("sshd.listen", &["socket-unit"]),
     is("unit.socket", &["listens", "other-port", "other-address"]),
@@ -60,9 +60,16 @@ const STOPS_THE_START: &[&str] = &[
     "host-keys-missing",
     "host-key-permissions",
     "privsep-dir-missing",
+    "privsep-user-missing",
     "port-in-use",
     "listen-address",
     "sshd-unit-broken",
+];
+/// What ends a connection before the login where the daemon cannot do its work.
+const CUT_SHORT: &[Test] = &[
+    is("ident.end", &["closed", "reset"]),
+    is("kex.end", &["closed", "reset"]),
+    is("auth.end", &["closed", "reset"]),
 ];
 
 pub(super) const ROWS: &[Rule] = &[
@@ -181,13 +188,49 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[seen("unit.state")]),
+    rule(
+        "privsep-user-missing",
+        0.97,
+        &[is("sshd.test", &["privsep-user-missing"]), NOT_RUNNING],
+    )
+    .stronger(&[is("log.daemon", &["privsep-user-missing"])]),
+    rule(
+        "privsep-user-missing",
+        0.9,
+        &[is("log.daemon", &["privsep-user-missing"]), NOT_RUNNING],
+    )
+    .not(&[is("sshd.test", &["sshd-config-error", "error"])]),
     rule("sshd-masked", 0.97, &[is("unit.state", &["masked"])]).not(&[RUNNING]),
     rule(
         "sshd-unit-broken",
         0.93,
-        &[isnt("unit.broken", &["override"])],
+        &[isnt("unit.broken", &["override", "template"])],
     )
     .not(&[RUNNING, is("unit.state", &["active", "masked"])]),
+    // systemd takes the connection and has nobody to give it to.
+    rule(
+        "sshd-unit-broken",
+        0.93,
+        &[is("unit.broken", &["template"])],
+    )
+    .any(&[is("ident.end", &["closed", "reset", "timeout"])])
+    .despite()
+    .at(Gate::Ident),
+    rule("sshd-unit-broken", 0.6, &[is("unit.broken", &["template"])])
+        .despite()
+        .at(Gate::Ident),
+    rule(
+        "sshd-unit-broken",
+        0.85,
+        &[
+            is("kernel.files", &["full"]).about("LimitNOFILE"),
+            is("unit.state", &["active"]),
+        ],
+    )
+    .any(CUT_SHORT)
+    .despite()
+    .at(Gate::Ident)
+    .settle("a unit that sets LimitNOFILE= so low lets sshd serve nobody: some thousands are usual"),
     // Nothing else is wrong, and how it is started was changed.
     rule(
         "sshd-unit-broken",
@@ -205,7 +248,7 @@ pub(super) const ROWS: &[Rule] = &[
         is("port.holder", &["other"]),
         seen("sshd.bind"),
         is("log.daemon", STOPS_THE_START),
-        is("unit.sandbox", &["shuts-out"]),
+        is("unit.sandbox", &["shuts-out", "stops"]),
     ]),
     rule(
         "sshd-unit-broken",
@@ -220,7 +263,7 @@ pub(super) const ROWS: &[Rule] = &[
     rule(
         "sshd-unit-broken",
         0.6,
-        &[is("unit.state", &["failed"]), NOT_RUNNING],
+        &[is("unit.state", &["failed", "activating"]), NOT_RUNNING],
     )
     .not(&[
         seen("unit.broken"),
@@ -230,7 +273,7 @@ pub(super) const ROWS: &[Rule] = &[
         seen("port.holder"),
         seen("sshd.bind"),
         seen("log.daemon"),
-        is("unit.sandbox", &["shuts-out"]),
+        is("unit.sandbox", &["shuts-out", "stops"]),
     ]),
     rule(
         "port-in-use",
@@ -326,6 +369,8 @@ pub(super) const ROWS: &[Rule] = &[
             seen("port.holder"),
             is("sshd.test", &["error"]),
             is("unit.broken", &["override"]),
+            // systemd starts it again and again.
+            is("unit.state", &["activating"]),
         ])
         .not(&[
             is("sshd.test", &["sshd-config-error"]),
@@ -333,7 +378,8 @@ pub(super) const ROWS: &[Rule] = &[
             seen("sshd.hostkeys"),
             is("unit.state", &["masked"]),
             isnt("unit.broken", &["override"]),
-            is("unit.sandbox", &["shuts-out"]),
+            is("unit.sandbox", &["shuts-out", "stops"]),
+            is("sshd.test", &["privsep-user-missing"]),
             is("sshd.bind", &["address-missing"]),
             is("sshd.listen", &["socket-unit"]),
             is("unit.socket", &["listens", "other-port", "other-address"]),
@@ -362,6 +408,22 @@ pub(super) const ROWS: &[Rule] = &[
         0.96,
         &[is("fw.rule", &["rejects"])],
     ),
+    // Before any filter the packet is sent elsewhere.
+    rule(
+        "firewall-server-reject",
+        0.94,
+        &[is("fw.redirect", &["closed"])],
+    )
+    .not(&[LET_IN])
+    .settle("no filter refuses it: the translation does, and it comes before them; take that rule out, or start what should listen there"),
+    rule(
+        "port-in-use",
+        0.9,
+        &[is("fw.redirect", &["program", "machine"])],
+    )
+    .not(&[LET_IN])
+    .despite()
+    .settle("sshd has the port, and a translation sends what comes for it elsewhere: take that rule out (of Docker: publish another port)"),
     // The connection comes about, and is silent from then on.
     rule(
         "firewall-server-drop",
@@ -369,6 +431,17 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("fw.follows", &["drops"])],
     )
     .not(&[LET_IN, is("ident.end", &["ok"])])
+    .despite(),
+    // The server's greeting needs no answer: it arrives, and what the client sends does not.
+    rule(
+        "firewall-server-drop",
+        0.93,
+        &[
+            is("fw.follows", &["drops"]),
+            is("kex.end", &["timeout", "closed", "reset"]),
+        ],
+    )
+    .not(&[LET_IN])
     .despite(),
     rule(
         "firewall-server-reject",
@@ -480,9 +553,116 @@ pub(super) const ROWS: &[Rule] = &[
         seen("tcp.dead-family"),
         seen("proxy.jump"),
         seen("proxy.command"),
+        seen("fw.redirect"),
+        is("unit.sandbox", &["shuts-out"]),
+        is("tcp.other-port", &["no-neighbour"]),
     ])
     .settle("tcpdump -ni any 'tcp port PORT and host CLIENT_ADDR' on the server while the client tries: no SYN means that it is lost on the way"),
+    // What sshd sends gets no answer, and its filter lets everything through.
+    rule(
+        "firewall-path-drop",
+        0.72,
+        &[
+            is("path.unacked", &["small"]),
+            is("ident.end", &["timeout"]),
+            is("tcp.connect", &["ok"]),
+        ],
+    )
+    .not(&[
+        LET_IN,
+        is("ident.end", &["ok"]),
+        seen("fw.follows"),
+        is("fw.rule", &["drops", "rejects", "may-drop", "may-reject"]),
+        seen("fw.limit"),
+        seen("fw.ban"),
+        is("route.return", &["none", "dead", "banned"]),
+        is("client.firewall", &["drops", "rejects"]),
+    ])
+    .despite()
+    .at(Gate::Ident)
+    .settle("the handshake passes and the greeting does not: something between the two looks into packets; another port or another network tells"),
+    rule("mtu-blackhole", 0.85, &[is("path.unacked", &["large"])])
+        .any(&[is("kex.end", &["timeout"]), is("attempt.end", &["stopped"])])
+        .not(&[LET_IN, is("kex.large", &["passes"])])
+        .despite(),
+    // By exclusion: sshd is well and names in its log whoever comes, and somebody took this client's connection and closed it.
+    rule(
+        "reset-by-middlebox",
+        0.62,
+        &[
+            is("ident.end", &["closed", "reset"]),
+            is("tcp.connect", &["ok"]),
+            is("sshd.process", &["running"]),
+            is("sshd.listen", &["reachable"]),
+            is("fw.rule", &["passes"]),
+            is("log.outcome", &["no-trace"]),
+            is("log.alive", &["yes"]),
+        ],
+    )
+    .not(&[
+        seen("ident.reason"),
+        seen("ident.protocol"),
+        seen("fw.redirect"),
+        seen("fw.follows"),
+        seen("wrappers.verdict"),
+        seen("port.holder"),
+        is("load.startups", &["full", "throttling"]),
+        is("load.per-source", &["full"]),
+        is("load.penalty", &["active"]),
+        seen("load.socket"),
+        is("kernel.pids", &["full", "was-full"]),
+        seen("kernel.files"),
+        seen("kernel.oom"),
+        is("unit.sandbox", &["stops", "shuts-out"]),
+        is("unit.broken", &["template"]),
+        is("unit.socket", &["listens"]),
+        is("sshd.listen", &["socket-unit"]),
+        is("sshd.privsep", &["missing", "permissions"]),
+        is("conf.grace", &["short"]),
+        is("log.daemon", &["max-startups", "privsep-dir-missing"]),
+        seen("log.says"),
+        is("route.called", &["other"]),
+        seen("proxy.jump"),
+        seen("proxy.command"),
+    ])
+    .despite()
+    .settle("a load balancer, a proxy or a filter took the connection in this server's place: tcpdump -ni any 'tcp port PORT and host CLIENT_ADDR' \
+             on the server while the client tries shows no SYN, or another's reset; ask whoever runs what lies between for its health checks"),
     // ---- ident
+    rule(
+        "sshd-hung",
+        0.93,
+        &[
+            is("names.asked", &["before-greeting"]),
+            is("names.resolver", &["dead"]),
+            is("ident.end", &["timeout"]),
+        ],
+    )
+    .not(&[is("load.startups", &["full"]), LET_IN])
+    .despite()
+    .settle("sshd itself is well: it waits for a name server, because that line asks for the client's name; addresses in its place need none"),
+    rule(
+        "slow-reverse-dns",
+        0.9,
+        &[is("names.resolver", &["dead"]), seen("names.asked")],
+    )
+    .any(&[
+        is("ident.end", &["timeout"]),
+        is("attempt.end", &["stopped"]),
+        is("log.says", &["login-grace-time"]),
+    ])
+    .despite()
+    .at(Gate::Ident),
+    rule(
+        "slow-reverse-dns",
+        0.45,
+        &[is("names.resolver", &["dead"]), seen("names.asked")],
+    )
+    .not(&[LET_IN])
+    .despite(),
+    rule("socket-max-connections", 0.94, &[is("load.socket", &["full"])])
+        .not(&[LET_IN])
+        .despite(),
     rule(
         "sshd-hung",
         0.97,
@@ -613,7 +793,8 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("kernel.oom", &["sshd", "group"])],
     )
     .despite(),
-    rule("refuse-connection", 0.95, &[is("conf.lists", &["refuse"])]),
+    // It is refused when the user's name is known, long after the greeting.
+    rule("refuse-connection", 0.95, &[is("conf.lists", &["refuse"])]).despite(),
     rule(
         "login-grace-time",
         0.78,
@@ -1161,7 +1342,30 @@ pub(super) const ROWS: &[Rule] = &[
         0.93,
         &[is("unit.sandbox", &["shuts-out"])],
     )
-    .not(&[LET_IN]),
+    .not(&[LET_IN])
+    .at(Gate::Tcp),
+    rule(
+        "service-sandboxed",
+        0.96,
+        &[is("unit.sandbox", &["stops"]), NOT_RUNNING],
+    )
+    .any(&[is("unit.state", &["failed", "activating"])])
+    .at(Gate::Tcp),
+    rule(
+        "service-sandboxed",
+        0.93,
+        &[is("unit.sandbox", &["stops"]), RUNNING],
+    )
+    .any(CUT_SHORT)
+    .not(&[LET_IN])
+    .despite()
+    .at(Gate::Ident),
+    rule(
+        "service-sandboxed",
+        0.6,
+        &[is("unit.sandbox", &["stops"]), RUNNING],
+    )
+    .not(&[LET_IN, seen("attempt.end"), is("ident.end", &["ok"])]),
     rule(
         "pubkey-not-authorized",
         0.92,

@@ -139,6 +139,11 @@ impl Reader<'_> {
             "Too many configuration",
             "Cannot specify -J with ProxyCommand",
             "Cannot fork into background without a command",
+            // A % or $ in a path or command that ssh cannot fill in (misc.c vdollar_percent_expand()).
+            "vdollar_percent_expand: ",
+            "percent_dollar_expand: ",
+            "percent_expand: ",
+            "dollar_expand: ",
         ];
         const ABOUT_DESTINATION: &[&str] = &[
             "hostname contains invalid characters",
@@ -174,6 +179,11 @@ impl Reader<'_> {
         };
         // Behind a proxy the two ends of the pipe are all that ssh sees.
         let broken_proxy = self.through.is_some() && self.stage <= Stage::Connecting;
+        if line == "proxy dialer did not pass back a connection" {
+            // ProxyUseFdpass, and the command copies data as other commands do.
+            self.proxy_failed(line);
+            return true;
+        }
         if let Some(rest) = line.strip_prefix("Unable to negotiate with ") {
             let class = match rest {
                 r if r.contains("no matching key exchange method") => "kex",
@@ -300,6 +310,27 @@ impl Reader<'_> {
             // RevokedHostKeys
             self.reach(Stage::HostKey);
             self.fail(Gate::HostKey, "hostkey.check", "revoked", &file, line);
+            return true;
+        } else if let Some(file) = line
+            .strip_prefix("Error checking host key ")
+            .and_then(|l| l.split_once(" in revoked keys file "))
+            .and_then(|(_, rest)| rest.split(": ").next())
+            .map(str::to_owned)
+        {
+            // Without the list that RevokedHostKeys names ssh trusts nobody.
+            self.reach(Stage::HostKey);
+            self.fail(Gate::HostKey, "client.config", "error", &file, line);
+            return true;
+        } else if line == "KnownHostsCommand failed"
+            || line.starts_with("KnownHostsCommand") && line.contains(" failed")
+        {
+            self.fail(
+                Gate::HostKey,
+                "client.config",
+                "error",
+                "KnownHostsCommand",
+                line,
+            );
             return true;
         } else if line.contains("REVOKED HOST KEY DETECTED") || line.contains("marked as revoked") {
             check("revoked")

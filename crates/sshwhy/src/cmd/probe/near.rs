@@ -121,6 +121,8 @@ impl Probe<'_> {
                 "ok" => "open",
                 "refused" => "refused",
                 "timeout" => "timeout",
+                // No router says so: this machine has asked on the link, and nobody has answered for the next hop.
+                "host-unreachable" if r.dialled.icmp.is_none() => "no-neighbour",
                 _ => "unreachable",
             };
             let text = format!("{other}: {value}");

@@ -355,10 +355,14 @@ impl Probe<'_> {
             "unknown" => ": ssh would ask whether to trust it",
             _ => "",
         };
-        let text = format!(
+        let mut text = format!(
             "the key that the server shows, for {}: {word}{then}",
             self.known_name()
         );
+        let files = client::looked_for_hosts(&self.config);
+        if word == "unknown" && !files.is_empty() {
+            text.push_str(&format!("; looked for in {files}"));
+        }
         self.see(Gate::HostKey, "hostkey.check", word, &about, text);
         match word {
             "match" => self.state(Gate::HostKey, true),
