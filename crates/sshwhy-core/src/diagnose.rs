@@ -7,7 +7,7 @@
 //!    rule, and the evidence of all of them;
 //! 2. a cause at a gate that the client has passed is out, unless it may come and go;
 //! 3. a symptom steps back behind a root cause that explains it, and leaves its evidence there;
-//! 4. what the client did not reach yet comes after what stopped it.
+//! 4. what the client did not reach yet comes after what stopped it, and of what is certain the first on the way comes first.
 
 use crate::catalog::causes::{self, Cause, Gate};
 use crate::catalog::rules::{self, About, Is, Rule, Test};
@@ -134,15 +134,17 @@ pub fn diagnose(case: &Case, observations: &[Observation]) -> Diagnosis {
 
     let mut left: Vec<Candidate<'_>> = left.into_values().collect();
     let certain = |c: &Candidate<'_>| c.confidence >= CERTAIN;
-    let later = |c: &Candidate<'_>| stop.is_some_and(|stop| is_later(c.cause.gate, stop));
+    let later = |c: &Candidate<'_>| stop.is_some_and(|stop| is_later(c.gate(), stop));
+    // Where the client was stopped is not known, or only that the proof, or what the account may, was refused.
+    let coarse = stop.is_none_or(|stop| stop == Gate::Auth);
     left.sort_by(|a, b| {
         a.weak()
             .cmp(&b.weak())
             .then(later(a).cmp(&later(b)))
             .then((a.weak() && !a.cause.is_symptom).cmp(&(b.weak() && !b.cause.is_symptom)))
             // Nobody tells how far the client got: of what is certain, the first gate on the way stops it.
-            .then(match stop.is_none() && certain(a) && certain(b) {
-                true => a.cause.gate.cmp(&b.cause.gate),
+            .then(match coarse && certain(a) && certain(b) {
+                true => a.gate().cmp(&b.gate()),
                 false => std::cmp::Ordering::Equal,
             })
             .then(b.confidence.total_cmp(&a.confidence))
@@ -177,6 +179,16 @@ impl<'a> Candidate<'a> {
     /// No root cause that is known.
     fn weak(&self) -> bool {
         self.cause.is_symptom || self.confidence < KNOWN
+    }
+
+    /// Where it stops the client: at its cause's gate, or before, where what proves it is met earlier. A home that is
+    /// missing spoils a session, and the keys that lie in it before that. The log's lines stand at one gate, whatever
+    /// they tell.
+    fn gate(&self) -> Gate {
+        match self.evidence.first() {
+            Some(o) if !o.key.starts_with("log.") => self.cause.gate.min(o.gate),
+            _ => self.cause.gate,
+        }
     }
 
     fn join(&mut self, other: Candidate<'a>) {

@@ -52,6 +52,8 @@ impl Login {
 pub enum What {
     Ends,
     Prints,
+    /// A shell at a terminal ends where nothing is typed for so many seconds (bash(1), ksh(1), zsh(1): TMOUT).
+    Idles(u32),
 }
 
 /// A command that ends the shell or prints.
@@ -452,6 +454,7 @@ impl Walk<'_> {
             };
             if rest.iter().all(|w| assignment(w).is_some()) {
                 self.set(name, Some(value), place.sure);
+                self.idles(line, name, place);
             }
             words = rest;
         }
@@ -526,12 +529,14 @@ impl Walk<'_> {
             "export" | "declare" | "typeset" | "local" | "readonly" => {
                 for (name, value) in rest.iter().filter_map(|w| assignment(w)) {
                     self.set(name, Some(value), place.sure);
+                    self.idles(line, name, place);
                 }
                 Flow::is(Some(true))
             }
             "unset" => {
                 for name in rest {
                     self.set(name, Some(""), place.sure);
+                    self.idles(line, name, place);
                 }
                 Flow::is(Some(true))
             }
@@ -698,6 +703,20 @@ impl Walk<'_> {
             _ => {
                 self.variables.remove(name.trim_end_matches('+'));
             }
+        }
+    }
+
+    /// TMOUT was set: what it was before counts no more.
+    fn idles(&mut self, line: u32, name: &str, place: Place<'_>) {
+        if name != "TMOUT" || !self.login.terminal || place.apart || !place.sure {
+            return;
+        }
+        self.found.retain(|f| !matches!(f.what, What::Idles(_)));
+        let Some(Value::Text(seconds)) = self.variables.get(name) else {
+            return;
+        };
+        if let Some(seconds) = seconds.parse().ok().filter(|s| *s > 0) {
+            self.tell(line, What::Idles(seconds), false, None, place);
         }
     }
 

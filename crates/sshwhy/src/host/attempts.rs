@@ -168,6 +168,12 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
     if password {
         scene.say(Gate::Auth, "log.method", "password", "", "", "log");
     }
+    if outcome == "denied-password"
+        && let Some(l) = lead.lines.iter().rev().find(|l| says_wrong(scene, l))
+    {
+        let (text, source) = (l.text.clone(), l.source.clone());
+        scene.say(Gate::Auth, "log.password", "wrong", "", text, source);
+    }
     if method("publickey") {
         scene.say(Gate::Auth, "log.method", "publickey", "", "", "log");
     }
@@ -343,7 +349,10 @@ fn outcome(c: &log::Connection) -> &'static str {
         return "denied-account";
     }
     if any(&|l| {
-        l.text.contains("Failed password for") || l.text.contains("Failed keyboard-interactive")
+        l.text.contains("Failed password for")
+            || l.text.contains("Failed keyboard-interactive")
+            // Of the prompts of PAM this is all that is said where the level is not VERBOSE.
+            || l.slug == "pam-authentication-failed"
     }) {
         return "denied-password";
     }
@@ -364,6 +373,26 @@ fn outcome(c: &log::Connection) -> &'static str {
     } else {
         "closed-early"
     }
+}
+
+/// Whether the line is of somebody who compared the password: a module for that, or sshd itself where PAM is off.
+fn says_wrong(scene: &Scene<'_>, l: &log::Said) -> bool {
+    const COMPARES: [&str; 6] = [
+        "pam_unix",
+        "pam_sss",
+        "pam_krb5",
+        "pam_ldap",
+        "pam_winbind",
+        "pam_userdb",
+    ];
+    if !scene.uses_pam() {
+        return l.text.contains("Failed password for");
+    }
+    module_of(&l.text).is_some_and(|(stack, module)| {
+        stack == "auth"
+            && COMPARES.contains(&module)
+            && l.text.contains("authentication failure")
+    })
 }
 
 /// The first absolute path in a message.

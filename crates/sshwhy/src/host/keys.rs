@@ -187,12 +187,24 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
     algorithms(scene, &all);
     let wanted = scene.question.keys.clone();
     for key in wanted {
+        let is_ca = |e: &Entry| e.option("cert-authority").is_some();
         let hit = all
             .iter()
-            .find(|(_, e)| e.key.fingerprint == key)
-            .map(|(at, _)| at.clone());
+            .filter(|(_, e)| e.key.fingerprint == key)
+            .min_by_key(|(_, e)| is_ca(e))
+            .map(|(at, e)| (at.clone(), is_ca(e)));
         match hit {
-            Some(at) => scene.say(
+            Some((at, true)) => scene.say(
+                Gate::Auth,
+                "keys.offered",
+                "listed-as-ca",
+                key.clone(),
+                format!(
+                    "{key} stands at {at} as cert-authority: certificates that it signed are taken there, the key itself is not"
+                ),
+                at,
+            ),
+            Some((at, false)) => scene.say(
                 Gate::Auth,
                 "keys.offered",
                 "listed",

@@ -100,14 +100,14 @@ pub(super) fn policy(scene: &mut Scene<'_>) {
             c if c.iter().all(|c| c.contains(',')) => "several",
             _ => "one",
         };
-        scene.say(
-            Gate::Auth,
-            "conf.chain",
-            value,
-            chains.join(" "),
-            line,
-            place,
-        );
+        // The one method that is wanted and is off.
+        let wanted = scene.effective.value("AuthenticationMethods");
+        let alone = wanted.split(':').next().filter(|_| !wanted.contains([' ', ',']));
+        let about = match (value, alone) {
+            ("impossible", Some(method)) => method.to_owned(),
+            _ => chains.join(" "),
+        };
+        scene.say(Gate::Auth, "conf.chain", value, about, line, place);
     }
     if scene.effective.number("LoginGraceTime") > 0 && scene.effective.number("LoginGraceTime") < 15
     {

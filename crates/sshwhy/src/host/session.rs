@@ -146,6 +146,17 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
             place,
         );
     }
+    let (place, line) = scene.set_at("ChannelTimeout");
+    if !matches!(scene.effective.value("ChannelTimeout"), "" | "none") {
+        scene.say(
+            Gate::Session,
+            "conf.alive",
+            "channels",
+            "ChannelTimeout",
+            line,
+            place,
+        );
+    }
     startup::look(scene, &account);
     disks(scene, &account);
 }
@@ -230,7 +241,26 @@ fn stacks(scene: &mut Scene<'_>, account: &Account) {
             scene.say(gate, key, value, about, text, r.place.clone());
         }
     }
+    if let Some((kib, at)) = pam::file_size(scene.machine, &service, &who)
+        && kib < LARGE_FILE
+    {
+        let place = at.rsplit_once(": ").map_or(at.as_str(), |(p, _)| p).to_owned();
+        let text = format!(
+            "{at}: what a session writes to a file is cut off at {kib} KiB, and the program that writes is killed"
+        );
+        scene.say(
+            Gate::Session,
+            "session.limit",
+            "file-size",
+            place.clone(),
+            text,
+            place,
+        );
+    }
 }
+
+/// A limit on the size of files from which on it is in nobody's way, in KiB.
+const LARGE_FILE: u64 = 8 << 20;
 
 /// Valid entries of faillock's tally that are not older than its interval (pam_faillock: 64 bytes each).
 fn failures(scene: &Scene<'_>, user: &str) -> u32 {
@@ -442,9 +472,17 @@ fn subsystem(scene: &mut Scene<'_>) {
                 .nth(1)
                 .unwrap_or_default()
                 .to_owned();
-            if program.starts_with('/')
-                && let Some(why) = scene.machine.cannot_run(&program)
-            {
+            // sshd has the user's shell run it, which finds it in its path.
+            let why = match program.as_str() {
+                "internal-sftp" => None,
+                p if p.starts_with('/') => scene.machine.cannot_run(p),
+                p if p.contains('/') => None,
+                p if scene.machine.in_path(p) => None,
+                p => Some(format!(
+                    "{p} is no program in the path, and no word that sshd knows (that is internal-sftp)"
+                )),
+            };
+            if let Some(why) = why {
                 scene.say(
                     Gate::Session,
                     "session.sftp",

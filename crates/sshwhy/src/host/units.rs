@@ -383,6 +383,7 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                     .split_ascii_whitespace()
                     .any(|p| matches!(p, "/" | "/bin" | "/usr" | "/usr/bin")),
                 "Service.NoNewPrivileges" | "Service.RestrictSUIDSGID" => on,
+                "Service.LimitFSIZE" => bytes_of(value).is_some_and(|n| n < LARGE_FILE),
                 _ => false,
             };
             if hinders || read_only {
@@ -433,7 +434,17 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
         return;
     }
     let paths = [a.home.clone(), format!("{}/.ssh", a.home)];
-    let hidden = paths.into_iter().chain(keys).find(|path| {
+    // What every login needs, beside what is the user's own.
+    let shared = [
+        "/etc/passwd",
+        "/etc/shadow",
+        "/etc/group",
+        "/etc/nsswitch.conf",
+        "/etc/pam.d",
+        "/etc/security",
+    ];
+    let all = paths.into_iter().chain(keys);
+    let hidden = all.chain(shared.map(str::to_owned)).find(|path| {
         let here = scene.machine.identity(path);
         here.is_some() && scene.machine.identity(&format!("{view}{path}")) != here
     });
@@ -449,6 +460,26 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
             view,
         );
     }
+}
+
+/// A limit on the size of files from which on it is in nobody's way, in bytes.
+const LARGE_FILE: u64 = 8 << 30;
+
+/// The lower of `SOFT:HARD`, in bytes (systemd.exec(5), "Process properties"); `None`: no limit.
+fn bytes_of(value: &str) -> Option<u64> {
+    let one = |text: &str| -> Option<u64> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match text.get(digits.len()..)? {
+            "" => 0,
+            "K" => 10,
+            "M" => 20,
+            "G" => 30,
+            "T" => 40,
+            _ => return None,
+        };
+        digits.parse::<u64>().ok()?.checked_mul(1 << unit)
+    };
+    value.split(':').filter_map(one).min()
 }
 
 /// Whether a client there can reach what `ListenStream=` names: a port alone takes everybody.

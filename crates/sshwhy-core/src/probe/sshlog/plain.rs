@@ -74,6 +74,13 @@ impl Reader<'_> {
             self.fail(Gate::Name, "client.config", "error", name, line);
             return true;
         }
+        if let Some(word) = unexpanded(line) {
+            // Paths of keys are expanded late, on a connection that stands already.
+            if self.stage <= Stage::Connected {
+                self.fail(Gate::Name, "client.config", "error", word, line);
+                return true;
+            }
+        }
         if let Some(path) = control_path(line) {
             self.fail(Gate::Name, "client.config", "error", path, line);
             return true;
@@ -209,6 +216,13 @@ impl Reader<'_> {
             self.fail(Gate::HostKey, "hostkey.check", "too-short", "", line);
         } else if let Some(rest) = line.strip_prefix("Received disconnect from ") {
             let too_many = rest.contains("Too many authentication failures");
+            if rest.contains("no authentication methods enabled") {
+                // auth2.c: it comes in answer to the first request of a proof, of which ssh says nothing.
+                self.reach(Stage::Auth);
+                self.fail(Gate::Auth, "auth.end", "disconnected", "", line);
+                self.see(Gate::Auth, "auth.server-says", "no authentication methods enabled", "", line);
+                return true;
+            }
             let said = rest.splitn(3, ':').last().unwrap_or(rest).trim();
             if too_many {
                 self.fail(Gate::Auth, "auth.end", "too-many", "", line);
@@ -600,6 +614,27 @@ impl Reader<'_> {
             self.says.push((self.line, line.to_owned()));
         }
     }
+}
+
+/// The token or variable that ssh cannot fill in, for which it gives up (misc.c vdollar_percent_expand(), percent_expand()).
+/// Empty in the line that only says that it gave up.
+fn unexpanded(line: &str) -> Option<&str> {
+    if line == "percent_dollar_expand: failed" || line == "invalid environment variable expansion" {
+        return Some("");
+    }
+    let rest = ["vdollar_percent_expand: ", "percent_expand: ", "dollar_expand: "]
+        .into_iter()
+        .find_map(|p| line.strip_prefix(p))?;
+    if let Some(key) = rest.strip_prefix("unknown key ") {
+        return Some(key);
+    }
+    if let Some(variable) = rest.strip_prefix("env var ") {
+        return variable.strip_suffix(" has no value");
+    }
+    ["environment variable '", "invalid format", "string too long"]
+        .iter()
+        .any(|p| rest.starts_with(p))
+        .then_some("")
 }
 
 /// The ControlPath that ssh could not make its socket at, for which it gives up the session (mux.c muxserver_listen()).
