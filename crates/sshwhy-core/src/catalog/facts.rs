@@ -1290,9 +1290,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "pam.asks",
         Gate::Account,
-        &["account"],
+        &["account", "home"],
         "rule",
-        "a PAM module whose answer counts and is known only when it is asked",
+        "a PAM module whose answer counts and is known only when it is asked; home: it makes a home that is missing, or refuses the session",
     ),
     fact(
         "session.limit",
@@ -1339,9 +1339,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "session.pty",
         Gate::Session,
-        &["off"],
-        "keyword or file:line",
-        "terminals are switched off",
+        &["off", "none-left"],
+        "keyword, file:line or folder",
+        "terminals are switched off; none-left: the kernel gives out none (/dev/pts is not mounted, or all are in use)",
     ),
     fact(
         "session.rc",

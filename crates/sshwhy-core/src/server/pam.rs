@@ -384,7 +384,8 @@ fn judge(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
         "pam_shells.so" => {
             // pam_shells.c: a list that others may write is no list.
             if read.writable("/etc/shells") {
-                let why = "/etc/shells is writable by others, and pam_shells then refuses everybody";
+                let why =
+                    "/etc/shells is writable by others, and pam_shells then refuses everybody";
                 return Some((Kind::Shell, why.to_owned()));
             }
             let shells = read.text("/etc/shells").unwrap_or_default();
@@ -415,6 +416,7 @@ fn judge(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
             (!known.lines().any(|l| l.starts_with(&prefix)))
                 .then(|| (Kind::Denied, format!("the user is not in {file}")))
         }
+        "pam_usertype.so" => usertype(read, rule, who),
         // Of a login over the network it sees a terminal called "ssh".
         "pam_securetty.so" => {
             let listed = read
@@ -426,6 +428,48 @@ fn judge(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
         }
         _ => None,
     }
+}
+
+/// pam_usertype(8): whether the uid is a system's or a person's, by login.defs(5) SYS_UID_MAX and UID_MIN.
+fn usertype(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    const NOBODY: u32 = 65534;
+    let defs = read.text("/etc/login.defs").unwrap_or_default();
+    let number = |name: &str| -> Option<u32> {
+        let mut w = defs
+            .lines()
+            .map(str::split_ascii_whitespace)
+            .find(|w| w.clone().next() == Some(name))?;
+        w.nth(1)?.parse().ok()
+    };
+    let least = number("UID_MIN").unwrap_or(1000);
+    let most = number("SYS_UID_MAX").unwrap_or_else(|| least.saturating_sub(1));
+    let system = who.uid <= most || who.uid == NOBODY;
+    let refused = rule.has("issys") && !system || rule.has("isregular") && system;
+    refused.then(|| {
+        let text = format!(
+            "{}: {} has the uid {}; {most} and below are of the system (/etc/login.defs)",
+            rule.place(),
+            who.user,
+            who.uid
+        );
+        (Kind::Denied, text)
+    })
+}
+
+/// The rule that makes a home where there is none, and refuses the session where it cannot.
+pub fn makes_home(read: &dyn Read, service: &str) -> Option<Rule> {
+    let (rules, _) = rules(read, service);
+    rules.into_iter().find(|r| {
+        r.kind == "session"
+            && matches!(
+                r.module.as_str(),
+                "pam_mkhomedir.so" | "pam_oddjob_mkhomedir.so"
+            )
+            && matches!(
+                action(&r.control, Some(Kind::Denied), r),
+                Action::Bad | Action::Die
+            )
+    })
 }
 
 /// access.conf(5): the first line that fits decides; none: granted.
@@ -1057,6 +1101,37 @@ mod tests {
     }
 
     #[test]
+    fn users_of_the_system_and_people() {
+        let rule = (SSHD, "account requisite pam_usertype.so isregular\n");
+        let service = Who {
+            uid: 777,
+            ..alice()
+        };
+        assert_eq!(refused(&[rule], "account", &service)[0].0, Kind::Denied);
+        assert_eq!(refused(&[rule], "account", &alice()), []);
+        let low = [rule, ("/etc/login.defs", "UID_MIN 500\n")];
+        assert_eq!(refused(&low, "account", &service), []);
+        let other = (SSHD, "account required pam_usertype.so issys\n");
+        assert_eq!(refused(&[other], "account", &service), []);
+        assert_eq!(refused(&[other], "account", &alice()).len(), 1);
+    }
+
+    #[test]
+    fn who_makes_a_home() {
+        let made = |text: &str| {
+            let mut all = Files::default();
+            all.0.insert(SSHD.into(), text.into());
+            makes_home(&all, "sshd").map(|r| r.line)
+        };
+        assert_eq!(
+            made("session required pam_mkhomedir.so umask=0077\n"),
+            Some(1)
+        );
+        assert_eq!(made("session optional pam_mkhomedir.so\n"), None);
+        assert_eq!(made("session required pam_unix.so\n"), None);
+    }
+
+    #[test]
     fn a_module_that_is_gone_leads_past_nothing() {
         let stack = "auth [success=1 default=ignore] pam_gone.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
         let r = refused(&[(SSHD, stack)], "auth", &alice());
@@ -1068,7 +1143,10 @@ mod tests {
         assert_eq!(refused(&[(SSHD, two)], "auth", &alice()), []);
         // A deny of its own has nothing to do with it.
         let other = "auth optional pam_gone.so\nauth requisite pam_deny.so\n";
-        assert_eq!(refused(&[(SSHD, other)], "auth", &alice())[0].0, Kind::Denied);
+        assert_eq!(
+            refused(&[(SSHD, other)], "auth", &alice())[0].0,
+            Kind::Denied
+        );
     }
 
     #[test]

@@ -1038,6 +1038,32 @@ mod tests {
     }
 
     #[test]
+    fn shells_at_a_terminal_that_end_where_nothing_is_typed() {
+        let idle = |terminal: bool, text: &'static str| {
+            let all = found(terminal, text).into_iter();
+            let idle = all.filter_map(|f| match f.what {
+                What::Idles(seconds) => Some((f.line, seconds)),
+                What::Ends | What::Prints => None,
+            });
+            idle.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            idle(true, "TMOUT=1; readonly TMOUT; export TMOUT\n"),
+            [(1, 1)]
+        );
+        assert_eq!(idle(true, "x=1\nreadonly TMOUT=600\n"), [(2, 600)]);
+        assert_eq!(idle(true, "TMOUT=30\nTMOUT=900\n"), [(2, 900)]);
+        for text in [
+            "TMOUT=30\nunset TMOUT\n",
+            "TMOUT=0\n",
+            "[ -e /run/x ] && TMOUT=30\n",
+        ] {
+            assert_eq!(idle(true, text), [], "{text}");
+        }
+        assert_eq!(idle(false, "TMOUT=30\n"), []);
+    }
+
+    #[test]
     fn what_ends_a_shell_under_a_condition_is_found() {
         assert_eq!(ends("exit 3\necho hi\n"), [(1, true, Some(3))]);
         assert_eq!(

@@ -11,6 +11,9 @@ use std::net::IpAddr;
 /// How long ago an attempt may be and still say how far the client gets now.
 const RECENT: i64 = 15 * 60 * 1_000_000;
 
+/// How long after a module sshd itself says that the password was wrong: pam_unix waits for two seconds, give or take one.
+const PROMPTED: i64 = 8_000_000;
+
 /// What the log says of the last attempts.
 pub(super) fn attempts(scene: &mut Scene<'_>) {
     let user = scene.question.user.clone();
@@ -94,11 +97,19 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
         .iter()
         .position(|l| l.slug.starts_with("accepted"));
     let outcome = outcome(&lead);
+    // The line that tells it, and not the one with which the connection is closed.
+    let tells = |l: &&log::Said| match outcome {
+        "denied-password" => l.text.contains("Failed ") || l.slug == "pam-authentication-failed",
+        "denied-account" => denies_account(l),
+        "denied-key" => l.text.contains("Failed publickey"),
+        _ => false,
+    };
     let end = lead
         .lines
         .iter()
         .rev()
-        .find(|l| !l.text.is_empty())
+        .find(tells)
+        .or_else(|| lead.lines.iter().rev().find(|l| !l.text.is_empty()))
         .cloned();
     if let Some(l) = &end {
         scene.seen.observations.push(
@@ -168,9 +179,18 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
     if password {
         scene.say(Gate::Auth, "log.method", "password", "", "", "log");
     }
-    if outcome == "denied-password"
-        && let Some(l) = lead.lines.iter().rev().find(|l| says_wrong(scene, l))
-    {
+    // Behind prompts PAM's modules speak in a process of their own, which names the user and no port.
+    let of_modules = |c: &&log::Connection| {
+        let at_once =
+            matches!((lead.last, c.last), (Some(a), Some(b)) if (a.0 - b.0).abs() < PROMPTED);
+        at_once && c.lines.iter().all(|l| module_of(&l.text).is_some())
+    };
+    let wrong = std::iter::once(&lead)
+        .chain(all.iter().filter(of_modules))
+        .flat_map(|c| c.lines.iter().rev())
+        .find(|l| says_wrong(scene, l))
+        .filter(|_| outcome == "denied-password");
+    if let Some(l) = wrong {
         let (text, source) = (l.text.clone(), l.source.clone());
         scene.say(Gate::Auth, "log.password", "wrong", "", text, source);
     }
@@ -389,9 +409,7 @@ fn says_wrong(scene: &Scene<'_>, l: &log::Said) -> bool {
         return l.text.contains("Failed password for");
     }
     module_of(&l.text).is_some_and(|(stack, module)| {
-        stack == "auth"
-            && COMPARES.contains(&module)
-            && l.text.contains("authentication failure")
+        stack == "auth" && COMPARES.contains(&module) && l.text.contains("authentication failure")
     })
 }
 

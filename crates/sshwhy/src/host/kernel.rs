@@ -343,18 +343,21 @@ fn is_restart(line: &log::Said) -> bool {
 /// When the process started, in seconds of Unix time with their parts: /proc/stat has whole seconds only. Where the time
 /// since the boot is another one than the process's (a container that is shown its own) the whole seconds have to do.
 fn started_at(scene: &Scene<'_>, pid: u32) -> Option<f64> {
-    let whole = started(scene, pid)? as f64;
-    let ticks = daemon::start_ticks(scene.machine, pid)? as f64;
+    let whole = started(scene, pid)?;
+    let ticks = daemon::start_ticks(scene.machine, pid)?;
     let up = scene.machine.text("/proc/uptime").ok();
     let up: Option<f64> = up.and_then(|t| t.split_ascii_whitespace().next()?.parse().ok());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.ok()?.as_secs_f64();
-    let exact = up.map(|up| now - up + ticks / TICKS as f64);
-    // The whole seconds are up to one early.
-    Some(match exact {
+    Some(exactly(now.ok()?.as_secs_f64(), up, ticks, whole))
+}
+
+/// `whole` is up to a second early.
+fn exactly(now: f64, up: Option<f64>, ticks: i64, whole: i64) -> f64 {
+    let whole = whole as f64;
+    match up.map(|up| now - up + ticks as f64 / TICKS as f64) {
         Some(exact) if (exact - whole).abs() <= 1.5 => exact,
         _ => whole + 1.0,
-    })
+    }
 }
 
 /// When the process started, in seconds of Unix time (proc_pid_stat(5) field 22, /proc/stat btime).
@@ -367,4 +370,19 @@ pub(super) fn started(scene: &Scene<'_>, pid: u32) -> Option<i64> {
         .parse()
         .ok()?;
     Some(boot + daemon::start_ticks(scene.machine, pid)? / TICKS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_a_process_started_to_the_hundredth_of_a_second() {
+        // Up for 500.25 s, and it began 400.10 s after the boot.
+        let exact = exactly(10_000.5, Some(500.25), 40_010, 9_900);
+        assert!((exact - 9_900.35).abs() < 1e-6, "{exact}");
+        // A container that is shown its own time since the boot.
+        assert_eq!(exactly(10_000.5, Some(20.0), 40_010, 9_900), 9_901.0);
+        assert_eq!(exactly(10_000.5, None, 40_010, 9_900), 9_901.0);
+    }
 }

@@ -673,6 +673,31 @@ mod tests {
     }
 
     #[test]
+    fn a_program_for_another_machine() {
+        let root = crate::source::testing::Scratch::new();
+        let elf = |machine: u8| {
+            let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+            bytes.resize(18, 0);
+            bytes.extend([machine, 0]);
+            bytes.resize(64, 0);
+            bytes
+        };
+        root.write("bin/sh", &elf(62));
+        let machine = Machine::at(root.path());
+        assert!(
+            machine
+                .foreign(&elf(183))
+                .is_some_and(|m| m.contains("ARM"))
+        );
+        assert_eq!(machine.foreign(&elf(62)), None);
+        assert_eq!(machine.foreign(&elf(3)), None);
+        assert_eq!(machine.foreign(b"#!/bin/sh\n"), None);
+        // Something is set up to run it.
+        root.write("proc/sys/fs/binfmt_misc/qemu-aarch64", b"enabled\n");
+        assert_eq!(machine.foreign(&elf(183)), None);
+    }
+
+    #[test]
     fn a_program_that_cannot_start_says_why() {
         let dir = std::env::temp_dir().join(format!("sshwhy-machine-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();

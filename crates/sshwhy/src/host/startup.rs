@@ -162,6 +162,38 @@ fn of_sshd(scene: &mut Scene<'_>, account: &Account) {
     }
 }
 
+/// A forced command that is a script for a shell: what it prints comes before the answer of what it then runs.
+pub(super) fn forced(scene: &mut Scene<'_>, account: &Account, script: &str) {
+    let text = scene.machine.text(script).unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    let Some(shell) = first
+        .strip_prefix("#!")
+        .and_then(|l| l.split_ascii_whitespace().next())
+        .filter(|s| {
+            matches!(
+                s.rsplit('/').next(),
+                Some("sh" | "bash" | "dash" | "ksh" | "zsh")
+            )
+        })
+    else {
+        return;
+    };
+    let login = Login {
+        user: account.name.clone(),
+        uid: account.uid,
+        home: account.home.clone(),
+        shell: shell.to_owned(),
+        terminal: false,
+    };
+    for found in walk(scene.machine, &login, &[script.to_owned()]) {
+        match (found.what, found.sure) {
+            (What::Prints, true) => tell(scene, "prints", &found),
+            (What::Prints, false) => tell(scene, "may-print", &found),
+            (What::Ends | What::Idles(_), _) => {}
+        }
+    }
+}
+
 /// Shells of another grammar.
 fn others(scene: &mut Scene<'_>, account: &Account, shell: &str) {
     let home = |f: &str| format!("{}/{f}", account.home);

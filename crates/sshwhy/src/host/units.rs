@@ -449,16 +449,29 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
         here.is_some() && scene.machine.identity(&format!("{view}{path}")) != here
     });
     if let Some(path) = hidden {
-        scene.say(
-            Gate::Auth,
-            "unit.sandbox",
-            "hides",
-            path.clone(),
-            format!(
-                "the running sshd does not see {path} as it is: its unit gives it a view of its own"
-            ),
-            view,
-        );
+        // The line that names it, or a folder above it.
+        let names = |value: &String| {
+            value
+                .split([' ', ':'])
+                .map(|w| w.trim_start_matches(['-', '+']))
+                .any(|w| w.starts_with('/') && w != "/" && within(&path, w))
+        };
+        let by = unit
+            .settings
+            .iter()
+            .filter(|(key, _)| key.starts_with("Service."))
+            .flat_map(|(key, all)| all.iter().map(move |(value, place)| (key, value, place)))
+            .find(|(_, value, _)| names(value))
+            .map(|(key, value, place)| {
+                let short = key.trim_start_matches("Service.");
+                (format!(": {short}={value} ({place})"), place.clone())
+            });
+        let (why, source) = by.unwrap_or_else(|| {
+            let why = ": its unit gives it a view of its own".to_owned();
+            (why, view)
+        });
+        let text = format!("the running sshd does not see {path} as it is{why}");
+        scene.say(Gate::Auth, "unit.sandbox", "hides", path, text, source);
     }
 }
 
@@ -498,4 +511,24 @@ fn reaches(stream: &str, from: Option<IpAddr>, only6: bool) -> bool {
 fn allows(word: &str, from: Option<IpAddr>) -> bool {
     word == "any"
         || from.is_some_and(|f| sshwhy_core::addr::Cidr::parse(word).is_some_and(|c| c.contains(f)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_a_unit_in_bytes() {
+        for (text, bytes) in [
+            ("4096", Some(4096)),
+            ("64K", Some(64 << 10)),
+            ("infinity:1G", Some(1 << 30)),
+            ("2M:1M", Some(1 << 20)),
+            ("infinity", None),
+            ("99999999999999T", None),
+            ("", None),
+        ] {
+            assert_eq!(bytes_of(text), bytes, "{text}");
+        }
+    }
 }

@@ -32,7 +32,14 @@ const NO_KEY_OF_ITS_OWN: &[Test] = &[
     is("auth.agent", &["unreachable", "locked"]),
     is(
         "auth.key",
-        &["missing", "permissions", "invalid", "passphrase", "type-not-taken", "no-private-half"],
+        &[
+            "missing",
+            "permissions",
+            "invalid",
+            "passphrase",
+            "type-not-taken",
+            "no-private-half",
+        ],
     ),
     is("auth.key-locked", &["yes"]),
     is("auth.method", &["partial"]),
@@ -749,6 +756,35 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("auth.common", &["none"]), NOT_LET_IN],
     )
     .any(&[seen("client.wants"), seen("auth.methods")])
+    .not(&[
+        LET_IN,
+        is("auth.method", &["partial"]),
+        is("client.wants", &["password"]),
+    ]),
+    rule(
+        "auth-method-mismatch",
+        0.87,
+        &[
+            is("auth.common", &["none"]),
+            is("client.wants", &["password"]),
+            NOT_LET_IN,
+        ],
+    )
+    .any(&[
+        has("auth.methods", "password"),
+        has("auth.methods", "keyboard-interactive"),
+    ])
+    .not(&[LET_IN, is("auth.method", &["partial"])]),
+    // It wants to give a password, and the server takes none: that is the server's doing first.
+    rule(
+        "auth-method-mismatch",
+        0.45,
+        &[
+            is("auth.common", &["none"]),
+            is("client.wants", &["password"]),
+            NOT_LET_IN,
+        ],
+    )
     .not(&[LET_IN, is("auth.method", &["partial"])]),
     // The very method that the server offers is one that a setting of the client's keeps it from.
     rule(

@@ -1647,6 +1647,17 @@ pub(super) const ROWS: &[Rule] = &[
         0.4,
         &[is("user.home", &["missing"]), LET_IN],
     ),
+    // PAM was to make it, and the session was refused.
+    rule(
+        "home-missing",
+        0.9,
+        &[
+            is("user.home", &["missing"]),
+            is("pam.asks", &["home"]),
+            is("log.says", &["pam-denied"]),
+        ],
+    )
+    .despite(),
     // The very status that the file ends with is what the client got.
     rule(
         "shell-rc-exits",
@@ -1967,7 +1978,7 @@ pub(super) const ROWS: &[Rule] = &[
         "pty-disabled",
         0.95,
         &[
-            is("session.pty", &["off"]),
+            is("session.pty", &["off", "none-left"]),
             is("session.request", &["pty-refused"]),
         ],
     ),
