@@ -7,7 +7,7 @@
 //!    rule, and the evidence of all of them;
 //! 2. a cause at a gate that the client has passed is out, unless it may come and go;
 //! 3. a symptom steps back behind a root cause that explains it, and leaves its evidence there;
-//! 4. what the client did not reach yet comes after what stopped it.
+//! 4. what the client did not reach yet comes after what stopped it, and of what is certain the first on the way comes first.
 
 use crate::catalog::causes::{self, Cause, Gate};
 use crate::catalog::rules::{self, About, Is, Rule, Test};
@@ -135,13 +135,15 @@ pub fn diagnose(case: &Case, observations: &[Observation]) -> Diagnosis {
     let mut left: Vec<Candidate<'_>> = left.into_values().collect();
     let certain = |c: &Candidate<'_>| c.confidence >= CERTAIN;
     let later = |c: &Candidate<'_>| stop.is_some_and(|stop| is_later(c.gate(), stop));
+    // Where the client was stopped is not known, or only that the proof, or what the account may, was refused.
+    let coarse = stop.is_none_or(|stop| stop == Gate::Auth);
     left.sort_by(|a, b| {
         a.weak()
             .cmp(&b.weak())
             .then(later(a).cmp(&later(b)))
             .then((a.weak() && !a.cause.is_symptom).cmp(&(b.weak() && !b.cause.is_symptom)))
             // Nobody tells how far the client got: of what is certain, the first gate on the way stops it.
-            .then(match stop.is_none() && certain(a) && certain(b) {
+            .then(match coarse && certain(a) && certain(b) {
                 true => a.gate().cmp(&b.gate()),
                 false => std::cmp::Ordering::Equal,
             })
@@ -174,14 +176,22 @@ fn is_later(gate: Gate, stop: Gate) -> bool {
 }
 
 impl<'a> Candidate<'a> {
-    /// Where it stops the client.
-    fn gate(&self) -> Gate {
-        self.rule.at.unwrap_or(self.cause.gate)
-    }
-
     /// No root cause that is known.
     fn weak(&self) -> bool {
         self.cause.is_symptom || self.confidence < KNOWN
+    }
+
+    /// Where it stops the client: where its rule says, or at its cause's gate, or before, where what proves it is met earlier. A
+    /// home that is missing spoils a session, and the keys that lie in it before that. The log's lines stand at one gate, whatever
+    /// they tell.
+    fn gate(&self) -> Gate {
+        if let Some(at) = self.rule.at {
+            return at;
+        }
+        match self.evidence.first() {
+            Some(o) if !o.key.starts_with("log.") => self.cause.gate.min(o.gate),
+            _ => self.cause.gate,
+        }
     }
 
     fn join(&mut self, other: Candidate<'a>) {
@@ -707,6 +717,177 @@ mod tests {
         // The client got its greeting through it.
         let greeted = o(Gate::Ident, "ident.end", "", "ok");
         assert_eq!(slugs(&[follows("drops"), passed, greeted]), []);
+    }
+
+    fn first(observations: &[Observation]) -> Option<&'static str> {
+        slugs(observations)
+            .first()
+            .filter(|(_, known)| *known)
+            .map(|f| f.0)
+    }
+
+    #[test]
+    fn of_two_that_are_certain_the_one_that_is_met_first() {
+        let mut all = vec![
+            o(Gate::Auth, "gate.state", "", "failed"),
+            o(Gate::Auth, "auth.end", "", "denied"),
+            o(Gate::Account, "user.account", "alice", "expired"),
+            o(Gate::Auth, "user.shell", "/usr/bin/fish", "missing"),
+        ];
+        assert_eq!(first(&all), Some("shell-missing"));
+        // A home that is missing hides the keys in it: it is no matter of the session alone.
+        all.truncate(2);
+        all.push(o(Gate::Auth, "user.home", "/home/Alice", "missing"));
+        let d = diagnose(&case(), &all);
+        assert_eq!(d.findings[0].slug, "home-missing");
+        assert!(
+            d.findings[0]
+                .notes
+                .iter()
+                .all(|n| !n.starts_with("not reached"))
+        );
+    }
+
+    #[test]
+    fn an_sshd_that_has_not_read_what_its_files_say_now() {
+        let stale = o(Gate::Tcp, "sshd.stale", "/etc/ssh/sshd_config", "config");
+        let refused = [
+            o(Gate::Auth, "keys.offered", "SHA256:A", "listed"),
+            o(Gate::Auth, "log.outcome", "alice", "gave-up"),
+            o(Gate::Auth, "auth.key", "/home/a/.ssh/id", "refused"),
+            o(Gate::Auth, "auth.end", "", "denied"),
+        ];
+        let with = |more: &[Observation]| [&refused[..], more].concat();
+        assert_eq!(first(&refused), None);
+        let now = with(std::slice::from_ref(&stale));
+        assert_eq!(first(&now), Some("authorized-keys-path"));
+        // What the log says is another reason.
+        let said = o(Gate::Auth, "log.says", "", "user-not-allowed");
+        assert_eq!(
+            first(&with(&[stale.clone(), said])),
+            Some("user-not-allowed")
+        );
+        let off = [
+            o(Gate::Auth, "auth.methods", "", "publickey"),
+            o(Gate::Auth, "conf.method", "password", "on"),
+            o(Gate::Auth, "client.can-prompt", "", "yes"),
+            o(Gate::Auth, "client.wants", "", "password"),
+            o(Gate::Auth, "auth.end", "", "denied"),
+            stale,
+        ];
+        let d = diagnose(&case(), &off);
+        assert_eq!(d.findings[0].slug, "password-auth-disabled");
+        assert!(d.findings[0].notes.iter().any(|n| n.contains("reload")));
+    }
+
+    #[test]
+    fn what_a_session_writes_and_how_long_it_is_silent() {
+        let cut = [
+            o(
+                Gate::Session,
+                "session.limit",
+                "/etc/security/limits.conf:3",
+                "file-size",
+            ),
+            o(Gate::Session, "session.says", "", "write-failure"),
+        ];
+        assert_eq!(first(&cut), Some("pam-limits"));
+        assert_eq!(first(&cut[..1]), None);
+        assert_eq!(first(&cut[1..]), Some("disk-full"));
+        let unit = o(Gate::Session, "unit.sandbox", "ssh.service", "hinders");
+        let killed = o(Gate::Session, "session.end", "", "signal");
+        assert_eq!(
+            first(&[unit.clone(), killed.clone(), cut[1].clone()]),
+            Some("service-sandboxed")
+        );
+        let channels = o(Gate::Session, "conf.alive", "ChannelTimeout", "channels");
+        let closed = o(Gate::Session, "session.end", "", "closed");
+        assert_eq!(
+            first(&[channels.clone(), closed]),
+            Some("client-alive-timeout")
+        );
+        let ok = o(Gate::Session, "session.end", "", "ok");
+        assert_eq!(first(&[channels, ok]), None);
+        let asked = o(Gate::Session, "session.asked", "", "shell");
+        let idle = |value| o(Gate::Session, "session.idle", "/etc/profile:9", value);
+        assert_eq!(
+            first(&[idle("short"), asked.clone()]),
+            Some("shell-rc-exits")
+        );
+        assert_eq!(first(&[idle("usual"), asked]), None);
+        let command = o(Gate::Session, "session.asked", "", "command");
+        assert_eq!(first(&[idle("short"), command]), None);
+    }
+
+    #[test]
+    fn a_copy_that_waits_for_the_rest_of_what_a_start_up_file_said() {
+        let mut all = vec![
+            o(
+                Gate::Session,
+                "session.rc",
+                "/home/alice/.bashrc:1",
+                "prints",
+            ),
+            o(Gate::Session, "session.end", "", "timeout"),
+            o(Gate::Session, "session.lasted", "", "while"),
+        ];
+        assert_eq!(first(&all), Some("idle-connection-dropped"));
+        all.push(o(Gate::Session, "target.command", "", "scp"));
+        assert_eq!(first(&all), Some("shell-rc-output"));
+    }
+
+    #[test]
+    fn terminals_that_the_kernel_does_not_give_out() {
+        let refused = o(Gate::Session, "session.request", "", "pty-refused");
+        let none = o(Gate::Session, "session.pty", "/dev/pts", "none-left");
+        assert_eq!(first(&[none.clone(), refused]), Some("pty-disabled"));
+        assert_eq!(first(&[none]), None);
+    }
+
+    #[test]
+    fn settings_of_the_client_that_keep_it_from_what_the_server_takes() {
+        let setting = |keyword, value| o(Gate::Auth, "client.setting", keyword, value);
+        let ended = |methods| {
+            vec![
+                o(Gate::Auth, "auth.methods", "", methods),
+                o(Gate::Auth, "auth.end", "", "denied"),
+                o(Gate::Auth, "auth.keys", "", "none"),
+            ]
+        };
+        let with = |methods, more: &[Observation]| [&ended(methods)[..], more].concat();
+        let no_password = [
+            setting("passwordauthentication", "no"),
+            o(Gate::Auth, "client.keys", "", "none"),
+        ];
+        let mismatch = Some("auth-method-mismatch");
+        assert_eq!(first(&with("publickey,password", &no_password)), mismatch);
+        assert_eq!(first(&with("publickey", &no_password)), None);
+        let unreachable = o(Gate::Auth, "auth.agent", "/run/a", "unreachable");
+        let agent = [&no_password[..], &[unreachable]].concat();
+        assert_eq!(
+            first(&with("publickey,password", &agent)),
+            Some("agent-unreachable")
+        );
+        let prompts = [
+            setting("numberofpasswordprompts", "0"),
+            o(Gate::Auth, "auth.method", "password", "tried"),
+        ];
+        assert_eq!(first(&with("password", &prompts)), mismatch);
+        let three = [setting("numberofpasswordprompts", "3"), prompts[1].clone()];
+        assert_eq!(first(&with("password", &three)), None);
+        // The server takes no passwords: that is not the client's doing.
+        let none = [
+            o(Gate::Auth, "auth.common", "", "none"),
+            o(Gate::Auth, "client.wants", "", "password"),
+        ];
+        let d = diagnose(&case(), &with("publickey", &none));
+        assert_eq!(d.findings[0].slug, "password-auth-disabled");
+        assert!(
+            d.findings
+                .iter()
+                .all(|f| f.slug != "auth-method-mismatch" || f.confidence < KNOWN)
+        );
+        assert_eq!(first(&with("keyboard-interactive", &none)), mismatch);
     }
 
     #[test]

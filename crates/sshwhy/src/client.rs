@@ -713,9 +713,14 @@ pub fn intentions(config: &Config, command: bool) -> Vec<Observation> {
         "pubkeyauthentication",
         "batchmode",
         "identitiesonly",
+        "passwordauthentication",
+        "kbdinteractiveauthentication",
+        "numberofpasswordprompts",
     ] {
         if let Some(value) = config.first(keyword) {
-            out.push(see("client.setting", value, &format!("{keyword} {value}")).about(keyword));
+            let place = config.place(keyword).map(|p| format!(" ({p})"));
+            let text = format!("{keyword} {value}{}", place.unwrap_or_default());
+            out.push(see("client.setting", value, &text).about(keyword));
         }
     }
     if config.is("sessiontype", &["none"]) && command {

@@ -1190,9 +1190,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "conf.alive",
         Gate::Session,
-        &["on"],
-        "",
-        "ClientAliveInterval is set",
+        &["on", "channels"],
+        "keyword",
+        "sshd ends what is silent; on: connections (ClientAliveInterval), channels: their channels (ChannelTimeout)",
     ),
     fact(
         "user.exists",
@@ -1287,9 +1287,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "keys.offered",
         Gate::Auth,
-        &["listed", "not-listed"],
+        &["listed", "not-listed", "listed-as-ca"],
         "fingerprint",
-        "a key that the client has",
+        "a key that the client has; as-ca: its line says cert-authority, so it signs certificates and lets nobody in",
     ),
     fact(
         "keys.ca",
@@ -1338,9 +1338,23 @@ pub const SERVER: &[Fact] = &[
     fact(
         "pam.asks",
         Gate::Account,
-        &["account"],
+        &["account", "home"],
         "rule",
-        "a PAM module whose answer counts and is known only when it is asked",
+        "a PAM module whose answer counts and is known only when it is asked; home: it makes a home that is missing, or refuses the session",
+    ),
+    fact(
+        "session.limit",
+        Gate::Session,
+        &["file-size"],
+        "file:line",
+        "a limit of pam_limits below which what a session writes is cut off",
+    ),
+    fact(
+        "session.idle",
+        Gate::Session,
+        &["short", "usual"],
+        "file:line",
+        "TMOUT in a start-up file: the shell ends where nothing is typed for so long; short: within a minute",
     ),
     fact(
         "session.forced",
@@ -1373,9 +1387,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "session.pty",
         Gate::Session,
-        &["off"],
-        "keyword or file:line",
-        "terminals are switched off",
+        &["off", "none-left"],
+        "keyword, file:line or folder",
+        "terminals are switched off; none-left: the kernel gives out none (/dev/pts is not mounted, or all are in use)",
     ),
     fact(
         "session.rc",
@@ -1474,6 +1488,13 @@ pub const SERVER: &[Fact] = &[
         &["moment", "while"],
         "",
         "how long the session lasted",
+    ),
+    fact(
+        "log.password",
+        Gate::Auth,
+        &["wrong"],
+        "",
+        "who compares passwords (a PAM module, or sshd without PAM) said that this one is wrong",
     ),
     fact(
         "log.subsystem",

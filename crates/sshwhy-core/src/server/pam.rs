@@ -17,6 +17,8 @@ pub trait Read {
     fn exists(&self, path: &str) -> bool;
     /// Whether the module's shared object is there.
     fn module(&self, name: &str) -> bool;
+    /// Whether others than its owner and group may write the file.
+    fn writable(&self, path: &str) -> bool;
     /// Files of a folder with that ending, sorted.
     fn folder(&self, path: &str, ending: &str) -> Vec<String>;
 }
@@ -217,6 +219,8 @@ pub fn refusals(read: &dyn Read, service: &str, stack: &str, who: &Who) -> Vec<R
         stack: stack.to_owned(),
     }));
     let mine: Vec<&Rule> = rules.iter().filter(|r| r.kind == stack).collect();
+    // A module that is not there, and whose success would have led past what stands behind it.
+    let mut way_gone: Option<&Rule> = None;
     let mut i = 0;
     while let Some(rule) = mine.get(i) {
         i += 1;
@@ -228,9 +232,24 @@ pub fn refusals(read: &dyn Read, service: &str, stack: &str, who: &Who) -> Vec<R
             false => judge(read, rule, who),
         };
         let action = action(&rule.control, verdict.as_ref().map(|v| v.0), rule);
-        if let (Some((kind, because)), true) =
-            (&verdict, matches!(action, Action::Bad | Action::Die))
-        {
+        if rule.missing && passes_on(&rule.control) {
+            way_gone = way_gone.or(Some(rule));
+        }
+        let refused = matches!(action, Action::Bad | Action::Die);
+        if let (Some(gone), "pam_deny.so", true) = (way_gone, rule.module.as_str(), refused) {
+            out.push(Refusal {
+                kind: Kind::Broken,
+                place: gone.place(),
+                module: gone.module.clone(),
+                because: format!(
+                    "{}: {} is not installed there, so nothing leads past {} pam_deny.so",
+                    gone.place(),
+                    gone.module,
+                    rule.place()
+                ),
+                stack: stack.to_owned(),
+            });
+        } else if let (Some((kind, because)), true) = (&verdict, refused) {
             out.push(Refusal {
                 kind: *kind,
                 place: rule.place(),
@@ -269,6 +288,16 @@ pub fn asks(read: &dyn Read, service: &str, stack: &str) -> Option<Rule> {
         );
         r.kind == stack && decides && ASKING.contains(&r.module.as_str())
     })
+}
+
+/// Whether the module's success ends the stack well, or jumps over rules.
+fn passes_on(control: &str) -> bool {
+    let control = control.to_ascii_lowercase();
+    control == "sufficient"
+        || control.split_ascii_whitespace().any(|pair| {
+            pair.strip_prefix("success=")
+                .is_some_and(|what| what == "done" || what.parse::<usize>().is_ok())
+        })
 }
 
 enum Action {
@@ -353,6 +382,12 @@ fn judge(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
             (who.uid != 0).then(|| (Kind::Nologin, found.to_owned()))
         }
         "pam_shells.so" => {
+            // pam_shells.c: a list that others may write is no list.
+            if read.writable("/etc/shells") {
+                let why =
+                    "/etc/shells is writable by others, and pam_shells then refuses everybody";
+                return Some((Kind::Shell, why.to_owned()));
+            }
             let shells = read.text("/etc/shells").unwrap_or_default();
             let shell = if who.shell.is_empty() {
                 "/bin/sh"
@@ -381,6 +416,7 @@ fn judge(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
             (!known.lines().any(|l| l.starts_with(&prefix)))
                 .then(|| (Kind::Denied, format!("the user is not in {file}")))
         }
+        "pam_usertype.so" => usertype(read, rule, who),
         // Of a login over the network it sees a terminal called "ssh".
         "pam_securetty.so" => {
             let listed = read
@@ -392,6 +428,48 @@ fn judge(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
         }
         _ => None,
     }
+}
+
+/// pam_usertype(8): whether the uid is a system's or a person's, by login.defs(5) SYS_UID_MAX and UID_MIN.
+fn usertype(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    const NOBODY: u32 = 65534;
+    let defs = read.text("/etc/login.defs").unwrap_or_default();
+    let number = |name: &str| -> Option<u32> {
+        let mut w = defs
+            .lines()
+            .map(str::split_ascii_whitespace)
+            .find(|w| w.clone().next() == Some(name))?;
+        w.nth(1)?.parse().ok()
+    };
+    let least = number("UID_MIN").unwrap_or(1000);
+    let most = number("SYS_UID_MAX").unwrap_or_else(|| least.saturating_sub(1));
+    let system = who.uid <= most || who.uid == NOBODY;
+    let refused = rule.has("issys") && !system || rule.has("isregular") && system;
+    refused.then(|| {
+        let text = format!(
+            "{}: {} has the uid {}; {most} and below are of the system (/etc/login.defs)",
+            rule.place(),
+            who.user,
+            who.uid
+        );
+        (Kind::Denied, text)
+    })
+}
+
+/// The rule that makes a home where there is none, and refuses the session where it cannot.
+pub fn makes_home(read: &dyn Read, service: &str) -> Option<Rule> {
+    let (rules, _) = rules(read, service);
+    rules.into_iter().find(|r| {
+        r.kind == "session"
+            && matches!(
+                r.module.as_str(),
+                "pam_mkhomedir.so" | "pam_oddjob_mkhomedir.so"
+            )
+            && matches!(
+                action(&r.control, Some(Kind::Denied), r),
+                Action::Bad | Action::Die
+            )
+    })
 }
 
 /// access.conf(5): the first line that fits decides; none: granted.
@@ -695,17 +773,68 @@ fn faillock(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
 /// files, `cpu` in minutes. Measured with Debian 12's bash; locks, memlock, rss, fsize and stack stop none.
 const STARVING: [(&str, i64); 4] = [("as", 8192), ("data", 512), ("nofile", 6), ("cpu", 0)];
 
-/// limits.conf(5): maxlogins, maxsyslogins and nproc that leave no room, and what no shell can start under.
-fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
-    let mut files = Vec::new();
+/// The files that a rule with pam_limits reads.
+fn limit_files(read: &dyn Read, rule: &Rule) -> Vec<String> {
     match rule.value("conf") {
-        Some(f) => files.push(f.to_owned()),
+        Some(f) => vec![f.to_owned()],
         None => {
-            files.push("/etc/security/limits.conf".to_owned());
+            let mut files = vec!["/etc/security/limits.conf".to_owned()];
             files.extend(read.folder("/etc/security/limits.d", ".conf"));
+            files
         }
     }
-    // A line for the user beats one for a group, which beats `*`; among equals the last counts.
+}
+
+/// How near a domain of limits.conf(5) is to the user: a line for the user beats one for a group, which beats `*`.
+fn nearness(domain: &str, who: &Who) -> Option<u8> {
+    match domain {
+        d if d == who.user => Some(3),
+        d if d
+            .strip_prefix('@')
+            .is_some_and(|g| who.groups.iter().any(|x| x == g)) =>
+        {
+            Some(2)
+        }
+        "*" if who.uid != 0 => Some(1),
+        _ => None,
+    }
+}
+
+/// How large a file the user's sessions may write, in KiB, and the line that says so (limits.conf(5) fsize).
+pub fn file_size(read: &dyn Read, service: &str, who: &Who) -> Option<(u64, String)> {
+    let (rules, _) = rules(read, service);
+    let rule = rules
+        .iter()
+        .find(|r| r.kind == "session" && r.module == "pam_limits.so" && !r.missing)?;
+    let mut best: Option<(u8, Option<u64>, String)> = None;
+    for file in limit_files(read, rule) {
+        let text = read.text(&file).unwrap_or_default();
+        for (i, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default();
+            let w: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [domain, _, "fsize", value] = w[..] else {
+                continue;
+            };
+            let Some(rank) = nearness(domain, who) else {
+                continue;
+            };
+            if best.as_ref().is_none_or(|(r, ..)| rank >= *r) {
+                let at = format!("{file}:{}: {}", i + 1, w.join(" "));
+                best = Some((rank, value.parse().ok(), at));
+            }
+        }
+    }
+    best.and_then(|(_, kib, at)| Some((kib?, at)))
+}
+
+/// limits.conf(5): maxlogins, maxsyslogins and nproc that leave no room, and what no shell can start under.
+fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
+    if let Some(named) = rule.value("conf").filter(|f| !read.exists(f)) {
+        let text = format!("{}: {named} does not exist", rule.place());
+        return Some((Kind::Broken, text));
+    }
+    let files = limit_files(read, rule);
+    // Among equally near ones the last counts.
     let mut best: [Option<(u8, i64, String)>; 3] = [None, None, None];
     let mut starving: [Option<(u8, i64, String)>; STARVING.len()] = Default::default();
     for file in files {
@@ -718,16 +847,8 @@ fn limits(read: &dyn Read, rule: &Rule, who: &Who) -> Option<(Kind, String)> {
             let [domain, kind, item, value] = w[..] else {
                 continue;
             };
-            let rank = match domain {
-                d if d == who.user => 3,
-                d if d
-                    .strip_prefix('@')
-                    .is_some_and(|g| who.groups.iter().any(|x| x == g)) =>
-                {
-                    2
-                }
-                "*" if who.uid != 0 => 1,
-                _ => continue,
+            let Some(rank) = nearness(domain, who) else {
+                continue;
             };
             let slot = match item {
                 "maxlogins" => best.first_mut(),
@@ -796,6 +917,9 @@ mod tests {
         }
         fn module(&self, name: &str) -> bool {
             name != "pam_gone.so"
+        }
+        fn writable(&self, path: &str) -> bool {
+            self.0.contains_key(&format!("{path} is writable"))
         }
         fn folder(&self, path: &str, ending: &str) -> Vec<String> {
             self.0
@@ -974,6 +1098,87 @@ mod tests {
             account("account requird pam_unix.so\n", &[])[0].0,
             Kind::Broken
         );
+    }
+
+    #[test]
+    fn users_of_the_system_and_people() {
+        let rule = (SSHD, "account requisite pam_usertype.so isregular\n");
+        let service = Who {
+            uid: 777,
+            ..alice()
+        };
+        assert_eq!(refused(&[rule], "account", &service)[0].0, Kind::Denied);
+        assert_eq!(refused(&[rule], "account", &alice()), []);
+        let low = [rule, ("/etc/login.defs", "UID_MIN 500\n")];
+        assert_eq!(refused(&low, "account", &service), []);
+        let other = (SSHD, "account required pam_usertype.so issys\n");
+        assert_eq!(refused(&[other], "account", &service), []);
+        assert_eq!(refused(&[other], "account", &alice()).len(), 1);
+    }
+
+    #[test]
+    fn who_makes_a_home() {
+        let made = |text: &str| {
+            let mut all = Files::default();
+            all.0.insert(SSHD.into(), text.into());
+            makes_home(&all, "sshd").map(|r| r.line)
+        };
+        assert_eq!(
+            made("session required pam_mkhomedir.so umask=0077\n"),
+            Some(1)
+        );
+        assert_eq!(made("session optional pam_mkhomedir.so\n"), None);
+        assert_eq!(made("session required pam_unix.so\n"), None);
+    }
+
+    #[test]
+    fn a_module_that_is_gone_leads_past_nothing() {
+        let stack = "auth [success=1 default=ignore] pam_gone.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
+        let r = refused(&[(SSHD, stack)], "auth", &alice());
+        assert_eq!(r.len(), 1);
+        assert_eq!(r[0].0, Kind::Broken);
+        assert!(r[0].1.contains("/etc/pam.d/sshd:1"), "{r:?}");
+        // Another one still leads past it.
+        let two = "auth [success=2 default=ignore] pam_unix.so\nauth [success=1 default=ignore] pam_gone.so\nauth requisite pam_deny.so\n";
+        assert_eq!(refused(&[(SSHD, two)], "auth", &alice()), []);
+        // A deny of its own has nothing to do with it.
+        let other = "auth optional pam_gone.so\nauth requisite pam_deny.so\n";
+        assert_eq!(
+            refused(&[(SSHD, other)], "auth", &alice())[0].0,
+            Kind::Denied
+        );
+    }
+
+    #[test]
+    fn files_of_limits_that_are_gone_and_a_list_of_shells_that_anybody_writes() {
+        let rule = (SSHD, "session required pam_limits.so conf=/etc/site.conf\n");
+        assert_eq!(refused(&[rule], "session", &alice())[0].0, Kind::Broken);
+        let there = [rule, ("/etc/site.conf", "bob - maxlogins 0\n")];
+        assert_eq!(refused(&there, "session", &alice()), []);
+        let rule = (SSHD, "account required pam_shells.so\n");
+        let shells = ("/etc/shells", "/bin/bash\n");
+        assert_eq!(refused(&[rule, shells], "account", &alice()), []);
+        let open = [rule, shells, ("/etc/shells is writable", "")];
+        assert_eq!(refused(&open, "account", &alice())[0].0, Kind::Shell);
+    }
+
+    #[test]
+    fn how_large_a_file_may_be_is_the_nearest_lines_word() {
+        let with = |conf: &str| {
+            let mut all = Files::default();
+            all.0
+                .insert(SSHD.into(), "session required pam_limits.so\n".into());
+            all.0
+                .insert("/etc/security/limits.conf".into(), conf.into());
+            file_size(&all, "sshd", &alice())
+        };
+        let line = "@staff hard fsize 8";
+        assert_eq!(
+            with(&format!("{line}\n")),
+            Some((8, format!("/etc/security/limits.conf:1: {line}")))
+        );
+        assert_eq!(with(&format!("{line}\nalice - fsize unlimited\n")), None);
+        assert_eq!(with("bob hard fsize 8\n"), None);
     }
 
     #[test]

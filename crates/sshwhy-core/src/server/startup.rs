@@ -52,6 +52,8 @@ impl Login {
 pub enum What {
     Ends,
     Prints,
+    /// A shell at a terminal ends where nothing is typed for so many seconds (bash(1), ksh(1), zsh(1): TMOUT).
+    Idles(u32),
 }
 
 /// A command that ends the shell or prints.
@@ -452,6 +454,7 @@ impl Walk<'_> {
             };
             if rest.iter().all(|w| assignment(w).is_some()) {
                 self.set(name, Some(value), place.sure);
+                self.idles(line, name, place);
             }
             words = rest;
         }
@@ -526,12 +529,14 @@ impl Walk<'_> {
             "export" | "declare" | "typeset" | "local" | "readonly" => {
                 for (name, value) in rest.iter().filter_map(|w| assignment(w)) {
                     self.set(name, Some(value), place.sure);
+                    self.idles(line, name, place);
                 }
                 Flow::is(Some(true))
             }
             "unset" => {
                 for name in rest {
                     self.set(name, Some(""), place.sure);
+                    self.idles(line, name, place);
                 }
                 Flow::is(Some(true))
             }
@@ -698,6 +703,20 @@ impl Walk<'_> {
             _ => {
                 self.variables.remove(name.trim_end_matches('+'));
             }
+        }
+    }
+
+    /// TMOUT was set: what it was before counts no more.
+    fn idles(&mut self, line: u32, name: &str, place: Place<'_>) {
+        if name != "TMOUT" || !self.login.terminal || place.apart || !place.sure {
+            return;
+        }
+        self.found.retain(|f| !matches!(f.what, What::Idles(_)));
+        let Some(Value::Text(seconds)) = self.variables.get(name) else {
+            return;
+        };
+        if let Some(seconds) = seconds.parse().ok().filter(|s| *s > 0) {
+            self.tell(line, What::Idles(seconds), false, None, place);
         }
     }
 
@@ -1016,6 +1035,32 @@ mod tests {
         all.filter(|f| f.what == What::Prints)
             .map(|f| (f.line, f.sure))
             .collect()
+    }
+
+    #[test]
+    fn shells_at_a_terminal_that_end_where_nothing_is_typed() {
+        let idle = |terminal: bool, text: &'static str| {
+            let all = found(terminal, text).into_iter();
+            let idle = all.filter_map(|f| match f.what {
+                What::Idles(seconds) => Some((f.line, seconds)),
+                What::Ends | What::Prints => None,
+            });
+            idle.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            idle(true, "TMOUT=1; readonly TMOUT; export TMOUT\n"),
+            [(1, 1)]
+        );
+        assert_eq!(idle(true, "x=1\nreadonly TMOUT=600\n"), [(2, 600)]);
+        assert_eq!(idle(true, "TMOUT=30\nTMOUT=900\n"), [(2, 900)]);
+        for text in [
+            "TMOUT=30\nunset TMOUT\n",
+            "TMOUT=0\n",
+            "[ -e /run/x ] && TMOUT=30\n",
+        ] {
+            assert_eq!(idle(true, text), [], "{text}");
+        }
+        assert_eq!(idle(false, "TMOUT=30\n"), []);
     }
 
     #[test]

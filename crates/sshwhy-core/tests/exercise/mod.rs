@@ -95,6 +95,10 @@ impl pam::Read for Pam {
         !name.contains("missing")
     }
 
+    fn writable(&self, path: &str) -> bool {
+        path.is_empty()
+    }
+
     fn folder(&self, path: &str, ending: &str) -> Vec<String> {
         vec![format!("{path}/x{ending}")]
     }

@@ -14,6 +14,9 @@ const RECENT: i64 = 15 * 60 * 1_000_000;
 /// How long ago a complaint may be and still be about the client who asks now.
 const JUST_NOW: i64 = 2 * 60 * 1_000_000;
 
+/// How long after a module sshd itself says that the password was wrong: pam_unix waits for two seconds, give or take one.
+const PROMPTED: i64 = 8_000_000;
+
 /// Whether the log would have a line about a client that reached sshd: at INFO, the default, each leaves one.
 fn alive(scene: &mut Scene<'_>) {
     let level = scene.effective.value("LogLevel").to_ascii_uppercase();
@@ -126,11 +129,19 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
         .iter()
         .position(|l| l.slug.starts_with("accepted"));
     let outcome = outcome(&lead);
+    // The line that tells it, and not the one with which the connection is closed.
+    let tells = |l: &&log::Said| match outcome {
+        "denied-password" => l.text.contains("Failed ") || l.slug == "pam-authentication-failed",
+        "denied-account" => denies_account(l),
+        "denied-key" => l.text.contains("Failed publickey"),
+        _ => false,
+    };
     let end = lead
         .lines
         .iter()
         .rev()
-        .find(|l| !l.text.is_empty())
+        .find(tells)
+        .or_else(|| lead.lines.iter().rev().find(|l| !l.text.is_empty()))
         .cloned();
     if let Some(l) = &end {
         scene.seen.observations.push(
@@ -199,6 +210,21 @@ pub(super) fn attempts(scene: &mut Scene<'_>) {
             .any(|l| l.slug.starts_with("pam-") && l.text.contains(":auth)"));
     if password {
         scene.say(Gate::Auth, "log.method", "password", "", "", "log");
+    }
+    // Behind prompts PAM's modules speak in a process of their own, which names the user and no port.
+    let of_modules = |c: &&log::Connection| {
+        let at_once =
+            matches!((lead.last, c.last), (Some(a), Some(b)) if (a.0 - b.0).abs() < PROMPTED);
+        at_once && c.lines.iter().all(|l| module_of(&l.text).is_some())
+    };
+    let wrong = std::iter::once(&lead)
+        .chain(all.iter().filter(of_modules))
+        .flat_map(|c| c.lines.iter().rev())
+        .find(|l| says_wrong(scene, l))
+        .filter(|_| outcome == "denied-password");
+    if let Some(l) = wrong {
+        let (text, source) = (l.text.clone(), l.source.clone());
+        scene.say(Gate::Auth, "log.password", "wrong", "", text, source);
     }
     if method("publickey") {
         scene.say(Gate::Auth, "log.method", "publickey", "", "", "log");
@@ -375,7 +401,10 @@ fn outcome(c: &log::Connection) -> &'static str {
         return "denied-account";
     }
     if any(&|l| {
-        l.text.contains("Failed password for") || l.text.contains("Failed keyboard-interactive")
+        l.text.contains("Failed password for")
+            || l.text.contains("Failed keyboard-interactive")
+            // Of the prompts of PAM this is all that is said where the level is not VERBOSE.
+            || l.slug == "pam-authentication-failed"
     }) {
         return "denied-password";
     }
@@ -396,6 +425,24 @@ fn outcome(c: &log::Connection) -> &'static str {
     } else {
         "closed-early"
     }
+}
+
+/// Whether the line is of somebody who compared the password: a module for that, or sshd itself where PAM is off.
+fn says_wrong(scene: &Scene<'_>, l: &log::Said) -> bool {
+    const COMPARES: [&str; 6] = [
+        "pam_unix",
+        "pam_sss",
+        "pam_krb5",
+        "pam_ldap",
+        "pam_winbind",
+        "pam_userdb",
+    ];
+    if !scene.uses_pam() {
+        return l.text.contains("Failed password for");
+    }
+    module_of(&l.text).is_some_and(|(stack, module)| {
+        stack == "auth" && COMPARES.contains(&module) && l.text.contains("authentication failure")
+    })
 }
 
 /// The first absolute path in a message.

@@ -4,7 +4,11 @@
 use super::daemon::{self, Process};
 use super::{Scene, log};
 use sshwhy_core::catalog::causes::Gate;
+use sshwhy_core::server::modes::Kind;
+use std::time::SystemTime;
 
+/// For how long a daemon that has just started may still be reading its files, in seconds.
+const READING: f64 = 0.3;
 /// How far a file's time may lie ahead of the clock.
 const AHEAD: i64 = 26 * 3600;
 /// How much of the kernel's log is read from its end.
@@ -281,7 +285,7 @@ fn stale(scene: &mut Scene<'_>, p: &Process) {
             format!("/proc/{}/exe", p.pid),
         );
     }
-    let Some(started) = started(scene, p.pid) else {
+    let Some(started) = started_at(scene, p.pid) else {
         return;
     };
     // A reload reads the files again, and shows in the log only.
@@ -291,23 +295,39 @@ fn stale(scene: &mut Scene<'_>, p: &Process) {
         .iter()
         .filter(|l| is_restart(l))
         .filter_map(|l| l.at)
-        .map(|t| t.secs())
-        .max();
+        // A log of whole seconds shows the beginning of the second.
+        .map(|t| t.0 as f64 / 1e6 + if t.0 % 1_000_000 == 0 { 1.0 } else { 0.0 })
+        .max_by(f64::total_cmp);
     let since = reloaded.map_or(started, |r| r.max(started));
-    let files: Vec<String> = scene
+    let mut files: Vec<String> = scene
         .config
         .sources
         .iter()
         .map(|s| s.name.clone())
         .collect();
+    // A drop-in that is gone shows in its folder alone.
+    let folders: Vec<String> = scene
+        .config
+        .sources
+        .iter()
+        .filter_map(|s| s.name.rsplit_once('/'))
+        .map(|(folder, _)| folder.to_owned())
+        .chain(["/etc/ssh/sshd_config.d".to_owned()])
+        .filter(|f| f.ends_with(".d"))
+        .collect();
+    files.extend(folders);
     let newer = files
         .iter()
-        .filter_map(|f| Some((f.clone(), scene.machine.written(f)?)))
-        .filter(|(_, t)| *t > since + 2)
-        .max_by_key(|(_, t)| *t);
+        .filter_map(|f| Some((f.clone(), scene.machine.written_at(f)?)))
+        .filter(|(_, t)| *t > since + READING)
+        .max_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((file, _)) = newer {
+        let what = match scene.machine.stat(&file) {
+            Some(s) if s.kind == Kind::Dir => format!("files came to {file} or left it"),
+            _ => format!("{file} was changed"),
+        };
         let text = format!(
-            "{file} was changed after sshd (process {}) had read it: what runs may still do what stood there before",
+            "{what} after sshd (process {}) had read it: what runs may still do what stood there before",
             p.pid
         );
         scene.say(
@@ -326,6 +346,26 @@ fn is_restart(line: &log::Said) -> bool {
     line.text.starts_with("Received SIGHUP") || line.text.starts_with("Server listening")
 }
 
+/// When the process started, in seconds of Unix time with their parts: /proc/stat has whole seconds only. Where the time
+/// since the boot is another one than the process's (a container that is shown its own) the whole seconds have to do.
+fn started_at(scene: &Scene<'_>, pid: u32) -> Option<f64> {
+    let whole = started(scene, pid)?;
+    let ticks = daemon::start_ticks(scene.machine, pid)?;
+    let up = scene.machine.text("/proc/uptime").ok();
+    let up: Option<f64> = up.and_then(|t| t.split_ascii_whitespace().next()?.parse().ok());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Some(exactly(now.ok()?.as_secs_f64(), up, ticks, whole))
+}
+
+/// `whole` is up to a second early.
+fn exactly(now: f64, up: Option<f64>, ticks: i64, whole: i64) -> f64 {
+    let whole = whole as f64;
+    match up.map(|up| now - up + ticks as f64 / TICKS as f64) {
+        Some(exact) if (exact - whole).abs() <= 1.5 => exact,
+        _ => whole + 1.0,
+    }
+}
+
 /// When the process started, in seconds of Unix time (proc_pid_stat(5) field 22, /proc/stat btime).
 pub(super) fn started(scene: &Scene<'_>, pid: u32) -> Option<i64> {
     let boot = scene.machine.text("/proc/stat").ok()?;
@@ -336,4 +376,19 @@ pub(super) fn started(scene: &Scene<'_>, pid: u32) -> Option<i64> {
         .parse()
         .ok()?;
     Some(boot + daemon::start_ticks(scene.machine, pid)? / TICKS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_a_process_started_to_the_hundredth_of_a_second() {
+        // Up for 500.25 s, and it began 400.10 s after the boot.
+        let exact = exactly(10_000.5, Some(500.25), 40_010, 9_900);
+        assert!((exact - 9_900.35).abs() < 1e-6, "{exact}");
+        // A container that is shown its own time since the boot.
+        assert_eq!(exactly(10_000.5, Some(20.0), 40_010, 9_900), 9_901.0);
+        assert_eq!(exactly(10_000.5, None, 40_010, 9_900), 9_901.0);
+    }
 }

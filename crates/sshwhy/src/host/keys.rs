@@ -104,17 +104,16 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
             scene.say(Gate::Auth, "keys.file", "elsewhere", at, text, place);
         } else {
             let first = paths.first().cloned().unwrap_or_default();
-            scene.say(
-                Gate::Auth,
-                "keys.file",
-                "missing",
-                first,
-                format!(
-                    "sshd reads {}, and there is no such file ({line})",
-                    paths.join(" and ")
-                ),
-                place,
+            let mut text = format!(
+                "sshd reads {}, and there is no such file ({line})",
+                paths.join(" and ")
             );
+            if let Some(other) = misnamed(scene, &account) {
+                text.push_str(&format!(
+                    "; {other} has the client's key, and nobody reads a file of that name"
+                ));
+            }
+            scene.say(Gate::Auth, "keys.file", "missing", first, text, place);
         }
         return;
     }
@@ -187,12 +186,24 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
     algorithms(scene, &all);
     let wanted = scene.question.keys.clone();
     for key in wanted {
+        let is_ca = |e: &Entry| e.option("cert-authority").is_some();
         let hit = all
             .iter()
-            .find(|(_, e)| e.key.fingerprint == key)
-            .map(|(at, _)| at.clone());
+            .filter(|(_, e)| e.key.fingerprint == key)
+            .min_by_key(|(_, e)| is_ca(e))
+            .map(|(at, e)| (at.clone(), is_ca(e)));
         match hit {
-            Some(at) => scene.say(
+            Some((at, true)) => scene.say(
+                Gate::Auth,
+                "keys.offered",
+                "listed-as-ca",
+                key.clone(),
+                format!(
+                    "{key} stands at {at} as cert-authority: certificates that it signed are taken there, the key itself is not"
+                ),
+                at,
+            ),
+            Some((at, false)) => scene.say(
                 Gate::Auth,
                 "keys.offered",
                 "listed",
@@ -286,6 +297,27 @@ fn unread(scene: &Scene<'_>, account: &Account, paths: &[String]) -> Vec<String>
     out.retain(|p| !paths.contains(p) && scene.machine.exists(p));
     out
 }
+
+/// Another file in ~/.ssh that holds a key the client has, and is not one half of a pair: `authorized_key`,
+/// `authorized_keys.txt`.
+fn misnamed(scene: &Scene<'_>, account: &Account) -> Option<String> {
+    let folder = format!("{}/.ssh", account.home);
+    let names = scene.machine.names(&folder).into_iter();
+    names
+        .filter(|n| !n.ends_with(".pub"))
+        .map(|n| format!("{folder}/{n}"))
+        .take(MOST_BESIDE)
+        .find(|file| {
+            let text = scene.machine.text(file).unwrap_or_default();
+            authorized_keys::lines(&text).iter().any(|(_, l)| match l {
+                Line::Entry(e) => scene.question.keys.contains(&e.key.fingerprint),
+                Line::Malformed(_) => false,
+            })
+        })
+}
+
+/// How many files of a ~/.ssh are looked into.
+const MOST_BESIDE: usize = 50;
 
 /// Files named for the user in the folders where sshd looks for one: `dave` and `dave.keys` beside `dave.pub`. In the home
 /// everything is the user's, and a key pair of the user's own proves nothing.

@@ -263,6 +263,10 @@ impl Join {
                     let mine = (pid != 0 && !self.listeners.contains(&pid))
                         .then(|| self.by_pid.get(&pid).copied())
                         .flatten();
+                    // What a process said before it named the connection that it serves.
+                    if let (Some(i), Some(j)) = (known, mine) {
+                        self.merge(i, j);
+                    }
                     let unclaimed = mine.filter(|i| {
                         self.open
                             .get(*i)
@@ -308,6 +312,20 @@ impl Join {
                 }
             }
         });
+    }
+
+    /// Gives the lines of a connection without a peer to the one whose process it turned out to be.
+    fn merge(&mut self, to: usize, from: usize) {
+        let orphan = |c: &&mut Connection| c.addr.is_none() && to != from;
+        let Some(from) = self.open.get_mut(from).filter(orphan) else {
+            return;
+        };
+        let lines = std::mem::take(&mut from.lines);
+        from.user = None;
+        if let Some(c) = self.open.get_mut(to) {
+            let room = LINES.saturating_sub(c.lines.len());
+            c.lines.extend(lines.into_iter().take(room));
+        }
     }
 
     fn new_connection(&mut self) -> usize {

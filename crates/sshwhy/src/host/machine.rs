@@ -219,7 +219,18 @@ impl Machine {
         if !self.is_executable(path) {
             return Some(format!("{path} is not executable"));
         }
-        let wanted = interpreter(&self.head(path, HEAD)?)?;
+        if self.is_noexec(path) {
+            return Some(format!(
+                "{path} lies on a file system that is mounted noexec: nothing there can be started"
+            ));
+        }
+        let head = self.head(path, HEAD)?;
+        if let Some(machine) = self.foreign(&head) {
+            return Some(format!(
+                "{path} is a program for another kind of machine ({machine}): Exec format error"
+            ));
+        }
+        let wanted = interpreter(&head)?;
         if wanted.starts_with('/') && !self.exists(&wanted) {
             let ends = match wanted.ends_with('\r') {
                 true => " (the file has the line ends of DOS)",
@@ -231,6 +242,38 @@ impl Machine {
             ));
         }
         None
+    }
+
+    /// Whether the path lies on a file system from which nothing may be started.
+    fn is_noexec(&self, path: &str) -> bool {
+        let real = self.real(path).filter(|_| self.live);
+        real.and_then(|p| rustix::fs::statvfs(p).ok())
+            .is_some_and(|s| s.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC))
+    }
+
+    /// The kind of machine of an ELF file, where this one's own shell is of another, and nothing is set up to run that kind.
+    fn foreign(&self, head: &[u8]) -> Option<String> {
+        let own = elf_machine(&self.head("/bin/sh", HEAD)?)?;
+        let its = elf_machine(head).filter(|m| *m != own)?;
+        // x86-64 runs what was built for i386, and 64-bit ARM mostly what was built for ARM.
+        if matches!((own, its), (62, 3) | (183, 40)) {
+            return None;
+        }
+        let handlers = self.names("/proc/sys/fs/binfmt_misc");
+        let emulated = handlers
+            .iter()
+            .any(|h| !matches!(h.as_str(), "register" | "status"));
+        (!emulated).then(|| match its {
+            3 => "i386".to_owned(),
+            8 => "MIPS".to_owned(),
+            20 | 21 => "PowerPC".to_owned(),
+            22 => "s390x".to_owned(),
+            40 => "ARM".to_owned(),
+            62 => "x86-64".to_owned(),
+            183 => "64-bit ARM".to_owned(),
+            243 => "RISC-V".to_owned(),
+            n => format!("ELF machine {n}"),
+        })
     }
 
     /// An extended attribute, links followed.
@@ -249,6 +292,19 @@ impl Machine {
     /// When the file was last written, in seconds of Unix time.
     pub fn written(&self, path: &str) -> Option<i64> {
         Some(fs::metadata(self.real(path)?).ok()?.mtime())
+    }
+
+    /// The same with the parts of a second.
+    pub fn written_at(&self, path: &str) -> Option<f64> {
+        let meta = fs::metadata(self.real(path)?).ok()?;
+        Some(meta.mtime() as f64 + meta.mtime_nsec() as f64 / 1e9)
+    }
+
+    /// Whether a program of that name stands where people's shells look for one.
+    pub fn in_path(&self, name: &str) -> bool {
+        FOLDERS
+            .iter()
+            .any(|folder| self.is_executable(&format!("{folder}/{name}")))
     }
 
     /// Device and number of what lies there: whether two paths lead to the same.
@@ -369,6 +425,17 @@ impl Machine {
             .borrow_mut()
             .insert(name.to_owned(), answer.clone());
         answer
+    }
+}
+
+/// e_machine of an ELF file (elf(5)), least byte first or last as the file says.
+fn elf_machine(head: &[u8]) -> Option<u16> {
+    let rest = head.strip_prefix(b"\x7fELF")?;
+    let bytes = [*head.get(18)?, *head.get(19)?];
+    match rest.get(1)? {
+        1 => Some(u16::from_le_bytes(bytes)),
+        2 => Some(u16::from_be_bytes(bytes)),
+        _ => None,
     }
 }
 
@@ -562,6 +629,10 @@ impl sshwhy_core::server::pam::Read for Machine {
         !any
     }
 
+    fn writable(&self, path: &str) -> bool {
+        self.stat(path).is_some_and(|s| s.mode & 0o002 != 0)
+    }
+
     fn folder(&self, path: &str, ending: &str) -> Vec<String> {
         self.names(path)
             .into_iter()
@@ -581,6 +652,17 @@ mod tests {
         assert_eq!(of(b"#!/bin/sh -e\nexit\n").as_deref(), Some("/bin/sh"));
         assert_eq!(of(b"#! /bin/sh\r\n").as_deref(), Some("/bin/sh\r"));
         assert_eq!(of(b"exit\n"), None);
+        let elf = |order: u8, bytes: [u8; 2]| {
+            let mut head = b"\x7fELF\x02\x00\x01\x00".to_vec();
+            head[5] = order;
+            head.resize(18, 0);
+            head.extend(bytes);
+            elf_machine(&head)
+        };
+        assert_eq!(elf(1, [183, 0]), Some(183));
+        assert_eq!(elf(2, [0, 22]), Some(22));
+        assert_eq!(elf(0, [183, 0]), None);
+        assert_eq!(elf_machine(b"#!/bin/sh\n"), None);
         // This test's own binary has a loader, or is linked without one.
         let own = Machine::here().head("/proc/self/exe", HEAD).unwrap();
         assert!(of(&own).is_none_or(|l| l.starts_with('/') && Path::new(&l).exists()));
@@ -588,6 +670,31 @@ mod tests {
             let cut = of(&own[..len]);
             assert!(cut.is_none_or(|l| l.starts_with('/')));
         }
+    }
+
+    #[test]
+    fn a_program_for_another_machine() {
+        let root = crate::source::testing::Scratch::new();
+        let elf = |machine: u8| {
+            let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+            bytes.resize(18, 0);
+            bytes.extend([machine, 0]);
+            bytes.resize(64, 0);
+            bytes
+        };
+        root.write("bin/sh", &elf(62));
+        let machine = Machine::at(root.path());
+        assert!(
+            machine
+                .foreign(&elf(183))
+                .is_some_and(|m| m.contains("ARM"))
+        );
+        assert_eq!(machine.foreign(&elf(62)), None);
+        assert_eq!(machine.foreign(&elf(3)), None);
+        assert_eq!(machine.foreign(b"#!/bin/sh\n"), None);
+        // Something is set up to run it.
+        root.write("proc/sys/fs/binfmt_misc/qemu-aarch64", b"enabled\n");
+        assert_eq!(machine.foreign(&elf(183)), None);
     }
 
     #[test]

@@ -151,6 +151,20 @@ impl Scene<'_> {
     }
 }
 
+/// The address of this machine that the client's connections come to (Match LocalAddress): the one that it says it calls, where
+/// that is one of ours and no translator stands between; else the only one of the client's family.
+fn called(machine: &Machine, question: &Question) -> Option<IpAddr> {
+    let own = daemon::own_addresses(machine);
+    let from = question.from?;
+    question.to.filter(|to| own.contains(to)).or_else(|| {
+        let mut same = own
+            .iter()
+            .filter(|ip| ip.is_ipv4() == from.is_ipv4() && ip.is_loopback() == from.is_loopback());
+        let first = same.next()?;
+        same.next().is_none().then_some(*first)
+    })
+}
+
 /// Looks at everything that has to do with this login.
 pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> Seen {
     if question.from.is_some() {
@@ -201,7 +215,7 @@ pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> S
             .unwrap_or_default(),
         host: from.clone(),
         addr: from,
-        laddr: None,
+        laddr: called(machine, question).map(|a| a.to_string()),
         lport: Some(port),
         invalid_user: question.user.is_some() && account.is_none(),
         ..Connection::default()

@@ -6,6 +6,29 @@ use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::config::access;
 use sshwhy_core::time::Time;
 
+/// What somebody may have meant who wrote the list: names parted by commas, or a group's number.
+fn slip(keyword: &str, values: &[String], account: &Account) -> &'static str {
+    let groups = keyword.ends_with("Groups");
+    let known = |word: &str| match groups {
+        true => account.groups.iter().any(|g| g == word),
+        false => account.name == word,
+    };
+    let number = |word: &&String| {
+        word.parse::<u32>()
+            .is_ok_and(|n| n == account.gid || account.gids.contains(&n))
+    };
+    if values
+        .iter()
+        .any(|v| v.contains(',') && v.split(',').any(known))
+    {
+        ": names are parted by blanks here, and a comma makes one name of them"
+    } else if groups && values.iter().any(|v| number(&v)) {
+        ": groups are listed by name here, and not by number"
+    } else {
+        ""
+    }
+}
+
 /// What the configuration and the account say to this user.
 pub(super) fn policy(scene: &mut Scene<'_>) {
     let user = scene.question.user.clone().unwrap_or_default();
@@ -42,9 +65,10 @@ pub(super) fn policy(scene: &mut Scene<'_>) {
         let text = match &r.pattern {
             Some(p) => format!("{} {p} keeps {user} out ({line})", r.keyword),
             None => format!(
-                "{} {} does not let {user} in ({line})",
+                "{} {} does not let {user} in{} ({line})",
                 r.keyword,
-                r.values.join(" ")
+                r.values.join(" "),
+                slip(r.keyword, &r.values, &account)
             ),
         };
         let value = match r.keyword {
@@ -100,14 +124,17 @@ pub(super) fn policy(scene: &mut Scene<'_>) {
             c if c.iter().all(|c| c.contains(',')) => "several",
             _ => "one",
         };
-        scene.say(
-            Gate::Auth,
-            "conf.chain",
-            value,
-            chains.join(" "),
-            line,
-            place,
-        );
+        // The one method that is wanted and is off.
+        let wanted = scene.effective.value("AuthenticationMethods");
+        let alone = wanted
+            .split(':')
+            .next()
+            .filter(|_| !wanted.contains([' ', ',']));
+        let about = match (value, alone) {
+            ("impossible", Some(method)) => method.to_owned(),
+            _ => chains.join(" "),
+        };
+        scene.say(Gate::Auth, "conf.chain", value, about, line, place);
     }
     if scene.effective.number("LoginGraceTime") > 0 && scene.effective.number("LoginGraceTime") < 15
     {

@@ -109,6 +109,7 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
                     .split_ascii_whitespace()
                     .any(|p| matches!(p, "/" | "/bin" | "/usr" | "/usr/bin")),
                 "Service.NoNewPrivileges" | "Service.RestrictSUIDSGID" => on,
+                "Service.LimitFSIZE" => bytes_of(value).is_some_and(|n| n < LARGE_FILE),
                 _ => false,
             };
             if hinders || read_only {
@@ -163,21 +164,44 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
         return;
     }
     let paths = [a.home.clone(), format!("{}/.ssh", a.home)];
-    let hidden = paths.into_iter().chain(keys).find(|path| {
+    // What every login needs, beside what is the user's own.
+    let shared = [
+        "/etc/passwd",
+        "/etc/shadow",
+        "/etc/group",
+        "/etc/nsswitch.conf",
+        "/etc/pam.d",
+        "/etc/security",
+    ];
+    let all = paths.into_iter().chain(keys);
+    let hidden = all.chain(shared.map(str::to_owned)).find(|path| {
         let here = scene.machine.identity(path);
         here.is_some() && scene.machine.identity(&format!("{view}{path}")) != here
     });
     if let Some(path) = hidden {
-        scene.say(
-            Gate::Auth,
-            "unit.sandbox",
-            "hides",
-            path.clone(),
-            format!(
-                "the running sshd does not see {path} as it is: its unit gives it a view of its own"
-            ),
-            view,
-        );
+        // The line that names it, or a folder above it.
+        let names = |value: &String| {
+            value
+                .split([' ', ':'])
+                .map(|w| w.trim_start_matches(['-', '+']))
+                .any(|w| w.starts_with('/') && w != "/" && within(&path, w))
+        };
+        let by = unit
+            .settings
+            .iter()
+            .filter(|(key, _)| key.starts_with("Service."))
+            .flat_map(|(key, all)| all.iter().map(move |(value, place)| (key, value, place)))
+            .find(|(_, value, _)| names(value))
+            .map(|(key, value, place)| {
+                let short = key.trim_start_matches("Service.");
+                (format!(": {short}={value} ({place})"), place.clone())
+            });
+        let (why, source) = by.unwrap_or_else(|| {
+            let why = ": its unit gives it a view of its own".to_owned();
+            (why, view)
+        });
+        let text = format!("the running sshd does not see {path} as it is{why}");
+        scene.say(Gate::Auth, "unit.sandbox", "hides", path, text, source);
     }
 }
 
@@ -254,6 +278,26 @@ fn stops(scene: &mut Scene<'_>, unit: &daemon::Unit) {
     }
 }
 
+/// A limit on the size of files from which on it is in nobody's way, in bytes.
+const LARGE_FILE: u64 = 8 << 30;
+
+/// The lower of `SOFT:HARD`, in bytes (systemd.exec(5), "Process properties"); `None`: no limit.
+fn bytes_of(value: &str) -> Option<u64> {
+    let one = |text: &str| -> Option<u64> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match text.get(digits.len()..)? {
+            "" => 0,
+            "K" => 10,
+            "M" => 20,
+            "G" => 30,
+            "T" => 40,
+            _ => return None,
+        };
+        digits.parse::<u64>().ok()?.checked_mul(1 << unit)
+    };
+    value.split(':').filter_map(one).min()
+}
+
 /// The first capability that sshd needs and these values of `CapabilityBoundingSet=` leave out. `port`: where it listens as root
 /// only, or 0 where that does not count.
 fn missing_capability(values: &[&str], port: u16) -> Option<&'static str> {
@@ -306,5 +350,20 @@ mod tests {
             missing_capability(&[all, "~CAP_SETGID"], 22),
             Some("CAP_SETGID")
         );
+    }
+
+    #[test]
+    fn limits_of_a_unit_in_bytes() {
+        for (text, bytes) in [
+            ("4096", Some(4096)),
+            ("64K", Some(64 << 10)),
+            ("infinity:1G", Some(1 << 30)),
+            ("2M:1M", Some(1 << 20)),
+            ("infinity", None),
+            ("99999999999999T", None),
+            ("", None),
+        ] {
+            assert_eq!(bytes_of(text), bytes, "{text}");
+        }
     }
 }

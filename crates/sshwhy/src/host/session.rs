@@ -83,14 +83,20 @@ pub(crate) fn account(scene: &mut Scene<'_>, account: &Account) {
     }
     match (account.home.as_str(), scene.machine.stat(&account.home)) {
         ("", _) => {}
-        (home, None) => scene.say(
-            Gate::Auth,
-            "user.home",
-            "missing",
-            home,
-            format!("the home {home} does not exist"),
-            source,
-        ),
+        (home, None) => {
+            let other = other_home(scene.machine, account);
+            let other = other.map_or_else(String::new, |folder| {
+                format!("; {folder} belongs to {}", account.name)
+            });
+            scene.say(
+                Gate::Auth,
+                "user.home",
+                "missing",
+                home,
+                format!("the home {home} does not exist{other}"),
+                source,
+            );
+        }
         (home, Some(s)) if s.kind != modes::Kind::Dir => scene.say(
             Gate::Auth,
             "user.home",
@@ -102,6 +108,22 @@ pub(crate) fn account(scene: &mut Scene<'_>, account: &Account) {
         _ => {}
     }
 }
+
+/// A folder that is the user's, beside where the home should be or in /home.
+fn other_home(machine: &super::Machine, account: &Account) -> Option<String> {
+    let (beside, _) = account.home.rsplit_once('/')?;
+    [beside, "/home"].into_iter().find_map(|folder| {
+        let mut all = machine.names(folder).into_iter().take(MOST_HOMES);
+        all.find_map(|name| {
+            let path = format!("{folder}/{name}");
+            let stat = machine.stat(&path)?;
+            (stat.uid == account.uid && stat.kind == modes::Kind::Dir).then_some(path)
+        })
+    })
+}
+
+/// How many folders are looked at for one that is the user's.
+const MOST_HOMES: usize = 2_000;
 
 pub(crate) fn look(scene: &mut Scene<'_>) {
     let Some(account) = scene.account.clone() else {
@@ -123,6 +145,7 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
     chroot(scene, &account);
     subsystem(scene);
     forwarding(scene, &account);
+    terminals(scene);
     if scene.effective.number("MaxSessions") == 0 {
         let (place, line) = scene.set_at("MaxSessions");
         scene.say(
@@ -143,6 +166,17 @@ pub(crate) fn look(scene: &mut Scene<'_>) {
             "on",
             "ClientAliveInterval",
             format!("{line}; {count}"),
+            place,
+        );
+    }
+    let (place, line) = scene.set_at("ChannelTimeout");
+    if !matches!(scene.effective.value("ChannelTimeout"), "" | "none") {
+        scene.say(
+            Gate::Session,
+            "conf.alive",
+            "channels",
+            "ChannelTimeout",
+            line,
             place,
         );
     }
@@ -197,6 +231,21 @@ fn stacks(scene: &mut Scene<'_>, account: &Account) {
             rule.place(),
         );
     }
+    if let Some(rule) = pam::makes_home(scene.machine, &service) {
+        let place = rule.place();
+        let text = format!(
+            "{} makes a home that is missing, or refuses the session ({place})",
+            rule.module
+        );
+        scene.say(
+            Gate::Session,
+            "pam.asks",
+            "home",
+            place.clone(),
+            text,
+            place,
+        );
+    }
     for stack in ["auth", "account", "session"] {
         for r in pam::refusals(scene.machine, &service, stack, &who) {
             let value = match r.kind {
@@ -230,7 +279,29 @@ fn stacks(scene: &mut Scene<'_>, account: &Account) {
             scene.say(gate, key, value, about, text, r.place.clone());
         }
     }
+    if let Some((kib, at)) = pam::file_size(scene.machine, &service, &who)
+        && kib < LARGE_FILE
+    {
+        let place = at
+            .rsplit_once(": ")
+            .map_or(at.as_str(), |(p, _)| p)
+            .to_owned();
+        let text = format!(
+            "{at}: what a session writes to a file is cut off at {kib} KiB, and the program that writes is killed"
+        );
+        scene.say(
+            Gate::Session,
+            "session.limit",
+            "file-size",
+            place.clone(),
+            text,
+            place,
+        );
+    }
 }
+
+/// A limit on the size of files from which on it is in nobody's way, in KiB.
+const LARGE_FILE: u64 = 8 << 20;
 
 /// Valid entries of faillock's tally that are not older than its interval (pam_faillock: 64 bytes each).
 fn failures(scene: &Scene<'_>, user: &str) -> u32 {
@@ -340,6 +411,11 @@ fn forced(scene: &mut Scene<'_>, account: &Account) {
             _ if command.starts_with("internal-sftp") => "sftp-only",
             _ => "runs",
         };
+        if value == "runs"
+            && let Some(script) = program(&command)
+        {
+            startup::forced(scene, account, &script);
+        }
         scene.say(Gate::Session, "session.forced", value, command, line, place);
     }
     if account.uid == 0
@@ -442,9 +518,38 @@ fn subsystem(scene: &mut Scene<'_>) {
                 .nth(1)
                 .unwrap_or_default()
                 .to_owned();
-            if program.starts_with('/')
-                && let Some(why) = scene.machine.cannot_run(&program)
-            {
+            // sshd has the user's shell run it, which finds it in its path; both have to lie inside the folder that sshd locks
+            // the session into.
+            let root = scene.effective.value("ChrootDirectory").to_owned();
+            let inside = match scene.account.as_ref() {
+                Some(a) if !matches!(root.as_str(), "" | "none") => {
+                    let root = keys::expand(&root, a);
+                    Some(format!("{}{program}", root.trim_end_matches('/')))
+                }
+                _ => None,
+            };
+            let own = scene
+                .effective
+                .value("ForceCommand")
+                .starts_with("internal-sftp");
+            let why = match program.as_str() {
+                _ if own => None,
+                p if p.starts_with('/')
+                    && let Some(inside) = inside.filter(|i| !scene.machine.exists(i)) =>
+                {
+                    Some(format!(
+                        "{inside} does not exist, and ChrootDirectory shows sessions nothing else"
+                    ))
+                }
+                "internal-sftp" => None,
+                p if p.starts_with('/') => scene.machine.cannot_run(p),
+                p if p.contains('/') => None,
+                p if scene.machine.in_path(p) => None,
+                p => Some(format!(
+                    "{p} is no program in the path, and no word that sshd knows (that is internal-sftp)"
+                )),
+            };
+            if let Some(why) = why {
                 scene.say(
                     Gate::Session,
                     "session.sftp",
@@ -525,6 +630,60 @@ fn forwarding(scene: &mut Scene<'_>, account: &Account) {
             );
         }
     }
+}
+
+/// Whether the kernel still gives out terminals: /dev/pts is a file system of its own, and holds so many.
+fn terminals(scene: &mut Scene<'_>) {
+    let folder = "/dev/pts";
+    let Ok(mounts) = scene.machine.text("/proc/self/mounts") else {
+        return;
+    };
+    if !scene.machine.is_live() {
+        return;
+    }
+    // What lies under another mount stands in the table too; every devpts shows its ptmx.
+    let mounted = mounts
+        .lines()
+        .map(|l| l.split_ascii_whitespace().collect::<Vec<_>>())
+        .filter(|_| scene.machine.names(folder).iter().any(|n| n == "ptmx"))
+        .rfind(|w| w.get(1) == Some(&folder) && w.get(2) == Some(&"devpts"));
+    let text = match mounted {
+        None => format!("no devpts is mounted at {folder}, so no session can get a terminal"),
+        Some(w) => {
+            let options = w.get(3).copied().unwrap_or_default();
+            let own: Option<usize> = options
+                .split(',')
+                .find_map(|o| o.strip_prefix("max=")?.parse().ok());
+            let number = |name: &str| -> Option<usize> {
+                let text = scene.machine.text(&format!("/proc/sys/kernel/pty/{name}"));
+                text.ok()?.trim().parse().ok()
+            };
+            let here = scene
+                .machine
+                .names(folder)
+                .iter()
+                .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
+                .count();
+            let (all, most) = (number("nr"), number("max"));
+            match (own, all, most) {
+                (Some(own), ..) if here >= own => {
+                    format!("{here} terminals are in use, and {folder} is mounted with max={own}")
+                }
+                (_, Some(all), Some(most)) if all >= most => {
+                    format!("{all} terminals are in use, and there may be {most} (kernel.pty.max)")
+                }
+                _ => return,
+            }
+        }
+    };
+    scene.say(
+        Gate::Session,
+        "session.pty",
+        "none-left",
+        folder,
+        text,
+        "/proc/self/mounts",
+    );
 }
 
 /// File systems without room, where a login or a transfer needs some.

@@ -33,6 +33,8 @@ pub(super) fn look(scene: &mut Scene<'_>, account: &Account) {
             (What::Ends, false) => "may-exit",
             (What::Prints, true) => "prints",
             (What::Prints, false) => "may-print",
+            // Only a shell at a terminal waits for what is typed.
+            (What::Idles(_), _) => continue,
         };
         tell(scene, value, found);
     }
@@ -44,9 +46,32 @@ pub(super) fn look(scene: &mut Scene<'_>, account: &Account) {
             (What::Ends, false) => "may-exit-login",
             (What::Prints, true) => "prints-login",
             (What::Prints, false) => continue,
+            (What::Idles(seconds), _) => {
+                idles(scene, seconds, found);
+                continue;
+            }
         };
         tell(scene, value, found);
     }
+}
+
+/// TMOUT, and whether it is so short that people meet it while they think.
+fn idles(scene: &mut Scene<'_>, seconds: u32, found: &Found) {
+    const SHORT: u32 = 60;
+    let place = format!("{}:{}", found.file, found.line);
+    let value = if seconds <= SHORT { "short" } else { "usual" };
+    let text = format!(
+        "{place}: {}: an interactive shell ends where nothing is typed for {seconds} s",
+        found.text
+    );
+    scene.say(
+        Gate::Session,
+        "session.idle",
+        value,
+        place.clone(),
+        text,
+        place,
+    );
 }
 
 /// What the shell reads for a command, and what at a terminal, where it is a login shell.
@@ -132,7 +157,39 @@ fn of_sshd(scene: &mut Scene<'_>, account: &Account) {
         match (found.what, found.sure) {
             (What::Prints, true) => tell(scene, value, &found),
             (What::Prints, false) => tell(scene, "may-print", &found),
-            (What::Ends, _) => {}
+            (What::Ends | What::Idles(_), _) => {}
+        }
+    }
+}
+
+/// A forced command that is a script for a shell: what it prints comes before the answer of what it then runs.
+pub(super) fn forced(scene: &mut Scene<'_>, account: &Account, script: &str) {
+    let text = scene.machine.text(script).unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    let Some(shell) = first
+        .strip_prefix("#!")
+        .and_then(|l| l.split_ascii_whitespace().next())
+        .filter(|s| {
+            matches!(
+                s.rsplit('/').next(),
+                Some("sh" | "bash" | "dash" | "ksh" | "zsh")
+            )
+        })
+    else {
+        return;
+    };
+    let login = Login {
+        user: account.name.clone(),
+        uid: account.uid,
+        home: account.home.clone(),
+        shell: shell.to_owned(),
+        terminal: false,
+    };
+    for found in walk(scene.machine, &login, &[script.to_owned()]) {
+        match (found.what, found.sure) {
+            (What::Prints, true) => tell(scene, "prints", &found),
+            (What::Prints, false) => tell(scene, "may-print", &found),
+            (What::Ends | What::Idles(_), _) => {}
         }
     }
 }
@@ -164,7 +221,7 @@ fn others(scene: &mut Scene<'_>, account: &Account, shell: &str) {
                     (What::Ends, false, true) => "may-exit-login",
                     (What::Prints, true, false) => "prints",
                     (What::Prints, true, true) => "prints-login",
-                    (What::Prints, false, _) => continue,
+                    (What::Prints, false, _) | (What::Idles(_), ..) => continue,
                 };
                 tell(scene, value, &found);
             }

@@ -368,17 +368,19 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0408",
         slug: "pam-limits",
-        title: "A limit of limits.conf stops the login",
+        title: "A limit of limits.conf stops the login, or what the session does",
         blames: Blame::Policy,
         gate: Gate::Session,
         severity: Severity::Medium,
         is_symptom: false,
         explanation: "pam_limits counts the user's sessions (or all of the machine's) and refuses the next: \"There \
             were too many logins for 'USER'.\" Sessions that were never ended, and utmp records left from \
-            a crash, count too. The login was accepted; the session ends at once.",
+            a crash, count too. The login was accepted; the session ends at once. Other limits (as, data, \
+            nofile, cpu) keep the shell from starting, and fsize cuts off what is written: an upload breaks \
+            off with \"Failure\" although there is room.",
         confirm: &[
             Confirm {
-                command: "grep -rnE 'max(sys)?logins' /etc/security/limits.conf /etc/security/limits.d",
+                command: "grep -rnE '^[^#]' /etc/security/limits.conf /etc/security/limits.d",
                 place: "server",
                 shows: "the limit and whom it is for",
             },
@@ -411,6 +413,7 @@ pub(super) const ROWS: &[Cause] = &[
             "max-sessions",
             "pam-session-failed",
             "pam-denied",
+            "disk-full",
         ],
         refs: &["pam_limits(8)", "limits.conf(5) maxlogins"],
     },
@@ -696,7 +699,8 @@ pub(super) const ROWS: &[Cause] = &[
             exit, an exec, a set -e, a failing test or an endless wait in ~/.bashrc, ~/.profile, \
             /etc/profile.d, a file that one of them sources or the like. The log shows an accepted login and a normal \
             disconnect within a second. bash reads ~/.bashrc even for a plain command, when it was \
-            started by sshd.",
+            started by sshd. TMOUT in such a file ends an interactive shell in which nothing is typed for \
+            so many seconds.",
         confirm: &[
             Confirm {
                 command: "ssh USER@HOST true; echo $?",
@@ -831,6 +835,13 @@ pub(super) const ROWS: &[Cause] = &[
                 place: "server",
                 risk: "none",
                 undo: None,
+            },
+            Remedy {
+                action: "Where the evidence names another folder that is the user's: put that into the account",
+                command: Some("usermod -d DIR USER"),
+                place: "server",
+                risk: "none",
+                undo: Some("usermod -d OLD_DIR USER"),
             },
             Remedy {
                 action: "Otherwise make it, from the skeleton (nothing happens where something has that name)",
@@ -1015,7 +1026,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0421",
         slug: "pty-disabled",
-        title: "No terminal is given (PermitTTY no, no-pty, restrict)",
+        title: "No terminal is given (PermitTTY no, no-pty, restrict, or none is left)",
         blames: Blame::Policy,
         gate: Gate::Session,
         severity: Severity::Low,
@@ -1043,6 +1054,15 @@ pub(super) const ROWS: &[Cause] = &[
                 place: "client",
                 risk: "none",
                 undo: None,
+            },
+            Remedy {
+                action: "Where the evidence says that no devpts is mounted (containers, chroots): mount it",
+                command: Some(
+                    "mount -t devpts devpts /dev/pts -o gid=5,mode=620,ptmxmode=666,nosuid,noexec",
+                ),
+                place: "server",
+                risk: "none",
+                undo: Some("umount /dev/pts"),
             },
             Remedy {
                 action: "Take the option away where a terminal is wanted (on a key: restrict,pty). Keep this session \
@@ -1326,7 +1346,8 @@ pub(super) const ROWS: &[Cause] = &[
         explanation: "sshd asks every ClientAliveInterval seconds and ends the session after ClientAliveCountMax \
             questions without an answer: a laptop that slept, a suspended client, a link that was down. \
             The log says \"Timeout, client not responding\". Work in the session is lost. It is not an \
-            idle limit: an idle client that is alive answers. A session that dies although both ends are \
+            idle limit: an idle client that is alive answers. ChannelTimeout is one: it closes a channel on \
+            which nothing was sent for so long, and the client sees no reason and no exit status. A session that dies although both ends are \
             well is idle-connection-dropped.",
         confirm: &[
             Confirm {

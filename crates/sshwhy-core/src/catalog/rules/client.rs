@@ -26,6 +26,26 @@ const PROHIBITED: Test = is(
     &["host-prohibited", "net-prohibited", "admin-prohibited"],
 );
 
+/// What tells why no key was shown, or that more than a key was tried.
+const NO_KEY_OF_ITS_OWN: &[Test] = &[
+    LET_IN,
+    is("auth.agent", &["unreachable", "silent", "locked"]),
+    is(
+        "auth.key",
+        &[
+            "missing",
+            "permissions",
+            "invalid",
+            "passphrase",
+            "type-not-taken",
+            "no-private-half",
+        ],
+    ),
+    is("auth.key-locked", &["yes"]),
+    is("auth.method", &["partial"]),
+    is("auth.password", &["refused"]),
+];
+
 pub(super) const ROWS: &[Rule] = &[
     // ---- name: what was typed, the client's configuration, name service
     rule(
@@ -728,7 +748,12 @@ pub(super) const ROWS: &[Rule] = &[
         0.93,
         &[is("auth.method", &["partial"]), NOT_LET_IN],
     )
-    .not(&[LET_IN]),
+    // What was missing was asked for, and what was given was wrong.
+    .not(&[
+        LET_IN,
+        is("auth.password", &["refused"]),
+        is("log.password", &["wrong"]),
+    ]),
     rule(
         "pubkey-auth-disabled",
         0.9,
@@ -785,7 +810,78 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("auth.common", &["none"]), NOT_LET_IN],
     )
     .any(&[seen("client.wants"), seen("auth.methods")])
+    .not(&[
+        LET_IN,
+        is("auth.method", &["partial"]),
+        is("client.wants", &["password"]),
+    ]),
+    rule(
+        "auth-method-mismatch",
+        0.87,
+        &[
+            is("auth.common", &["none"]),
+            is("client.wants", &["password"]),
+            NOT_LET_IN,
+        ],
+    )
+    .any(&[
+        has("auth.methods", "password"),
+        has("auth.methods", "keyboard-interactive"),
+    ])
     .not(&[LET_IN, is("auth.method", &["partial"])]),
+    // It wants to give a password, and the server takes none: that is the server's doing first.
+    rule(
+        "auth-method-mismatch",
+        0.45,
+        &[
+            is("auth.common", &["none"]),
+            is("client.wants", &["password"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[LET_IN, is("auth.method", &["partial"])]),
+    // The very method that the server offers is one that a setting of the client's keeps it from.
+    rule(
+        "auth-method-mismatch",
+        0.94,
+        &[
+            is("client.setting", &["no", "false"]).about("kbdinteractiveauthentication"),
+            has("auth.methods", "keyboard-interactive"),
+            is("auth.common", &["none"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(&[LET_IN, is("auth.method", &["partial"])]),
+    rule(
+        "auth-method-mismatch",
+        0.82,
+        &[
+            is("client.setting", &["no", "false"]).about("passwordauthentication"),
+            has("auth.methods", "password"),
+            is("auth.keys", &["none"]),
+            is("client.keys", &["none"]),
+            NOT_LET_IN,
+        ],
+    )
+    .not(NO_KEY_OF_ITS_OWN),
+    rule(
+        "auth-method-mismatch",
+        0.92,
+        &[
+            is("client.setting", &["0"]).about("numberofpasswordprompts"),
+            is("auth.method", &["tried"]),
+            is("auth.end", &["denied"]),
+        ],
+    )
+    .any(&[
+        has("auth.methods", "password"),
+        has("auth.methods", "keyboard-interactive"),
+    ])
+    .not(&[
+        LET_IN,
+        is("auth.password", &["refused"]),
+        is("auth.keys", &["one", "few", "many"]),
+    ]),
     // An agent that holds keys, and a configuration that hides them.
     rule(
         "identity-file-missing",
@@ -815,17 +911,7 @@ pub(super) const ROWS: &[Rule] = &[
             NOT_LET_IN,
         ],
     )
-    .not(&[
-        LET_IN,
-        is("auth.agent", &["unreachable", "silent", "locked"]),
-        is(
-            "auth.key",
-            &["missing", "permissions", "invalid", "passphrase", "type-not-taken", "no-private-half"],
-        ),
-        is("auth.key-locked", &["yes"]),
-        is("auth.method", &["partial"]),
-        is("auth.password", &["refused"]),
-    ])
+    .not(NO_KEY_OF_ITS_OWN)
     .settle("ssh-add -l and ls ~/.ssh on the client: where is the key that was meant? (-i, IdentityFile, an agent that has to be filled or unlocked)"),
     rule(
         "auth-rejected-password",
@@ -968,7 +1054,18 @@ pub(super) const ROWS: &[Rule] = &[
     rule("disk-full", 0.95, &[is("session.says", &["no-space"])]),
     rule("disk-full", 0.85, &[is("session.says", &["quota"])]),
     rule("disk-full", 0.78, &[is("session.says", &["write-failure"])])
+        .not(&[is("session.end", &["signal"])])
         .settle("df -h and df -i on the server, for the file system of the target folder"),
+    // A full disk kills nobody; a limit on the size of files does (SIGXFSZ).
+    rule(
+        "pam-limits",
+        0.55,
+        &[
+            is("session.says", &["write-failure"]),
+            is("session.end", &["signal"]),
+        ],
+    )
+    .settle("ssh USER@HOST 'ulimit -f': anything but unlimited is a limit on the size of files, set by pam_limits (fsize) or by sshd's unit (LimitFSIZE=)"),
     rule(
         "service-sandboxed",
         0.5,

@@ -3,7 +3,7 @@
 //! What is so whatever the client does (no such user, a rule that drops) needs no attempt in the log; what depends on how
 //! the client tried needs one that failed. A login that worked rules the latter out.
 
-use super::{Gate, Rule, Test, is, isnt, rule, seen};
+use super::{Gate, Rule, Test, is, isnt, lacks, rule, seen};
 
 const RUNNING: Test = is("sshd.process", &["running", "stopped", "blocked"]);
 const NOT_RUNNING: Test = is("sshd.process", &["none"]);
@@ -14,6 +14,11 @@ const NOT_LET_IN: Test = isnt("log.outcome", &["accepted", "no-trace"]);
 const WANTS_PASSWORD: &[Test] = &[
     is("log.method", &["password"]),
     is("client.wants", &["password"]),
+    is("auth.password", &["refused"]),
+];
+/// A password was given, and it was wrong: then nothing is missing but the right one.
+const WRONG: &[Test] = &[
+    is("log.password", &["wrong"]),
     is("auth.password", &["refused"]),
 ];
 /// What tells better than "PAM says no" why it does.
@@ -34,11 +39,17 @@ const TOLD_OF_ACCOUNT: &[Test] = &[
         ],
     ),
 ];
+const RELOAD: &str = "systemctl reload ssh on the server, and another try: the configuration on disk allows it, and the sshd that runs has not read it";
 const FORCED: Test = seen("session.forced");
 const NO_SHELL: Test = is(
     "user.shell",
     &["nologin", "nologin-but-sftp", "does-nothing"],
 );
+/// A transfer that broke off where it wrote, or whose other end was killed.
+const CUT_OFF: &[Test] = &[
+    is("session.says", &["write-failure"]),
+    is("session.end", &["signal"]),
+];
 /// What ends a session in the place of a start-up file, or shows that none did.
 const OTHERWISE_ENDED: &[Test] = &[FORCED, NO_SHELL, is("log.lasted", &["while"])];
 /// What keeps a daemon from being started, beside what it says itself.
@@ -874,6 +885,17 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("log.says", &["user-not-allowed"])],
     )
     .not(&[seen("conf.lists")]),
+    // The file lets the user in, and the sshd that runs does not.
+    rule(
+        "user-not-allowed",
+        0.93,
+        &[
+            is("log.says", &["user-not-allowed"]),
+            is("sshd.stale", &["config"]),
+        ],
+    )
+    .not(&[seen("conf.lists")])
+    .settle(RELOAD),
     rule(
         "root-login-disabled",
         0.96,
@@ -956,6 +978,7 @@ pub(super) const ROWS: &[Rule] = &[
             is("user.password", &["set"]),
         ],
     )
+    .stronger(&[is("log.password", &["wrong"])])
     .not(&[
         is("conf.root", &["key-only", "forced-only"]),
         seen("conf.lists"),
@@ -977,6 +1000,24 @@ pub(super) const ROWS: &[Rule] = &[
                 "account-locked",
             ],
         ),
+    ]),
+    // The second of two proofs, and it was asked for: what was sent did not do.
+    rule(
+        "wrong-password",
+        0.8,
+        &[
+            is("auth.password", &["refused"]),
+            is("auth.method", &["partial"]),
+            is("user.password", &["set"]),
+            is("auth.method", &["tried"]).about("password"),
+        ],
+    )
+    .not(&[
+        seen("log.says"),
+        seen("pam.refuses"),
+        seen("pam.refuses-password"),
+        is("user.account", &["expired"]),
+        LET_IN,
     ]),
     // No log tells, and nothing that could be wrong beside the password is.
     rule(
@@ -1059,6 +1100,40 @@ pub(super) const ROWS: &[Rule] = &[
         is("conf.method", &["on"]).about("keyboard-interactive"),
         is("client.wants", &["key"]),
     ]),
+    // The file says yes, and the sshd that runs says no.
+    rule(
+        "password-auth-disabled",
+        0.95,
+        &[
+            lacks("auth.methods", &["password", "keyboard-interactive"]),
+            is("conf.method", &["on"]).about("password"),
+            is("sshd.stale", &["config"]),
+            is("client.can-prompt", &["yes"]),
+        ],
+    )
+    .not(&[
+        is("client.wants", &["key"]),
+        is("auth.method", &["partial"]),
+        is("auth.key", &["accepted"]),
+        LET_IN,
+    ])
+    .settle(RELOAD),
+    rule(
+        "pubkey-auth-disabled",
+        0.95,
+        &[
+            lacks("auth.methods", &["publickey"]),
+            is("conf.method", &["on"]).about("publickey"),
+            is("sshd.stale", &["config"]),
+            is("client.keys", &["some"]),
+        ],
+    )
+    .not(&[
+        is("client.wants", &["password"]),
+        is("auth.method", &["partial"]),
+        LET_IN,
+    ])
+    .settle(RELOAD),
     rule(
         "pubkey-auth-disabled",
         0.93,
@@ -1093,16 +1168,39 @@ pub(super) const ROWS: &[Rule] = &[
         0.92,
         &[is("conf.chain", &["several"]), NOT_LET_IN],
     )
-    .stronger(&[is("log.says", &["multi-factor-required"])]),
+    .stronger(&[is("log.says", &["multi-factor-required"])])
+    .not(WRONG),
     rule(
         "multi-factor-required",
         0.85,
         &[is("log.says", &["multi-factor-required"])],
-    ),
+    )
+    .not(WRONG),
     rule(
         "no-auth-methods",
         0.95,
         &[is("conf.chain", &["impossible"])],
+    )
+    .not(&[
+        is("conf.chain", &["impossible"]).about("publickey"),
+        is("conf.chain", &["impossible"]).about("password"),
+    ]),
+    // It wants one method alone, and that one is off.
+    rule(
+        "pubkey-auth-disabled",
+        0.96,
+        &[
+            is("conf.method", &["off"]).about("publickey"),
+            is("conf.chain", &["impossible"]).about("publickey"),
+        ],
+    ),
+    rule(
+        "password-auth-disabled",
+        0.96,
+        &[
+            is("conf.method", &["off"]).about("password"),
+            is("conf.chain", &["impossible"]).about("password"),
+        ],
     ),
     rule(
         "auth-method-mismatch",
@@ -1136,7 +1234,10 @@ pub(super) const ROWS: &[Rule] = &[
         0.88,
         &[is("log.says", &["authorized-keys-permissions"])],
     )
-    .not(&[is("unit.sandbox", &["hides"])]),
+    .not(&[
+        is("unit.sandbox", &["hides"]),
+        is("user.home", &["missing"]),
+    ]),
     rule(
         "authorized-keys-path",
         0.94,
@@ -1146,6 +1247,29 @@ pub(super) const ROWS: &[Rule] = &[
         is("log.method", &["password"]),
         is("client.wants", &["password"]),
     ]),
+    // The key is there and all is well, but for what sshd has read: of what may have stood there only the place of the keys
+    // refuses them without a word in the log.
+    rule(
+        "authorized-keys-path",
+        0.6,
+        &[
+            is("keys.offered", &["listed"]),
+            is("sshd.stale", &["config"]),
+            is("log.outcome", &["gave-up", "denied-key"]),
+            is("auth.key", &["refused"]),
+        ],
+    )
+    .not(&[
+        seen("log.says"),
+        seen("keys.modes"),
+        seen("keys.revoked"),
+        seen("conf.lists"),
+        is("keys.line", &["from-refused", "expired"]),
+        is("keys.offered", &["not-listed"]),
+        is("conf.method", &["off"]).about("publickey"),
+        is("unit.sandbox", &["hides"]),
+    ])
+    .settle(RELOAD),
     rule(
         "authorized-keys-from",
         0.97,
@@ -1297,7 +1421,7 @@ pub(super) const ROWS: &[Rule] = &[
         0.85,
         &[
             is("unit.sandbox", &["hinders", "read-only"]),
-            is("session.end", &["exit", "closed", "reset"]),
+            is("session.end", &["exit", "closed", "reset", "signal"]),
         ],
     )
     .not(&[
@@ -1389,6 +1513,17 @@ pub(super) const ROWS: &[Rule] = &[
         ),
     ])
     .doubts(&[is("keys.line", &["malformed"])]),
+    rule(
+        "pubkey-not-authorized",
+        0.93,
+        &[is("keys.offered", &["listed-as-ca"]), NOT_LET_IN],
+    )
+    .not(&[
+        is("keys.offered", &["listed"]),
+        is("log.method", &["password"]),
+        is("client.wants", &["password"]),
+        seen("auth.certificate"),
+    ]),
     // A certificate that is good in itself, and no word about it: some other authority signed it.
     rule(
         "pubkey-not-authorized",
@@ -1515,7 +1650,11 @@ pub(super) const ROWS: &[Rule] = &[
         0.85,
         &[is("log.says", &["account-expired"])],
     ),
-    rule("password-expired", 0.94, &[seen("user.password-age")]).despite(),
+    // A wrong password is refused before anybody looks at its age.
+    rule("password-expired", 0.94, &[seen("user.password-age")])
+        .not(&[is("log.password", &["wrong"])])
+        .despite(),
+    rule("password-expired", 0.45, &[seen("user.password-age")]).despite(),
     rule(
         "password-expired",
         0.85,
@@ -1544,6 +1683,23 @@ pub(super) const ROWS: &[Rule] = &[
     ),
     rule("nologin-file", 0.97, &[is("pam.refuses", &["nologin"])]),
     rule("nologin-file", 0.9, &[is("log.says", &["nologin-file"])]),
+    // Without PAM sshd looks for it once the session is open, shows it and ends with 254 (session.c do_nologin()).
+    rule(
+        "nologin-file",
+        0.96,
+        &[
+            is("pam.refuses", &["nologin"]),
+            is("session.exit", &["254"]),
+        ],
+    )
+    .despite(),
+    rule(
+        "nologin-file",
+        0.9,
+        &[is("pam.refuses", &["nologin"]), LET_IN],
+    )
+    .not(&[is("attempt.end", &["ok"]), is("log.lasted", &["while"])])
+    .despite(),
     rule("pam-denied", 0.95, &[is("pam.refuses", &["denied"])])
         .stronger(&[is("log.says", &["pam-denied"])])
         .despite(),
@@ -1625,6 +1781,20 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[LET_IN])
     .despite(),
+    // The proof was accepted, and the session was refused for a module that has trouble of its own.
+    rule(
+        "pam-misconfigured",
+        0.86,
+        &[
+            is("log.says", &["pam-misconfigured"]),
+            is("log.says", &["pam-denied"]),
+            LET_IN,
+        ],
+    )
+    .despite(),
+    rule("pam-limits", 0.9, &[seen("session.limit")])
+        .any(CUT_OFF)
+        .despite(),
     // ---- session
     rule("shell-missing", 0.97, &[is("user.shell", &["missing"])]),
     rule("shell-missing", 0.85, &[is("log.says", &["shell-missing"])]),
@@ -1681,6 +1851,17 @@ pub(super) const ROWS: &[Rule] = &[
         0.4,
         &[is("user.home", &["missing"]), LET_IN],
     ),
+    // PAM was to make it, and the session was refused.
+    rule(
+        "home-missing",
+        0.9,
+        &[
+            is("user.home", &["missing"]),
+            is("pam.asks", &["home"]),
+            is("log.says", &["pam-denied"]),
+        ],
+    )
+    .despite(),
     // The very status that the file ends with is what the client got.
     rule(
         "shell-rc-exits",
@@ -1815,12 +1996,45 @@ pub(super) const ROWS: &[Rule] = &[
         is("session.end", &["ok"]),
         is("session.asked", &["command", "scp", "subsystem"]),
     ]),
+    // It ends without an error, and so nothing says that it was not the user who ended it.
+    rule(
+        "shell-rc-exits",
+        0.7,
+        &[
+            is("session.idle", &["short"]),
+            is("session.asked", &["shell"]),
+        ],
+    )
+    .not(OTHERWISE_ENDED)
+    .despite()
+    .settle("TMOUT: an interactive shell in which nothing is typed for so many seconds ends (\"auto-logout\")"),
+    rule(
+        "shell-rc-exits",
+        0.4,
+        &[
+            is("session.idle", &["usual"]),
+            is("session.asked", &["shell"]),
+            is("session.lasted", &["while"]),
+        ],
+    )
+    .not(&[is("session.end", &["ok"])])
+    .despite(),
     rule(
         "shell-rc-output",
         0.9,
         &[
             is("session.rc", &["prints"]),
             is("log.subsystem", &["sftp"]),
+        ],
+    ),
+    // The old protocol of scp takes what is printed for the other scp's word, and may wait for the rest of it.
+    rule(
+        "shell-rc-output",
+        0.88,
+        &[
+            is("session.rc", &["prints"]),
+            is("target.command", &["scp", "sftp"]),
+            is("session.end", &["timeout"]),
         ],
     ),
     rule(
@@ -1968,7 +2182,7 @@ pub(super) const ROWS: &[Rule] = &[
         "pty-disabled",
         0.95,
         &[
-            is("session.pty", &["off"]),
+            is("session.pty", &["off", "none-left"]),
             is("session.request", &["pty-refused"]),
         ],
     ),
@@ -1980,6 +2194,15 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("log.says", &["client-alive-timeout"])],
     )
     .stronger(&[is("conf.alive", &["on"])]),
+    rule(
+        "client-alive-timeout",
+        0.85,
+        &[
+            is("conf.alive", &["channels"]),
+            is("session.end", &["closed", "signal", "reset"]),
+        ],
+    )
+    .not(&[seen("log.says"), FORCED, NO_SHELL]),
     rule("disk-full", 0.94, &[is("log.says", &["disk-full"])]).stronger(&[seen("disk.full")]),
     rule("disk-full", 0.88, &[is("disk.full", &["home"])]),
     // The transfer may well have ended without an error of ssh's own.

@@ -201,6 +201,12 @@ impl Reader<'_> {
                 self.fail(Gate::Session, "session.end", "exit", "", &text);
             } else if exit == 0 && !ended && !self.broken {
                 self.see(Gate::Session, "session.end", "ok", "", &text);
+            } else if exit < 0 && !ended && self.signalled {
+                let text = "a signal ended what the server ran for the session";
+                self.fail(Gate::Session, "session.end", "signal", "", text);
+            } else if exit < 0 && !ended && !self.broken && !other_use {
+                let text = "the server closed the session without saying how it ended";
+                self.fail(Gate::Session, "session.end", "closed", "", text);
             }
         }
         let lasted = if self.command_sent && self.ready {
@@ -225,7 +231,7 @@ impl Reader<'_> {
         let passed = match self.stage {
             Stage::Start => 0,
             // An address that this machine does not have is found out late, and is the configuration's all the same.
-            Stage::Connecting if config => 0,
+            Stage::Connecting | Stage::Connected if config => 0,
             Stage::Connecting => 1,
             Stage::Connected => 3,
             Stage::Ident => 4,
@@ -247,6 +253,7 @@ impl Reader<'_> {
                 return;
             }
             Stage::Connecting if lookup || config => Gate::Name,
+            Stage::Connected if config => Gate::Name,
             Stage::Connecting => Gate::Tcp,
             Stage::Connected => Gate::Ident,
             Stage::Ident => Gate::Kex,

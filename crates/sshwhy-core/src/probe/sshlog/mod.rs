@@ -55,6 +55,7 @@ pub fn read(text: &str, command: Option<&Command>) -> Vec<Observation> {
         mux: None,
         client_keys: false,
         exit: None,
+        signalled: false,
         target: command.map(|c| c.host.clone()),
     };
     for line in text.lines().take(MOST_LINES) {
@@ -150,6 +151,8 @@ struct Reader<'c> {
     mux: Option<String>,
     client_keys: bool,
     exit: Option<i64>,
+    /// The server says that a signal ended what it ran.
+    signalled: bool,
     target: Option<String>,
 }
 

@@ -74,6 +74,13 @@ impl Reader<'_> {
             self.fail(Gate::Name, "client.config", "error", name, line);
             return true;
         }
+        if let Some(word) = unexpanded(line) {
+            // Paths of keys are expanded late, on a connection that stands already.
+            if self.stage <= Stage::Connected {
+                self.fail(Gate::Name, "client.config", "error", word, line);
+                return true;
+            }
+        }
         if let Some(path) = control_path(line) {
             self.fail(Gate::Name, "client.config", "error", path, line);
             return true;
@@ -219,6 +226,19 @@ impl Reader<'_> {
             self.fail(Gate::HostKey, "hostkey.check", "too-short", "", line);
         } else if let Some(rest) = line.strip_prefix("Received disconnect from ") {
             let too_many = rest.contains("Too many authentication failures");
+            if rest.contains("no authentication methods enabled") {
+                // auth2.c: it comes in answer to the first request of a proof, of which ssh says nothing.
+                self.reach(Stage::Auth);
+                self.fail(Gate::Auth, "auth.end", "disconnected", "", line);
+                self.see(
+                    Gate::Auth,
+                    "auth.server-says",
+                    "no authentication methods enabled",
+                    "",
+                    line,
+                );
+                return true;
+            }
             let said = rest.splitn(3, ':').last().unwrap_or(rest).trim();
             if too_many {
                 self.fail(Gate::Auth, "auth.end", "too-many", "", line);
@@ -442,6 +462,8 @@ impl Reader<'_> {
         } else if line.contains("with partial success") {
             let method = between(line, "\"", "\"").unwrap_or(&self.method).to_owned();
             self.accepted = None;
+            // The list of methods that follows does not refuse what was typed.
+            self.prompted = false;
             self.see(Gate::Auth, "auth.method", "partial", &method, line);
         } else if let Some(rest) = line.strip_prefix("Authenticated to ") {
             let host = rest.split(' ').next().unwrap_or_default();
@@ -525,6 +547,7 @@ impl Reader<'_> {
             self.fail(Gate::Session, "forward.end", "remote-failed", &about, line);
         } else if line.starts_with("bind [") && line.contains("Address already in use")
             || line.starts_with("bind [") && line.contains("Permission denied")
+            || line.starts_with("bind [") && line.contains("assign requested address")
             || line.starts_with("channel_setup_fwd_listener")
             || line.starts_with("Could not request local forwarding")
             || line.starts_with("Privileged ports can only be forwarded")
@@ -631,6 +654,35 @@ impl Reader<'_> {
             self.says.push((self.line, line.to_owned()));
         }
     }
+}
+
+/// The token or variable that ssh cannot fill in, for which it gives up (misc.c vdollar_percent_expand(), percent_expand()).
+/// Empty in the line that only says that it gave up.
+fn unexpanded(line: &str) -> Option<&str> {
+    if line == "percent_dollar_expand: failed" || line == "invalid environment variable expansion" {
+        return Some("");
+    }
+    let rest = [
+        "vdollar_percent_expand: ",
+        "percent_expand: ",
+        "dollar_expand: ",
+    ]
+    .into_iter()
+    .find_map(|p| line.strip_prefix(p))?;
+    if let Some(key) = rest.strip_prefix("unknown key ") {
+        return Some(key);
+    }
+    if let Some(variable) = rest.strip_prefix("env var ") {
+        return variable.strip_suffix(" has no value");
+    }
+    [
+        "environment variable '",
+        "invalid format",
+        "string too long",
+    ]
+    .iter()
+    .any(|p| rest.starts_with(p))
+    .then_some("")
 }
 
 /// The ControlPath that ssh could not make its socket at, for which it gives up the session (mux.c muxserver_listen()).

@@ -185,6 +185,115 @@ fn a_login_that_works_has_nothing_to_find() {
 }
 
 #[test]
+fn the_first_of_two_proofs_was_right() {
+    let prompt = "debug1: Next authentication method: password\n\
+        debug1: read_passphrase: requested to askpass\n";
+    let right = "Authenticated using \"password\" with partial success.\n\
+        debug1: Authentications that can continue: publickey\n";
+    let missing = [
+        prompt,
+        right,
+        "alice@server.example: Permission denied (publickey).\n",
+    ];
+    assert_eq!(auth(&missing), Some(("multi-factor-required", true)));
+    // The second one is asked for, given and wrong.
+    let half = "Authenticated using \"publickey\" with partial success.\n\
+        debug1: Authentications that can continue: password\n";
+    let wrong = [
+        OFFER,
+        ACCEPT,
+        half,
+        prompt,
+        "debug1: Authentications that can continue: password\n",
+        "alice@server.example: Permission denied (password).\n",
+    ];
+    assert_eq!(auth(&wrong), Some(("auth-rejected-password", false)));
+}
+
+#[test]
+fn a_session_that_ends_without_a_status() {
+    let session = |tail: &str| {
+        let sent = "debug1: Sending command: uptime\n";
+        let text = format!("{UP_TO_AUTH}{OFFER}{ACCEPT}{LET_IN}{sent}{tail}");
+        let seen = read_as("ssh alice@server.example uptime", &text);
+        let ends = seen.into_iter().filter(|o| o.key == "session.end");
+        ends.map(|o| o.value).collect::<Vec<_>>()
+    };
+    assert_eq!(session("debug1: Exit status -1\n"), ["closed"]);
+    let signal = "debug1: client_input_channel_req: channel 0 rtype exit-signal reply 0\n";
+    assert_eq!(
+        session(&format!("{signal}debug1: Exit status -1\n")),
+        ["signal"]
+    );
+    assert_eq!(session("debug1: Exit status 0\n"), ["ok"]);
+    // A copy that fails where a signal ends the other side is no full disk.
+    let copy = format!(
+        "{UP_TO_AUTH}{OFFER}{ACCEPT}{LET_IN}debug1: Sending subsystem: sftp\n\
+         scp: write remote \"./big\": Failure\n{signal}debug1: Exit status -1\nscp: Connection closed\n"
+    );
+    let typed = "scp big alice@server.example:";
+    assert_eq!(verdict(typed, &copy), Some(("pam-limits", true)));
+    let full = copy.replace(signal, "");
+    assert_eq!(verdict(typed, &full), Some(("disk-full", true)));
+}
+
+#[test]
+fn what_the_configuration_names_and_ssh_cannot_fill_in() {
+    let head = "OpenSSH_9.2p1, OpenSSL 3.0\n\
+        debug1: Connecting to server.example [192.0.2.7] port 22.\n\
+        debug1: Connection established.\n";
+    for (line, about) in [
+        (
+            "vdollar_percent_expand: unknown key %x\npercent_dollar_expand: failed\n",
+            "%x",
+        ),
+        (
+            "vdollar_percent_expand: env var ${KEYS} has no value\ninvalid environment variable expansion\n",
+            "${KEYS}",
+        ),
+        ("percent_expand: unknown key %q\n", "%q"),
+    ] {
+        let seen = read(&format!("{head}{line}"), None);
+        let config = seen.iter().find(|o| o.key == "client.config").unwrap();
+        assert_eq!(config.about, about, "{line}");
+        let d = diagnose(&Case::default(), &seen);
+        assert_eq!(d.findings[0].slug, "client-config-error", "{line}");
+    }
+}
+
+#[test]
+fn a_server_that_has_no_method_left() {
+    let before = UP_TO_AUTH.split("debug1: Authentications").next().unwrap();
+    let text = format!(
+        "{before}debug1: SSH2_MSG_SERVICE_ACCEPT received\n\
+         Received disconnect from 192.0.2.7 port 22:2: no authentication methods enabled\n\
+         Disconnected from 192.0.2.7 port 22\n"
+    );
+    let seen = read(&text, None);
+    let state = |gate| {
+        let states = seen
+            .iter()
+            .filter(|o| o.key == "gate.state" && o.gate == gate);
+        states.map(|o| o.value.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(state(Gate::HostKey), ["passed"]);
+    assert_eq!(state(Gate::Auth), ["failed"]);
+}
+
+#[test]
+fn a_forwarding_from_an_address_that_this_machine_lacks() {
+    let text = format!(
+        "{UP_TO_AUTH}{OFFER}{ACCEPT}{LET_IN}bind [198.51.100.9]:1080: Cannot assign requested address\n\
+         channel_setup_fwd_listener_tcpip: cannot listen to port: 1080\n\
+         Could not request local forwarding.\n"
+    );
+    let seen = read_as("ssh -N -D 198.51.100.9:1080 alice@server.example", &text);
+    let end: Vec<_> = seen.iter().filter(|o| o.key == "forward.end").collect();
+    assert_eq!(end.len(), 1);
+    assert_eq!(end[0].about, "[198.51.100.9]:1080");
+}
+
+#[test]
 fn a_text_in_the_place_of_the_old_copy_protocol() {
     let scp = |tail: &str| {
         let sent = "debug1: Sending command: scp -v -t .\n";

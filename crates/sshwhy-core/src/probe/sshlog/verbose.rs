@@ -189,6 +189,10 @@ impl Reader<'_> {
             self.asks(line);
         } else if line.starts_with("client_input_global_request: ") {
             self.ready |= self.hop.is_none();
+        } else if line.starts_with("client_input_channel_req: ")
+            && line.contains(" rtype exit-signal ")
+        {
+            self.signalled |= self.hop.is_none();
         } else if let Some(rest) = line.strip_prefix("Exit status ") {
             if self.hop.is_none() {
                 self.exit = rest.trim().parse().ok();
