@@ -11,6 +11,7 @@
 
 mod lookup;
 mod reading;
+mod said;
 mod weigh;
 
 use crate::catalog::causes::Cause;
@@ -215,6 +216,7 @@ pub fn explain(text: &str) -> Explanation {
             "{left_out} more lines were not read: for a whole log there is the verb report"
         ));
     }
+    let lines = crate::transcript::unfold(lines);
     let readings = reading::read(&lines);
     let weighed = weigh::weigh(&readings);
     answer.causes = weighed

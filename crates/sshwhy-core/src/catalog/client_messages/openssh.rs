@@ -11,6 +11,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         texts: &[
             "ssh: Could not resolve hostname {host}: Name or service not known",
             "ssh: Could not resolve hostname {host}: nodename nor servname provided, or not known",
+            "ssh: Could not resolve hostname {host}: hostname nor servname provided, or not known",
+            "ssh: Could not resolve hostname {host}: Non-recoverable failure in name resolution",
             "ssh: Could not resolve hostname {host}: Name does not resolve",
             "ssh: Could not resolve hostname {host}: No such host is known.",
             "ssh: Could not resolve hostname {host}: no address associated with name",
@@ -271,6 +273,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
             "kex_exchange_identification: write: Connection reset by peer",
             "kex_exchange_identification: write: Broken pipe",
             "ssh_exchange_identification: read: Connection reset",
+            "getsockopt TCP_NODELAY: Connection reset by peer",
         ],
         meaning: "The connection was reset before the server greeted.",
         passed: Some(Gate::Tcp),
@@ -442,6 +445,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
             "Unable to negotiate with {host} port {port}: no matching key exchange method found. Their offer: {offer}",
             "no matching key exchange method found. Their offer: {offer}",
             "Unable to negotiate a key exchange method",
+            "no kex alg",
         ],
         meaning: "Client and server have no key exchange method in common.",
         passed: Some(Gate::Ident),
@@ -639,7 +643,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         texts: &[
             "Bad server host key: {reason}",
             "ssh_dispatch_run_fatal: Connection to {ip} port {port}: Invalid key length",
-            "ssh_dispatch_run_fatal: Connection to {ip} port {port}: {=Bad server host key: Invalid key length|error in libcrypto}",
+            "ssh_dispatch_run_fatal: Connection to {ip} port {port}: {=Bad server host key: Invalid key length|error in libcrypto|unknown or unsupported key type}",
         ],
         meaning: "The server's host key is one this client will not use: too short, or of a broken form.",
         passed: Some(Gate::Kex),
@@ -677,7 +681,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         program: Program::OpenSsh,
         texts: &[
             "{user}@{host}: Permission denied ({methods}).",
-            "Permission denied ({methods}).",
+            "Permission denied ({methods?}).",
         ],
         meaning: "The server accepted nothing that the client offered. In brackets: the methods it still \
             takes.",
@@ -919,7 +923,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-security-key-failed",
         program: Program::OpenSsh,
         texts: &[
-            "sign_and_send_pubkey: signing failed for {key-type} \"{file}\": {=device not found|requested feature not supported|incorrect passphrase supplied to decrypt private key|unexpected internal error}",
+            "sign_and_send_pubkey: signing failed for {key-type} \"{file}\": {=device not found|requested feature not supported|incorrect passphrase supplied to decrypt private key|unexpected internal error|error in libcrypto|invalid format|invalid argument|operation not permitted}",
             "sign_and_send_pubkey: signing failed for {key-type} \"{file}\" from agent: {=device not found|requested feature not supported}",
             "sshsk_sign: {text}",
         ],
@@ -1256,10 +1260,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7061",
         slug: "client-pty-failed",
         program: Program::OpenSsh,
-        texts: &[
-            "PTY allocation request failed on channel {n}",
-            "Pseudo-terminal will not be allocated because stdin is not a terminal.",
-        ],
+        texts: &["PTY allocation request failed on channel {n}"],
         meaning: "No terminal was given.",
         passed: Some(Gate::Account),
         failed_at: None,
@@ -1606,6 +1607,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         texts: &[
             "Failed to add the host to the list of known hosts ({file}).",
             "hostfile_replace_entries failed for {file}: {reason}",
+            "hostkeys_foreach failed for {file}: {reason}",
             "update_known_hosts: hostfile_replace_entries failed for {file}: {reason}",
             "Could not create directory '{file}' ({reason}).",
             "Could not create directory '{file}'.",
