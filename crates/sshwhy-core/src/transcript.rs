@@ -115,7 +115,10 @@ pub fn find(line: &str) -> Option<Hit<'_>> {
 
 /// Words of the operating system and of every server that asks for a password: any program prints them.
 fn says_nothing_of_ssh(body: &str) -> bool {
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 9] = [
+        "Broken pipe",
+        "No route to host",
+        "Network is unreachable",
         "Connection refused",
         "Connection timed out",
         "Connection closed",
@@ -217,14 +220,15 @@ fn starts(line: &str) -> Vec<usize> {
     found
 }
 
-/// `2026-03-28T16:00:15Z`, `[16:00:15.123]`, `#12`, `3.456`.
+/// `2026-03-28T16:00:15Z`, `2026/03/28`, `[16:00:15.123]`, `#12`, `3.456`.
 fn is_stamp(word: &str) -> bool {
-    let number = word.strip_prefix('#').unwrap_or(word);
-    let counted = word.starts_with('#') || word.contains('.');
-    (word.starts_with(|c: char| c.is_ascii_digit() || c == '[') && word.contains(':'))
-        || (counted
-            && !number.is_empty()
-            && number.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+    let digits = word.bytes().any(|b| b.is_ascii_digit());
+    let parts = word.bytes().any(|b| b"/:.-#".contains(&b));
+    digits
+        && parts
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"/:.,-+#[]TZ".contains(&b))
 }
 
 /// A paste cut into lines: control sequences gone, JSON strings decoded and split. The count is of lines left out.
@@ -278,19 +282,19 @@ pub fn unfold(lines: Vec<Text>) -> Vec<Text> {
         let mut joined = line.text.clone();
         let mut found = None;
         for n in 1..MAX_FOLDS {
-            if !(is_open(at) && is_open(at + n)) {
+            if !is_open(at + n) {
                 break;
             }
             let Some(next) = lines.get(at + n) else { break };
             // Words that any text may follow are not continued by this one.
-            let open_end = find(&format!("{joined} \u{fffd}")).is_some();
+            let anything = find(&format!("{joined} \u{fffd}")).map(|hit| hit.message.slug);
             let gap = if joined.ends_with('-') { "" } else { " " };
-            joined = format!("{joined}{gap}{}", unboxed(&next.text));
-            let begins_here = find(&joined)
-                .is_some_and(|hit| hit.body.len() > unboxed(&next.text).len() + gap.len());
-            if begins_here && !open_end && joined.len() <= MAX_LINE {
+            let tail = unboxed(&next.text);
+            joined = format!("{joined}{gap}{tail}");
+            let whole = find(&joined).filter(|hit| hit.body.len() > tail.len() + gap.len());
+            let is_told = whole.is_some_and(|hit| Some(hit.message.slug) != anything);
+            if is_told && joined.len() <= MAX_LINE {
                 found = Some((n, joined.clone()));
-                break;
             }
         }
         let step = match found {
@@ -505,6 +509,101 @@ mod tests {
         }
         assert_eq!(slug("the connection was refused, they say"), None);
         assert_eq!(slug(""), None);
+    }
+
+    #[test]
+    fn the_systems_own_words_are_left_to_whom_they_belong() {
+        for line in [
+            "psql: error: connection to server at \"192.0.2.10\", port 5432 failed: Connection refused",
+            "curl: (7) Failed to connect to localhost port 8080 after 0 ms: Connection refused",
+            "remote: HTTP Basic: Access denied",
+        ] {
+            assert_eq!(slug(line), None, "{line}");
+        }
+        for line in [
+            "curl: (7) Failed to connect to 192.0.2.10 port 22: Connection refused",
+            "deploy-1  | Connection refused",
+            "sftp on port 2222: Connection refused",
+        ] {
+            assert!(slug(line).is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn more_wrappings_come_off() {
+        for (line, want) in [
+            (
+                "Error:\tConnection timed out after 20 seconds of inactivity",
+                "filezilla-timeout",
+            ),
+            (
+                "#12 3.456 Host key verification failed.",
+                "client-host-key-failed",
+            ),
+            (
+                "command [ssh -- h docker system dial-stdio] has exited with exit status 255, please make sure: stderr=Host key verification failed.",
+                "client-host-key-failed",
+            ),
+            (
+                "INFO:paramiko.transport:Authentication (publickey) failed.",
+                "paramiko-log",
+            ),
+            (
+                "PHP Warning:  ssh2_auth_password(): Authentication failed for build using password in /srv/up.php on line 4",
+                "php-password",
+            ),
+            (
+                "\u{2502} timeout - last error: dial tcp 192.0.2.10:22: i/o timeout",
+                "go-dial-timeout",
+            ),
+        ] {
+            assert_eq!(slug(line), Some(want), "{line}");
+        }
+        let (got, _) = lines(
+            "    \"msg\": \"Failed to connect to the host via ssh: Host key verification failed.\",\n    \"unreachable\": true",
+        );
+        assert_eq!(
+            got[0].text,
+            "Failed to connect to the host via ssh: Host key verification failed."
+        );
+        assert_eq!(got.len(), 2);
+    }
+
+    #[test]
+    fn broken_lines_are_joined() {
+        for (paste, want) in [
+            (
+                "ssh: connect to host\n192.0.2.10 port 22: Connection\nrefused",
+                vec!["client-connect-refused"],
+            ),
+            (
+                "Permission denied (publickey,gssapi-keyex,gssapi-with-\nmic,password).",
+                vec!["client-permission-denied"],
+            ),
+            (
+                "\u{2502} timeout - last error: SSH authentication failed (build@192.0.2.10:22): ssh:\n\u{2502} handshake failed: ssh: unable to authenticate, attempted methods [none\n\u{2502} publickey], no supported methods remain",
+                vec!["go-unable-to-authenticate"],
+            ),
+            // Messages that stand for themselves stay apart, and prose does not become one.
+            (
+                "Connection closed by UNKNOWN port 65535\nlost connection",
+                vec!["client-closed-by-unknown", "files-connection-closed"],
+            ),
+            ("the server was quiet\nand then it was not", vec![]),
+            (
+                "nothing known here\nPermission denied (publickey).",
+                vec!["client-permission-denied"],
+            ),
+        ] {
+            let (read, _) = lines(paste);
+            let joined = unfold(read);
+            let slugs: Vec<_> = joined.iter().filter_map(|line| slug(&line.text)).collect();
+            assert_eq!(slugs, want, "{paste}");
+        }
+        // A log has no broken lines, and is not searched for them.
+        let (read, _) = lines(&"Connection\nrefused\n".repeat(MAX_UNFOLDED));
+        let count = read.len();
+        assert_eq!(unfold(read).len(), count);
     }
 
     #[test]

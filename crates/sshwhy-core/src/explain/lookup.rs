@@ -213,7 +213,7 @@ fn keyword(row: &'static Keyword) -> Row {
 }
 
 fn cause(row: &'static Cause) -> Row {
-    let text: CauseText = cause_text(row, &Case::default());
+    let text: CauseText = cause_text(row, &Case::default(), "");
     let by_client = client_messages::all()
         .filter(|m| {
             m.causes
@@ -302,7 +302,7 @@ fn detector(row: &'static Detector) -> Row {
                 why: t.why,
             })
             .collect(),
-        remedy: steps(row.remedy, &Case::default()),
+        remedy: steps(row.remedy, &Case::default(), ""),
         refs: row.refs,
     }
 }

@@ -41,6 +41,8 @@ pub struct ServerLine {
     pub body: String,
     pub user: Option<String>,
     pub addr: Option<String>,
+    /// The last free text of the line, which may be a file.
+    pub file: Option<String>,
     pub pid: Option<u32>,
     pub preauth: bool,
     /// It stood in a log's envelope.
@@ -178,15 +180,15 @@ pub fn read(lines: &[Text]) -> Vec<Reading<'_>> {
         .collect()
 }
 
-/// Whether sshd may have written a message that stands among the clients': what the Kerberos library or Windows says, word by
+/// Whether sshd may have written a message that stands among the clients': what the Kerberos library, the name service or Windows says, word by
 /// word, the box about a key file that others may read, and a shell's word about sftp-server, which looks like its log.
 fn either_side_says(hit: &Hit<'_>) -> bool {
     matches!(
         hit.message.program,
-        Speaker::Kerberos | Speaker::Windows | Speaker::Device
+        Speaker::Kerberos | Speaker::Windows | Speaker::Device | Speaker::NameService
     ) || matches!(
         hit.message.slug,
-        "client-key-too-open" | "remote-sftp-server-missing"
+        "client-key-too-open" | "remote-command-not-found"
     )
 }
 
@@ -219,6 +221,7 @@ fn server_line(event: &Event<'_>, pid: Option<u32>, enveloped: bool) -> ServerLi
         body: text(event.body),
         user: event.user().filter(|u| !u.is_empty()).map(text),
         addr: event.addr().map(text),
+        file: Some(text(event.fields.text.of(event.body))),
         pid,
         preauth: event.preauth,
         enveloped,

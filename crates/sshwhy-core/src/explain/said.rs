@@ -33,6 +33,13 @@ pub fn causes(line: &ServerLine) -> Option<Causes> {
             Some(vec![("process-limit", 0.75)])
         }
         "dropbear-no-matching-algorithm" => weigh::algorithm(body).map(|cause| vec![(cause, 0.92)]),
+        "internal-privsep-message" if body.starts_with("mm_answer_sign") => {
+            Some(vec![("host-key-unusable", 0.8)])
+        }
+        "connection-failed" if lost_on_the_way(body) => Some(vec![
+            ("idle-connection-dropped", 0.4),
+            ("reset-by-middlebox", 0.08),
+        ]),
         // Java libraries give 3 whatever went wrong.
         "received-disconnect-kex-failed" if body.contains("java.") || body.contains("jsch.") => {
             Some(goodbye(body).unwrap_or_default())
@@ -105,6 +112,18 @@ fn waited(body: &str) -> bool {
     ["timed out", "Did not receive a reply", "Timeout"]
         .iter()
         .any(|words| body.contains(words))
+}
+
+/// The network's errors of a connection that stood.
+fn lost_on_the_way(body: &str) -> bool {
+    [
+        "Broken pipe",
+        "Connection reset by peer",
+        "Connection timed out",
+        "No route to host",
+    ]
+    .iter()
+    .any(|error| body.ends_with(error))
 }
 
 /// What SELinux refused sshd. A refusal that was only noted (permissive) stopped nothing.

@@ -39,6 +39,8 @@ const MOST_SAME: usize = 20;
 
 pub struct Weighed {
     pub findings: Vec<Finding>,
+    /// What each finding is about, in the same order: a file, an address; empty where the lines name none.
+    pub abouts: Vec<String>,
     pub case: Case,
     pub notes: Vec<String>,
 }
@@ -53,6 +55,8 @@ struct Word {
     lines: Vec<usize>,
     notes: Vec<String>,
     about: String,
+    /// The file that the lines name, for the commands.
+    file: Option<String>,
     /// It tells again what other lines told: the server writes one failure into several lines, and the diagnosis has read
     /// the client's.
     same_witness: bool,
@@ -66,6 +70,7 @@ pub fn weigh(readings: &[Reading<'_>]) -> Weighed {
     let mut pool = pool(words);
     settle(&mut pool);
     let mut notes = Vec::new();
+    let abouts = pool.iter().map(|joined| joined.file.clone()).collect();
     let findings = findings(readings, &case, pool);
     let any_known = readings
         .iter()
@@ -85,6 +90,7 @@ pub fn weigh(readings: &[Reading<'_>]) -> Weighed {
     }
     Weighed {
         findings,
+        abouts,
         case,
         notes,
     }
@@ -198,6 +204,7 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
             _ => None,
         }),
         slugs: hits.iter().map(|(_, h)| h.message.slug).collect(),
+        last: hits.last().map_or("", |(_, h)| h.message.slug),
     };
     let saw = |slug: &str| scene.saw(slug);
     // Through a proxy the lines are of two connections, and their gates say nothing about each other.
@@ -226,6 +233,17 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
     for (i, hit) in &hits {
         seen.entry(hit.message.slug).or_default().push(*i);
     }
+    let mut files = BTreeMap::<&'static str, Option<String>>::new();
+    for (_, hit) in &hits {
+        let file = hit.text().and_then(path_of);
+        let known = files
+            .entry(hit.message.slug)
+            .or_insert_with(|| file.clone());
+        // Where the lines name two, the reader has to choose.
+        if file.is_some() && *known != file {
+            *known = None;
+        }
+    }
     let mut words = Vec::new();
     let mut done = BTreeSet::new();
     for (_, hit) in &hits {
@@ -234,6 +252,11 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
             continue;
         }
         let lines = seen.get(row.slug).cloned().unwrap_or_default();
+        // What the server's own programs say, they say from inside: no gate speaks against it.
+        let gates = match row.program {
+            Program::Remote => (None, None),
+            _ => gates,
+        };
         for (slug, weight) in scene.behind(hit) {
             let Some(cause) = causes::by_slug(slug) else {
                 continue;
@@ -248,11 +271,19 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
                     .into_iter()
                     .collect(),
                 about: String::new(),
+                file: files.get(row.slug).cloned().flatten(),
                 same_witness: false,
             });
         }
     }
     words
+}
+
+/// The file that a message's text names: `/home/build/.ssh/known_hosts:12`. A text with blanks in it is no path.
+fn path_of(text: &str) -> Option<String> {
+    let file = text.split(':').next().unwrap_or_default();
+    (file.starts_with('/') && file.len() > 1 && !file.contains(char::is_whitespace))
+        .then(|| file.to_owned())
 }
 
 /// What the gates leave of a cause. Symptoms say where it ended, and stay.
@@ -271,6 +302,8 @@ struct Scene<'a> {
     case: &'a Case,
     command: Option<&'a Command>,
     slugs: BTreeSet<&'static str>,
+    /// The message that ends the text.
+    last: &'static str,
 }
 
 type Causes = Vec<(&'static str, f64)>;
@@ -353,6 +386,14 @@ impl Scene<'_> {
                 .collect(),
             "go-unable-to-authenticate" => self.refused_by(hit.text().unwrap_or_default())?,
             "paramiko-log" if hit.method() == Some("password") => self.password_refused(),
+            // It calls, and the text ends.
+            "trace-connecting" if self.last == "trace-connecting" => vec![
+                ("connect-timeout", 0.49),
+                ("firewall-server-drop", 0.22),
+                ("firewall-path-drop", 0.22),
+                ("ip-banned", 0.08),
+                ("dns-stale-address", 0.08),
+            ],
             // It waits for the first large packet, and the text ends.
             "trace-kex-waiting" if in_key_exchange && !self.saw("trace-established") => vec![
                 ("mtu-blackhole", 0.45),
@@ -713,6 +754,7 @@ fn diagnosed(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
                 from: "diagnosis",
                 lines,
                 notes: Vec::new(),
+                file: path_of(&about),
                 about,
                 same_witness: true,
             })
@@ -798,6 +840,7 @@ fn server_words(readings: &[Reading<'_>]) -> Vec<Word> {
                         lines: vec![i],
                         notes: Vec::new(),
                         about: String::new(),
+                        file: line.file.as_deref().and_then(path_of),
                         same_witness: true,
                     }),
                 }
@@ -829,6 +872,7 @@ struct Joined {
     lines: BTreeSet<usize>,
     notes: Vec<String>,
     about: String,
+    file: String,
 }
 
 /// Words for the same cause, joined: independent witnesses make it surer, the diagnosis stands for itself.
@@ -842,6 +886,7 @@ fn pool(words: Vec<Word>) -> Vec<Joined> {
             lines: BTreeSet::new(),
             notes: Vec::new(),
             about: String::new(),
+            file: String::new(),
         });
         joined.confidence = if word.same_witness || word.cause.is_symptom {
             joined.confidence.max(word.weight)
@@ -857,6 +902,9 @@ fn pool(words: Vec<Word>) -> Vec<Joined> {
         }
         if joined.about.is_empty() {
             joined.about = word.about;
+        }
+        if joined.file.is_empty() {
+            joined.file = word.file.unwrap_or_default();
         }
     }
     pool.into_values().collect()
@@ -943,6 +991,8 @@ fn findings(readings: &[Reading<'_>], case: &Case, pool: Vec<Joined>) -> Vec<Fin
             let file = joined.about.split(':').next().unwrap_or_default();
             if file.starts_with(['/', '~']) {
                 subjects.files.push(file.to_owned());
+            } else if !joined.file.is_empty() {
+                subjects.files.push(joined.file.clone());
             }
             Finding {
                 id: cause.id,
@@ -963,7 +1013,7 @@ fn findings(readings: &[Reading<'_>], case: &Case, pool: Vec<Joined>) -> Vec<Fin
                 count: joined.lines.len().max(1) as u64,
                 evidence,
                 notes: joined.notes.clone(),
-                remedy: super::steps(cause.remedy, case),
+                remedy: super::steps(cause.remedy, case, &joined.file),
                 refs: cause.refs.to_vec(),
             }
         })

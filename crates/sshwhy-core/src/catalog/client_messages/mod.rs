@@ -62,6 +62,8 @@ pub enum Program {
     Sshfs,
     /// libkrb5 and the GSSAPI, through either side's ssh.
     Kerberos,
+    /// nss_ldap and its like, through sshd.
+    NameService,
     Fail2ban,
     Sshguard,
     Kernel,
@@ -111,6 +113,7 @@ impl Program {
             Program::Autossh => "autossh",
             Program::Sshfs => "sshfs",
             Program::Kerberos => "the Kerberos library",
+            Program::NameService => "the name service",
             Program::Fail2ban => "fail2ban",
             Program::Sshguard => "sshguard",
             Program::Kernel => "the kernel",

@@ -117,7 +117,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-rsa-signing-failed",
         program: Program::OpenSsh,
         texts: &[
-            "sign_and_send_pubkey: signing failed for RSA \"{file}\"{?from agent}: error in libcrypto",
+            "sign_and_send_pubkey: signing failed for RSA \"{file}\": error in libcrypto",
             "sign_and_send_pubkey: signing failed for RSA \"{file}\" from agent: error in libcrypto",
         ],
         meaning: "The key could not sign: the system's cryptographic policy forbids what the server wants (SHA-1, as a rule), or a smart card failed.",
@@ -366,23 +366,6 @@ pub(super) const ROWS: &[ClientMessage] = &[
         tells_apart: "The name in the first quotes is the right one.",
         example: "Please login as the user \"ubuntu\" rather than the user \"root\".",
         near_miss: "Please login as soon as you can.",
-    },
-    ClientMessage {
-        id: "SW7222",
-        slug: "remote-sftp-server-missing",
-        program: Program::Remote,
-        texts: &[
-            "{file}sftp-server: not found",
-            "{file}sftp-server: No such file or directory",
-            "{file}sftp-server: command not found",
-        ],
-        meaning: "The server's program for file transfer is not installed, or not where sshd_config says.",
-        passed: Some(Gate::Account),
-        failed_at: Some(Gate::Session),
-        causes: &[("sftp-subsystem-missing", 0.93)],
-        tells_apart: "Subsystem in sshd_config, and the package (openssh-sftp-server on OpenWrt and Alpine). scp -O goes without it.",
-        example: "sh: /usr/libexec/sftp-server: not found",
-        near_miss: "sh: /usr/libexec/sftp-server: found",
     },
     ClientMessage {
         id: "SW7223",

@@ -60,7 +60,10 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7003",
         slug: "client-connect-refused",
         program: Program::OpenSsh,
-        texts: &["ssh: connect to host {host} port {port}: Connection refused"],
+        texts: &[
+            "connect to host {host} port {port}: Connection refused",
+            "ssh: connect to host {host} port {port}: Connection refused",
+        ],
         meaning: "The other side answered at once that nobody takes connections on this port.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
@@ -85,6 +88,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-connect-timeout",
         program: Program::OpenSsh,
         texts: &[
+            "connect to host {host} port {port}: Connection timed out",
+            "connect to host {host} port {port}: Operation timed out",
             "ssh: connect to host {host} port {port}: Connection timed out",
             "ssh: connect to host {host} port {port}: Operation timed out",
         ],
@@ -112,6 +117,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-route-to-host",
         program: Program::OpenSsh,
         texts: &[
+            "connect to host {host} port {port}: No route to host",
+            "No route to host",
             "ssh: connect to host {host} port {port}: No route to host",
             "ssh: connect to host {host} port {port}: Host is down",
         ],
@@ -137,6 +144,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-network-unreachable",
         program: Program::OpenSsh,
         texts: &[
+            "connect to host {host} port {port}: Network is unreachable",
+            "Network is unreachable",
             "ssh: connect to host {host} port {port}: Network is unreachable",
             "ssh: connect to host {host} port {port}: Invalid argument",
             "ssh: connect to host {host} port {port}: Cannot assign requested address",
@@ -441,6 +450,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-common-kex",
         program: Program::OpenSsh,
         texts: &[
+            "no matching key exchange method found",
+            "no matching key exchange method found.",
             "Unable to negotiate with {ip} port {port}: no matching key exchange method found. Their offer: {offer}",
             "Unable to negotiate with {host} port {port}: no matching key exchange method found. Their offer: {offer}",
             "no matching key exchange method found. Their offer: {offer}",
@@ -461,6 +472,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-common-cipher",
         program: Program::OpenSsh,
         texts: &[
+            "no matching cipher found",
+            "no matching cipher found.",
             "Unable to negotiate with {ip} port {port}: no matching cipher found. Their offer: {offer}",
             "Unable to negotiate with {host} port {port}: no matching cipher found. Their offer: {offer}",
             "no matching cipher found. Their offer: {offer}",
@@ -478,6 +491,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-common-mac",
         program: Program::OpenSsh,
         texts: &[
+            "no matching MAC found",
+            "no matching MAC found.",
             "Unable to negotiate with {ip} port {port}: no matching MAC found. Their offer: {offer}",
             "Unable to negotiate with {host} port {port}: no matching MAC found. Their offer: {offer}",
             "no matching mac found. Their offer: {offer}",
@@ -496,6 +511,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-common-host-key",
         program: Program::OpenSsh,
         texts: &[
+            "no matching host key type found",
+            "no matching host key type found.",
             "Unable to negotiate with {ip} port {port}: no matching host key type found. Their offer: {offer}",
             "Unable to negotiate with {host} port {port}: no matching host key type found. Their offer: {offer}",
             "no matching host key type found. Their offer: {offer}",
@@ -556,6 +573,9 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-host-key-changed",
         program: Program::OpenSsh,
         texts: &[
+            "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
+            "REMOTE HOST IDENTIFICATION HAS CHANGED",
+            "Remote host identification has changed!",
             "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @",
             "IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!",
             "Host key for {host} has changed and you have requested strict checking.",
@@ -621,7 +641,10 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7029",
         slug: "client-host-key-failed",
         program: Program::OpenSsh,
-        texts: &["Host key verification failed."],
+        texts: &[
+            "Host key verification failed",
+            "Host key verification failed.",
+        ],
         meaning: "ssh did not accept the server's host key; the lines above say why.",
         passed: Some(Gate::Kex),
         failed_at: Some(Gate::HostKey),
@@ -680,6 +703,9 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-permission-denied",
         program: Program::OpenSsh,
         texts: &[
+            "{user}@{host}: Permission denied ({methods})",
+            "Permission denied ({methods})",
+            "permission denied ({methods})",
             "{user}@{host}: Permission denied ({methods}).",
             "Permission denied ({methods?}).",
         ],
@@ -731,6 +757,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-too-many-failures",
         program: Program::OpenSsh,
         texts: &[
+            "too many authentication failures{text?}",
             "Received disconnect from {ip} port {port}:2: Too many authentication failures{text?}",
             "Received disconnect from {ip}: 2: Too many authentication failures{text?}",
             "Disconnecting: Too many authentication failures{text?}",
@@ -759,7 +786,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         causes: &[("server-closed-early", 0.5)],
         tells_apart: "Read the reason; \"Bye Bye\" and \"Authentication failed\" also come from appliances after their \
             own limits.",
-        example: "Received disconnect from 192.0.2.10 port 22:12: Idle timeout",
+        example: "Received disconnect from 192.0.2.10 port 22:7: bad service request",
         near_miss: "Received disconnect from 192.0.2.10 port 22:2: Too many authentication failures",
     },
     ClientMessage {
@@ -902,6 +929,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-agent-refused",
         program: Program::OpenSsh,
         texts: &[
+            "agent refused operation",
             "sign_and_send_pubkey: signing failed for {key-type} \"{file}\" from agent: agent refused operation",
             "sign_and_send_pubkey: signing failed for {key-type} \"{file}\": agent refused operation",
             "sign_and_send_pubkey: signing failed: agent refused operation",
@@ -1168,7 +1196,10 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7056",
         slug: "client-channel-prohibited",
         program: Program::OpenSsh,
-        texts: &["channel {n}: open failed: administratively prohibited: {text}"],
+        texts: &[
+            "administratively prohibited: open failed",
+            "channel {n}: open failed: administratively prohibited: {text}",
+        ],
         meaning: "The server refuses to open this channel: a forwarding that it does not allow.",
         passed: Some(Gate::Account),
         failed_at: None,
@@ -1356,6 +1387,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-broken-pipe",
         program: Program::OpenSsh,
         texts: &[
+            "Broken pipe",
+            "client_loop: send disconnect",
             "client_loop: send disconnect: Broken pipe",
             "client_loop: send disconnect: Connection reset{text?}",
             "Write failed: Broken pipe",

@@ -1721,6 +1721,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "libssh2-kex",
         program: Program::LibSsh2,
         texts: &[
+            "Unable to exchange encryption keys in {file} on line {n}",
+            "Failed getting banner in {file} on line {n}",
             "Unable to exchange encryption keys",
             "Failed to get banner",
             "Failed getting banner",

@@ -430,7 +430,6 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "php-handshake",
         program: Program::Php,
         texts: &[
-            "ssh2_connect(): Error starting up SSH connection({text}): {text} in {file} on line {n}",
             "ssh2_connect(): Error starting up SSH connection({text}): {text}",
             "Failure establishing ssh session: {text}, {text}",
         ],

@@ -4006,7 +4006,7 @@ pub const ROWS: &[Message] = &[
         daemon: Daemon::Pam,
         outcome: Outcome::PermissionProblem,
         hostile: Hostile::No,
-        cause: "pam-denied",
+        cause: "one-time-code-rejected",
         meaning: "The file with the secret for one-time codes is missing or cannot be read.",
         texts: &[
             Text::any(
