@@ -122,6 +122,10 @@ pub fn read(lines: &[Text]) -> Vec<Reading<'_>> {
             }
             Program::Other => None,
             Program::Audit => catalog.audit(parsed.message),
+            // What sshd says on a console begins with its name, and some messages do by themselves.
+            Program::Sshd if parsed.time.is_none() && parsed.pid.is_none() => catalog
+                .event(Program::Sshd, parsed.ident, parsed.message)
+                .or_else(|| catalog.event(Program::Sshd, b"sshd", line.text.trim().as_bytes())),
             program => catalog.event(program, parsed.ident, parsed.message),
         };
         let enveloped = parsed.program != Program::Bare

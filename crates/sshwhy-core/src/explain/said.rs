@@ -33,6 +33,10 @@ pub fn causes(line: &ServerLine) -> Option<Causes> {
             Some(vec![("process-limit", 0.75)])
         }
         "dropbear-no-matching-algorithm" => weigh::algorithm(body).map(|cause| vec![(cause, 0.92)]),
+        // A machine without IPv6: the other family is listened on.
+        "forward-bind-failed" if body == "socket: Address family not supported by protocol" => {
+            Some(Vec::new())
+        }
         "internal-privsep-message" if body.starts_with("mm_answer_sign") => {
             Some(vec![("host-key-unusable", 0.8)])
         }

@@ -257,7 +257,13 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
             Program::Remote => (None, None),
             _ => gates,
         };
-        for (slug, weight) in scene.behind(hit) {
+        // A box of several lines is one message: the line that names the file, or the kind, speaks for it.
+        let telling = hits
+            .iter()
+            .map(|(_, other)| *other)
+            .find(|other| other.message.slug == row.slug && scene.told(other).is_some())
+            .unwrap_or(hit);
+        for (slug, weight) in scene.behind(telling) {
             let Some(cause) = causes::by_slug(slug) else {
                 continue;
             };
@@ -321,7 +327,7 @@ impl Scene<'_> {
             .iter()
             .map(|(slug, weight)| (*slug, f64::from(*weight)))
             .collect();
-        if let Some(told) = self.told(hit, &listed) {
+        if let Some(told) = self.told(hit) {
             return told;
         }
         let mut set = |cause: &str, weight: f64| {
@@ -372,7 +378,8 @@ impl Scene<'_> {
     }
 
     /// Where the message's own text, or the lines around it, leave fewer causes than the wording alone.
-    fn told(&self, hit: &Hit<'_>, listed: &Causes) -> Option<Causes> {
+    fn told(&self, hit: &Hit<'_>) -> Option<Causes> {
+        let listed = hit.message.causes;
         let first = listed.first().map_or("", |(slug, _)| *slug);
         if listed.len() > 1 && first.starts_with("no-matching") {
             return Some(vec![(algorithm(hit.body)?, 0.94)]);

@@ -283,6 +283,45 @@ fn what_stands_around_it_decides() {
 }
 
 #[test]
+fn a_box_is_one_message() {
+    all(&[
+        (
+            "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\nPermissions 0644 for '/etc/ssh/ssh_host_rsa_key' are too open.\nsshd: no hostkeys available -- exiting.",
+            "host-key-permissions",
+        ),
+        (
+            "sshd: no hostkeys available -- exiting.",
+            "host-keys-missing",
+        ),
+    ]);
+}
+
+#[test]
+fn short_forms_are_known() {
+    all(&[
+        ("Permission denied (publickey)", "pubkey-not-authorized"),
+        ("Host key verification failed", "host-key-unknown"),
+        (
+            "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
+            "host-key-changed",
+        ),
+        (
+            "no matching host key type found",
+            "no-matching-host-key-type",
+        ),
+        ("agent refused operation", "agent-refused"),
+        (
+            "2026/11/12 10:00:00 dial tcp 192.0.2.10:22: i/o timeout",
+            "firewall-path-drop",
+        ),
+        (
+            "debug1: Connecting to build.example.org [192.0.2.10] port 22.",
+            "firewall-path-drop",
+        ),
+    ]);
+}
+
+#[test]
 fn nothing_is_accused_that_does_no_harm() {
     all(&[
         (

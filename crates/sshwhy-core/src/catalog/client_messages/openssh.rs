@@ -847,6 +847,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-key-too-open",
         program: Program::OpenSsh,
         texts: &[
+            "UNPROTECTED PRIVATE KEY FILE",
+            "WARNING: UNPROTECTED PRIVATE KEY FILE!",
             "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @",
             "Permissions 0{n} for '{file}' are too open.",
             "Permissions for '{file}' are too open.",
