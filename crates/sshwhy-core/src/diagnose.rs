@@ -557,7 +557,7 @@ pub fn fill<'t>(text: &'t str, case: &Case, about: &str, place: &str) -> Cow<'t,
             "KNOWN_HOSTS" => file.filter(|f| f.contains("known_hosts")),
             "KEY" => file.filter(|f| is_key(f)),
             "FILE" | "PATH" | "CHROOT_PATH" => file,
-            "HOP" => (!about.is_empty()).then_some(about),
+            "HOP" => (!about.is_empty() && !about.starts_with('/')).then_some(about),
             _ => None,
         }
     };

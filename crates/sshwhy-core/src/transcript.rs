@@ -14,6 +14,10 @@ use std::sync::OnceLock;
 pub const MAX_LINES: usize = 20_000;
 pub const MAX_LINE: usize = 4096;
 
+/// Over how many lines one message may have been broken, and in how long a text this is looked for: a log has no such lines.
+const MAX_FOLDS: usize = 4;
+const MAX_UNFOLDED: usize = 500;
+
 /// How many places of a line may be the end of its wrapping.
 const MAX_STARTS: usize = 24;
 
@@ -98,6 +102,9 @@ pub fn find(line: &str) -> Option<Hit<'_>> {
         let body = line.get(at..)?;
         let (number, fields) = known.matcher.find(body.as_bytes())?;
         let message = known.rows.get(number as usize).copied()?;
+        if says_nothing_of_ssh(body) && line.get(..at).is_some_and(is_another_programs) {
+            return None;
+        }
         Some(Hit {
             message,
             body,
@@ -106,13 +113,58 @@ pub fn find(line: &str) -> Option<Hit<'_>> {
     })
 }
 
+/// Words of the operating system and of every server that asks for a password: any program prints them.
+fn says_nothing_of_ssh(body: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "Broken pipe",
+        "No route to host",
+        "Network is unreachable",
+        "Connection refused",
+        "Connection timed out",
+        "Connection closed",
+        "Access denied",
+        "Access denied.",
+        "Authentication failed.",
+    ];
+    WORDS.iter().any(|words| body.eq_ignore_ascii_case(words))
+}
+
+/// Whether what stands in front of such words is about something other than SSH: the web, or a port that is not ours, with
+/// no word of ssh.
+fn is_another_programs(wrapping: &str) -> bool {
+    const OURS: [&str; 4] = ["ssh", "sftp", "scp", "git@"];
+    let lower = wrapping.to_ascii_lowercase();
+    if OURS.iter().any(|ours| lower.contains(ours)) {
+        return false;
+    }
+    let other_port = lower.split("port ").skip(1).any(|rest| {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        digits > 0 && rest.get(..digits) != Some("22")
+    });
+    other_port || lower.contains("http")
+}
+
+/// Whether a message's own text is another message: it says what happened, the outer one only who reports it.
+fn quotes(message: &ClientMessage) -> bool {
+    matches!(message.program, Program::Ansible | Program::VsCode)
+        || matches!(
+            message.slug,
+            "client-disconnected-by-server"
+                | "trace-remote-message"
+                | "libssh-socket"
+                | "php-handshake"
+                | "libgit2-failed"
+                | "dbclient-exited"
+        )
+}
+
 /// The messages of a line, outermost first: a wrapper that quotes another program's message gives both.
 pub fn find_all(line: &str) -> Vec<Hit<'_>> {
     let mut hits = Vec::new();
     let mut rest = Some(line);
     while let Some(text) = rest.take() {
         let Some(hit) = find(text) else { break };
-        let wraps = matches!(hit.message.program, Program::Ansible | Program::VsCode);
+        let wraps = quotes(hit.message);
         hits.push(hit);
         if wraps && hits.len() < 4 {
             rest = hit.text();
@@ -123,25 +175,60 @@ pub fn find_all(line: &str) -> Vec<Hit<'_>> {
 
 /// Where a wrapping may end: the beginning, and behind what wrappers put between their words and another's.
 fn starts(line: &str) -> Vec<usize> {
-    const ENDS: [&str; 8] = [": ", "| ", "] ", "> ", "! ", "\"", "- ", ", "];
+    const ENDS: [&str; 11] = [
+        ": ",
+        "| ",
+        "] ",
+        "> ",
+        "! ",
+        "\"",
+        "- ",
+        ", ",
+        ":\t",
+        "\u{2502} ",
+        "stderr=",
+    ];
     let mut found = vec![0];
-    // A time stamp in front, as build systems write it.
-    if let Some((stamp, _)) = line.split_once(' ')
-        && stamp.starts_with(|c: char| c.is_ascii_digit() || c == '[')
-        && stamp.contains(':')
+    // A time stamp in front, as build systems write it; Docker's numbers each step and counts its seconds.
+    let mut at = 0;
+    while let Some((stamp, rest)) = line.get(at..).and_then(|rest| rest.split_once(' '))
+        && found.len() < 3
+        && is_stamp(stamp)
     {
-        found.push(stamp.len() + 1);
+        at += stamp.len() + 1;
+        if !is_stamp(rest.split(' ').next().unwrap_or_default()) {
+            found.push(at);
+        }
+    }
+    // Python's logging: LEVEL:logger:message.
+    if let Some((level, rest)) = line.split_once(':')
+        && ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"].contains(&level)
+        && let Some((logger, _)) = rest.split_once(':')
+    {
+        found.push(level.len() + 1 + logger.len() + 1);
     }
     for (at, _) in line.char_indices() {
         let Some(rest) = line.get(at..) else { continue };
         if let Some(end) = ENDS.iter().find(|end| rest.starts_with(**end)) {
-            found.push(at + end.len());
+            let behind = rest.get(end.len()..).unwrap_or_default();
+            found.push(at + end.len() + (behind.len() - behind.trim_start_matches(' ').len()));
             if found.len() >= MAX_STARTS {
                 break;
             }
         }
     }
     found
+}
+
+/// `2026-03-28T16:00:15Z`, `2026/03/28`, `[16:00:15.123]`, `#12`, `3.456`.
+fn is_stamp(word: &str) -> bool {
+    let digits = word.bytes().any(|b| b.is_ascii_digit());
+    let parts = word.bytes().any(|b| b"/:.-#".contains(&b));
+    digits
+        && parts
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"/:.,-+#[]TZ".contains(&b))
 }
 
 /// A paste cut into lines: control sequences gone, JSON strings decoded and split. The count is of lines left out.
@@ -176,6 +263,61 @@ pub fn lines(paste: &str) -> (Vec<Text>, usize) {
         }
     }
     (out, left_out)
+}
+
+/// Joins messages that a terminal, a mail or a box of Terraform's broke over several lines: what no line says alone, they
+/// may say together.
+pub fn unfold(lines: Vec<Text>) -> Vec<Text> {
+    if lines.len() > MAX_UNFOLDED {
+        return lines;
+    }
+    let alone: Vec<bool> = lines
+        .iter()
+        .map(|line| find(&line.text).is_some())
+        .collect();
+    let is_open = |at: usize| alone.get(at).is_some_and(|alone| !alone);
+    let mut out = Vec::with_capacity(lines.len());
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        let mut joined = line.text.clone();
+        let mut found = None;
+        for n in 1..MAX_FOLDS {
+            if !is_open(at + n) {
+                break;
+            }
+            let Some(next) = lines.get(at + n) else { break };
+            // Words that any text may follow are not continued by this one.
+            let anything = find(&format!("{joined} \u{fffd}")).map(|hit| hit.message.slug);
+            let gap = if joined.ends_with('-') { "" } else { " " };
+            let tail = unboxed(&next.text);
+            joined = format!("{joined}{gap}{tail}");
+            let whole = find(&joined).filter(|hit| hit.body.len() > tail.len() + gap.len());
+            let is_told = whole.is_some_and(|hit| Some(hit.message.slug) != anything);
+            if is_told && joined.len() <= MAX_LINE {
+                found = Some((n, joined.clone()));
+            }
+        }
+        let step = match found {
+            Some((n, text)) => {
+                out.push(Text {
+                    number: line.number,
+                    text,
+                });
+                n + 1
+            }
+            None => {
+                out.push(line.clone());
+                1
+            }
+        };
+        at += step;
+    }
+    out
+}
+
+/// A line without the frame that is drawn at its left.
+fn unboxed(line: &str) -> &str {
+    line.trim_start_matches(['\u{2502}', '\u{2577}', '|', ' ', '\t'])
 }
 
 /// The line number (from 0) of the `i`th piece when split at both line feeds and carriage returns.
@@ -238,16 +380,32 @@ fn plain(text: &str) -> String {
     out
 }
 
+/// Under which names programs give a message, the most telling first.
+const MEMBERS: [&str; 5] = ["module_stderr", "msg", "stderr", "message", "error"];
+
+/// One line of an object that was printed over several: `"msg": "…",`.
+fn json_member(line: &str) -> Option<String> {
+    let member = line.trim().trim_end_matches(',');
+    if !member.starts_with('"') || !member.ends_with('"') {
+        return None;
+    }
+    let value: serde_json::Value = serde_json::from_str(&format!("{{{member}}}")).ok()?;
+    let text = MEMBERS.iter().find_map(|key| value.get(*key)?.as_str())?;
+    (!text.trim().is_empty()).then(|| text.to_owned())
+}
+
 /// Ansible and its like: the text of `"msg": "…"` in a line that is, or ends in, a JSON object.
 fn json_message(line: &str) -> Option<String> {
-    let open = line.find("{\"")?;
+    let Some(open) = line.find("{\"") else {
+        return json_member(line);
+    };
     let object = line.get(open..)?;
     let value: serde_json::Value = serde_json::Deserializer::from_str(object)
         .into_iter()
         .next()?
         .ok()?;
     // `module_stderr` says more than `msg`, where both are there.
-    ["module_stderr", "msg", "stderr", "message", "error"]
+    MEMBERS
         .iter()
         .filter_map(|key| value.get(*key)?.as_str())
         .find(|text| !text.trim().is_empty())
@@ -351,6 +509,101 @@ mod tests {
         }
         assert_eq!(slug("the connection was refused, they say"), None);
         assert_eq!(slug(""), None);
+    }
+
+    #[test]
+    fn the_systems_own_words_are_left_to_whom_they_belong() {
+        for line in [
+            "psql: error: connection to server at \"192.0.2.10\", port 5432 failed: Connection refused",
+            "curl: (7) Failed to connect to localhost port 8080 after 0 ms: Connection refused",
+            "remote: HTTP Basic: Access denied",
+        ] {
+            assert_eq!(slug(line), None, "{line}");
+        }
+        for line in [
+            "curl: (7) Failed to connect to 192.0.2.10 port 22: Connection refused",
+            "deploy-1  | Connection refused",
+            "sftp on port 2222: Connection refused",
+        ] {
+            assert!(slug(line).is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn more_wrappings_come_off() {
+        for (line, want) in [
+            (
+                "Error:\tConnection timed out after 20 seconds of inactivity",
+                "filezilla-timeout",
+            ),
+            (
+                "#12 3.456 Host key verification failed.",
+                "client-host-key-failed",
+            ),
+            (
+                "command [ssh -- h docker system dial-stdio] has exited with exit status 255, please make sure: stderr=Host key verification failed.",
+                "client-host-key-failed",
+            ),
+            (
+                "INFO:paramiko.transport:Authentication (publickey) failed.",
+                "paramiko-log",
+            ),
+            (
+                "PHP Warning:  ssh2_auth_password(): Authentication failed for build using password in /srv/up.php on line 4",
+                "php-password",
+            ),
+            (
+                "\u{2502} timeout - last error: dial tcp 192.0.2.10:22: i/o timeout",
+                "go-dial-timeout",
+            ),
+        ] {
+            assert_eq!(slug(line), Some(want), "{line}");
+        }
+        let (got, _) = lines(
+            "    \"msg\": \"Failed to connect to the host via ssh: Host key verification failed.\",\n    \"unreachable\": true",
+        );
+        assert_eq!(
+            got[0].text,
+            "Failed to connect to the host via ssh: Host key verification failed."
+        );
+        assert_eq!(got.len(), 2);
+    }
+
+    #[test]
+    fn broken_lines_are_joined() {
+        for (paste, want) in [
+            (
+                "ssh: connect to host\n192.0.2.10 port 22: Connection\nrefused",
+                vec!["client-connect-refused"],
+            ),
+            (
+                "Permission denied (publickey,gssapi-keyex,gssapi-with-\nmic,password).",
+                vec!["client-permission-denied"],
+            ),
+            (
+                "\u{2502} timeout - last error: SSH authentication failed (build@192.0.2.10:22): ssh:\n\u{2502} handshake failed: ssh: unable to authenticate, attempted methods [none\n\u{2502} publickey], no supported methods remain",
+                vec!["go-unable-to-authenticate"],
+            ),
+            // Messages that stand for themselves stay apart, and prose does not become one.
+            (
+                "Connection closed by UNKNOWN port 65535\nlost connection",
+                vec!["client-closed-by-unknown", "files-connection-closed"],
+            ),
+            ("the server was quiet\nand then it was not", vec![]),
+            (
+                "nothing known here\nPermission denied (publickey).",
+                vec!["client-permission-denied"],
+            ),
+        ] {
+            let (read, _) = lines(paste);
+            let joined = unfold(read);
+            let slugs: Vec<_> = joined.iter().filter_map(|line| slug(&line.text)).collect();
+            assert_eq!(slugs, want, "{paste}");
+        }
+        // A log has no broken lines, and is not searched for them.
+        let (read, _) = lines(&"Connection\nrefused\n".repeat(MAX_UNFOLDED));
+        let count = read.len();
+        assert_eq!(unfold(read).len(), count);
     }
 
     #[test]

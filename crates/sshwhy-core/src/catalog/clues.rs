@@ -248,6 +248,23 @@ pub const ROWS: &[(&str, &[(&str, f32)])] = &[
     ),
     ("conntrack-full", &[("firewall-server-drop", 0.5)]),
     ("refused-local-forward", &[("forwarding-disabled", 0.93)]),
+    (
+        "dropbear-max-auth-tries",
+        &[("too-many-auth-failures", 0.8)],
+    ),
+    ("pam-loginuid", &[("pam-session-failed", 0.8)]),
+    (
+        "login-record-failed",
+        &[("directory-service-down", 0.4), ("user-not-found", 0.2)],
+    ),
+    (
+        "shadow-unreadable",
+        &[
+            ("wrong-password", 0.25),
+            ("directory-service-down", 0.2),
+            ("selinux-context", 0.12),
+        ],
+    ),
 ];
 
 /// The causes behind an event, where this table has more to say than the event's own row.

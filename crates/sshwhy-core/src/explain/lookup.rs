@@ -39,11 +39,18 @@ sources!(
     "causes/session.rs",
     "causes/symptoms.rs",
     "causes/transport.rs",
+    "client_messages/java.rs",
+    "client_messages/libraries.rs",
+    "client_messages/machine.rs",
+    "client_messages/more.rs",
     "client_messages/openssh.rs",
     "client_messages/others.rs",
+    "client_messages/python.rs",
     "client_messages/remote.rs",
     "client_messages/tools.rs",
     "client_messages/trace.rs",
+    "client_messages/ways.rs",
+    "client_messages/web.rs",
     "messages/audit.rs",
     "messages/dropbear.rs",
     "messages/openssh_auth.rs",
@@ -206,7 +213,7 @@ fn keyword(row: &'static Keyword) -> Row {
 }
 
 fn cause(row: &'static Cause) -> Row {
-    let text: CauseText = cause_text(row, &Case::default());
+    let text: CauseText = cause_text(row, &Case::default(), "");
     let by_client = client_messages::all()
         .filter(|m| {
             m.causes
@@ -295,7 +302,7 @@ fn detector(row: &'static Detector) -> Row {
                 why: t.why,
             })
             .collect(),
-        remedy: steps(row.remedy, &Case::default()),
+        remedy: steps(row.remedy, &Case::default(), ""),
         refs: row.refs,
     }
 }

@@ -11,6 +11,7 @@
 
 mod lookup;
 mod reading;
+mod said;
 mod weigh;
 
 use crate::catalog::causes::Cause;
@@ -215,13 +216,15 @@ pub fn explain(text: &str) -> Explanation {
             "{left_out} more lines were not read: for a whole log there is the verb report"
         ));
     }
+    let lines = crate::transcript::unfold(lines);
     let readings = reading::read(&lines);
     let weighed = weigh::weigh(&readings);
     answer.causes = weighed
         .findings
         .iter()
-        .filter_map(|f| crate::catalog::causes::by_slug(f.slug))
-        .map(|cause| cause_text(cause, &weighed.case))
+        .zip(&weighed.abouts)
+        .filter_map(|(f, about)| Some((crate::catalog::causes::by_slug(f.slug)?, about)))
+        .map(|(cause, about)| cause_text(cause, &weighed.case, about))
         .collect();
     answer.findings = weighed.findings;
     answer.notes.extend(weighed.notes);
@@ -316,7 +319,8 @@ fn round(confidence: f64) -> f64 {
     (confidence * 100.0).round() / 100.0
 }
 
-fn cause_text(cause: &'static Cause, case: &Case) -> CauseText {
+/// `about`: the file that it is about, or nothing.
+fn cause_text(cause: &'static Cause, case: &Case, about: &str) -> CauseText {
     CauseText {
         id: cause.id,
         slug: cause.slug,
@@ -330,12 +334,12 @@ fn cause_text(cause: &'static Cause, case: &Case) -> CauseText {
             .confirm
             .iter()
             .map(|look| Look {
-                command: fill(look.command, case, "", look.place).into_owned(),
+                command: fill(look.command, case, about, look.place).into_owned(),
                 place: look.place,
                 shows: look.shows,
             })
             .collect(),
-        remedy: steps(cause.remedy, case),
+        remedy: steps(cause.remedy, case, about),
         look_alikes: cause
             .look_alikes
             .iter()
@@ -349,22 +353,24 @@ fn cause_text(cause: &'static Cause, case: &Case) -> CauseText {
     }
 }
 
-fn steps(remedy: &[crate::catalog::causes::Remedy], case: &Case) -> Vec<Step> {
+fn steps(remedy: &[crate::catalog::causes::Remedy], case: &Case, about: &str) -> Vec<Step> {
     remedy
         .iter()
         .map(|step| Step {
-            action: fill(step.action, case, "", step.place).into_owned(),
+            action: fill(step.action, case, about, step.place).into_owned(),
             command: step
                 .command
-                .map(|command| fill(command, case, "", step.place).into_owned()),
+                .map(|command| fill(command, case, about, step.place).into_owned()),
             place: step.place,
             risk: step.risk,
             undo: step
                 .undo
-                .map(|undo| fill(undo, case, "", step.place).into_owned()),
+                .map(|undo| fill(undo, case, about, step.place).into_owned()),
         })
         .collect()
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wordings;

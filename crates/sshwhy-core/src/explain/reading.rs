@@ -4,6 +4,8 @@
 //! (`Connection reset by 192.0.2.7 port 22`, `… line 3: Bad configuration option: …`), and then the rest of the paste, the
 //! port and the file decide.
 
+use super::said;
+use crate::catalog::client_messages::Program as Speaker;
 use crate::catalog::clues;
 use crate::catalog::messages::{Message, Outcome};
 use crate::event::{self, Event};
@@ -39,17 +41,21 @@ pub struct ServerLine {
     pub body: String,
     pub user: Option<String>,
     pub addr: Option<String>,
+    /// The last free text of the line, which may be a file.
+    pub file: Option<String>,
     pub pid: Option<u32>,
     pub preauth: bool,
     /// It stood in a log's envelope.
     pub enveloped: bool,
+    /// The wording begins with a slot: almost any line could be it.
+    pub loose: bool,
 }
 
 impl ServerLine {
     /// The causes behind this line, likeliest first.
     pub fn behind(&self) -> Vec<(&'static str, f32)> {
-        if let Some(by_text) = by_text(&self.body) {
-            return vec![by_text];
+        if let Some(by_text) = said::causes(self) {
+            return by_text;
         }
         let Some(listed) = clues::behind(self.message.slug) else {
             return match self.message.cause {
@@ -100,19 +106,6 @@ impl ServerLine {
     }
 }
 
-/// Errors of the operating system that mean the same in whatever line they stand.
-fn by_text(body: &str) -> Option<(&'static str, f32)> {
-    const ERRORS: [(&str, (&str, f32)); 3] = [
-        ("No space left on device", ("disk-full", 0.88)),
-        ("Disk quota exceeded", ("disk-full", 0.85)),
-        ("Out of memory: Killed process", ("out-of-memory", 0.8)),
-    ];
-    ERRORS
-        .iter()
-        .find(|(text, _)| body.contains(text))
-        .map(|(_, cause)| *cause)
-}
-
 /// Reads every line.
 pub fn read(lines: &[Text]) -> Vec<Reading<'_>> {
     let zone = Zone::utc();
@@ -129,6 +122,10 @@ pub fn read(lines: &[Text]) -> Vec<Reading<'_>> {
             }
             Program::Other => None,
             Program::Audit => catalog.audit(parsed.message),
+            // What sshd says on a console begins with its name, and some messages do by themselves.
+            Program::Sshd if parsed.time.is_none() && parsed.pid.is_none() => catalog
+                .event(Program::Sshd, parsed.ident, parsed.message)
+                .or_else(|| catalog.event(Program::Sshd, b"sshd", line.text.trim().as_bytes())),
             program => catalog.event(program, parsed.ident, parsed.message),
         };
         let enveloped = parsed.program != Program::Bare
@@ -151,11 +148,21 @@ pub fn read(lines: &[Text]) -> Vec<Reading<'_>> {
                 Some(server) if server.enveloped => Said::Server(server),
                 server if ours_unknown => {
                     debug_assert!(server.is_none());
-                    Said::Unknown
+                    let hits = transcript::find_all(&line.text);
+                    match hits.first() {
+                        Some(hit) if either_side_says(hit) => Said::Client(hits),
+                        _ => Said::Unknown,
+                    }
                 }
                 server => {
                     let hits = transcript::find_all(&line.text);
                     match (hits.is_empty(), server) {
+                        // `{tag}: open {file}: {error}` without a log's envelope is anybody's.
+                        (true, Some(server))
+                            if server.loose && server.message.outcome == Outcome::InternalError =>
+                        {
+                            rest(&line.text)
+                        }
                         (true, Some(server)) => Said::Server(server),
                         (false, Some(server))
                             if servers_own(&server, &hits, &line.text, from_a_log) =>
@@ -177,6 +184,18 @@ pub fn read(lines: &[Text]) -> Vec<Reading<'_>> {
         .collect()
 }
 
+/// Whether sshd may have written a message that stands among the clients': what the Kerberos library, the name service or Windows says, word by
+/// word, the box about a key file that others may read, and a shell's word about sftp-server, which looks like its log.
+fn either_side_says(hit: &Hit<'_>) -> bool {
+    matches!(
+        hit.message.program,
+        Speaker::Kerberos | Speaker::Windows | Speaker::Device | Speaker::NameService
+    ) || matches!(
+        hit.message.slug,
+        "client-key-too-open" | "remote-command-not-found"
+    )
+}
+
 /// Whether a wording of both sides is the server's here.
 fn servers_own(server: &ServerLine, hits: &[Hit<'_>], text: &str, from_a_log: bool) -> bool {
     if server.preauth || text.ends_with(" [postauth]") {
@@ -186,6 +205,10 @@ fn servers_own(server: &ServerLine, hits: &[Hit<'_>], text: &str, from_a_log: bo
         return true;
     }
     let Some(hit) = hits.first() else { return true };
+    // Only a client behind a proxy does not know whom it speaks to, and only a client's words fit this closely.
+    if hit.port() == Some(u16::MAX) || server.loose {
+        return false;
+    }
     // A client that says less of the line than the server's wording does not know it: it is the server's.
     if hit.body.len() < server.body.len() && !text.starts_with("debug") {
         return true;
@@ -202,9 +225,11 @@ fn server_line(event: &Event<'_>, pid: Option<u32>, enveloped: bool) -> ServerLi
         body: text(event.body),
         user: event.user().filter(|u| !u.is_empty()).map(text),
         addr: event.addr().map(text),
+        file: Some(text(event.fields.text.of(event.body))),
         pid,
         preauth: event.preauth,
         enveloped,
+        loose: event.wording().is_some_and(|w| w.text.starts_with('{')),
     }
 }
 
@@ -221,11 +246,20 @@ fn rest(line: &str) -> Said<'static> {
     let progress = ["PLAY [", "TASK [", "PLAY RECAP", "Traceback (most recent"]
         .iter()
         .any(|p| line.starts_with(p));
-    if is_debug || decoration || progress || line.starts_with("SHA256:") {
+    if is_debug || decoration || progress || is_stack_frame(line) || line.starts_with("SHA256:") {
         Said::Nothing
     } else {
         Said::Unknown
     }
+}
+
+/// Where a program was when it failed, as Java, Python, Ruby and JavaScript print it: the message stands beside it.
+fn is_stack_frame(line: &str) -> bool {
+    let java = line.starts_with("at ") && line.ends_with(')') && line.contains('(');
+    let python = line.starts_with("File \"") && line.contains("\", line ");
+    let ruby = line.starts_with('/') && (line.contains(":in `") || line.contains(":in '"));
+    let more = line.starts_with("... ") && line.ends_with(" more");
+    java || python || ruby || more
 }
 
 /// `$ ssh -p 2222 build@build.example.org`: the command after a prompt.

@@ -368,7 +368,7 @@ fatal: [web1]: UNREACHABLE! => {\"changed\": false, \"msg\": \"Failed to connect
             "plink",
             "FATAL ERROR: Couldn't agree a key exchange algorithm (available: diffie-hellman-group1-sha1)".into(),
             "no-matching-kex",
-            false,
+            true,
         ),
         (
             "putty host key",

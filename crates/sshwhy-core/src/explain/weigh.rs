@@ -9,7 +9,7 @@
 //! 4. where one cause is known, the others keep what it leaves them; a symptom comes first only where none is known.
 
 use super::reading::{Reading, Said, ServerLine};
-use super::round;
+use super::{round, said};
 use crate::catalog::causes::{self, Cause, Gate};
 use crate::catalog::client_messages::Program;
 use crate::catalog::messages::Outcome;
@@ -39,6 +39,8 @@ const MOST_SAME: usize = 20;
 
 pub struct Weighed {
     pub findings: Vec<Finding>,
+    /// What each finding is about, in the same order: a file, an address; empty where the lines name none.
+    pub abouts: Vec<String>,
     pub case: Case,
     pub notes: Vec<String>,
 }
@@ -53,6 +55,8 @@ struct Word {
     lines: Vec<usize>,
     notes: Vec<String>,
     about: String,
+    /// The file that the lines name, for the commands.
+    file: Option<String>,
     /// It tells again what other lines told: the server writes one failure into several lines, and the diagnosis has read
     /// the client's.
     same_witness: bool,
@@ -66,11 +70,16 @@ pub fn weigh(readings: &[Reading<'_>]) -> Weighed {
     let mut pool = pool(words);
     settle(&mut pool);
     let mut notes = Vec::new();
+    let abouts = pool.iter().map(|joined| joined.file.clone()).collect();
     let findings = findings(readings, &case, pool);
     let any_known = readings
         .iter()
         .any(|r| matches!(r.said, Said::Client(_) | Said::Server(_)));
     match findings.first() {
+        None if readings.iter().any(reports_a_failure) => notes.push(
+            "What these lines report is no fault of the way to a shell that is known here: what each means stands below."
+                .to_owned(),
+        ),
         None if any_known => notes.push(
             "Nothing in these lines is a fault by itself: what went wrong stands in other lines, or nothing did.".to_owned(),
         ),
@@ -81,8 +90,21 @@ pub fn weigh(readings: &[Reading<'_>]) -> Weighed {
     }
     Weighed {
         findings,
+        abouts,
         case,
         notes,
+    }
+}
+
+/// Whether a line says that something did not work, whatever is behind it.
+fn reports_a_failure(reading: &Reading<'_>) -> bool {
+    match &reading.said {
+        Said::Client(hits) => hits.iter().any(|hit| hit.message.failed_at.is_some()),
+        Said::Server(line) => !matches!(
+            line.message.outcome,
+            Outcome::Info | Outcome::Success | Outcome::Probe | Outcome::Disconnect
+        ),
+        Said::Command(_) | Said::Nothing | Said::Unknown => false,
     }
 }
 
@@ -182,11 +204,21 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
             _ => None,
         }),
         slugs: hits.iter().map(|(_, h)| h.message.slug).collect(),
+        last: hits.last().map_or("", |(_, h)| h.message.slug),
     };
     let saw = |slug: &str| scene.saw(slug);
     // Through a proxy the lines are of two connections, and their gates say nothing about each other.
-    let proxied =
-        saw("client-closed-by-unknown") || saw("trace-proxy") || saw("client-proxy-failed");
+    let proxied = [
+        "client-closed-by-unknown",
+        "trace-proxy",
+        "client-proxy-failed",
+        "tunnel-refused",
+        "proxy-program-missing",
+        "ssm-refused",
+        "iap-refused",
+    ]
+    .into_iter()
+    .any(saw);
     let gates = if proxied {
         (None, None)
     } else {
@@ -201,6 +233,17 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
     for (i, hit) in &hits {
         seen.entry(hit.message.slug).or_default().push(*i);
     }
+    let mut files = BTreeMap::<&'static str, Option<String>>::new();
+    for (_, hit) in &hits {
+        let file = hit.text().and_then(path_of);
+        let known = files
+            .entry(hit.message.slug)
+            .or_insert_with(|| file.clone());
+        // Where the lines name two, the reader has to choose.
+        if file.is_some() && *known != file {
+            *known = None;
+        }
+    }
     let mut words = Vec::new();
     let mut done = BTreeSet::new();
     for (_, hit) in &hits {
@@ -209,7 +252,18 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
             continue;
         }
         let lines = seen.get(row.slug).cloned().unwrap_or_default();
-        for (slug, weight) in scene.behind(hit) {
+        // What the server's own programs say, they say from inside: no gate speaks against it.
+        let gates = match row.program {
+            Program::Remote => (None, None),
+            _ => gates,
+        };
+        // A box of several lines is one message: the line that names the file, or the kind, speaks for it.
+        let telling = hits
+            .iter()
+            .map(|(_, other)| *other)
+            .find(|other| other.message.slug == row.slug && scene.told(other).is_some())
+            .unwrap_or(hit);
+        for (slug, weight) in scene.behind(telling) {
             let Some(cause) = causes::by_slug(slug) else {
                 continue;
             };
@@ -223,11 +277,19 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
                     .into_iter()
                     .collect(),
                 about: String::new(),
+                file: files.get(row.slug).cloned().flatten(),
                 same_witness: false,
             });
         }
     }
     words
+}
+
+/// The file that a message's text names: `/home/build/.ssh/known_hosts:12`. A text with blanks in it is no path.
+fn path_of(text: &str) -> Option<String> {
+    let file = text.split(':').next().unwrap_or_default();
+    (file.starts_with('/') && file.len() > 1 && !file.contains(char::is_whitespace))
+        .then(|| file.to_owned())
 }
 
 /// What the gates leave of a cause. Symptoms say where it ended, and stay.
@@ -246,6 +308,8 @@ struct Scene<'a> {
     case: &'a Case,
     command: Option<&'a Command>,
     slugs: BTreeSet<&'static str>,
+    /// The message that ends the text.
+    last: &'static str,
 }
 
 type Causes = Vec<(&'static str, f64)>;
@@ -263,6 +327,9 @@ impl Scene<'_> {
             .iter()
             .map(|(slug, weight)| (*slug, f64::from(*weight)))
             .collect();
+        if let Some(told) = self.told(hit) {
+            return told;
+        }
         let mut set = |cause: &str, weight: f64| {
             for known in listed.iter_mut().filter(|(slug, _)| *slug == cause) {
                 known.1 = weight;
@@ -310,6 +377,66 @@ impl Scene<'_> {
         listed
     }
 
+    /// Where the message's own text, or the lines around it, leave fewer causes than the wording alone.
+    fn told(&self, hit: &Hit<'_>) -> Option<Causes> {
+        let listed = hit.message.causes;
+        let first = listed.first().map_or("", |(slug, _)| *slug);
+        if listed.len() > 1 && first.starts_with("no-matching") {
+            return Some(vec![(algorithm(hit.body)?, 0.94)]);
+        }
+        let in_key_exchange = self.saw("trace-kex-waiting") && !self.saw("trace-newkeys");
+        Some(match hit.message.slug {
+            "client-key-too-open" => vec![(key_too_open(hit.body)?, 0.94)],
+            "machine-avc" => said::selinux_refusal(hit.body)
+                .into_iter()
+                .map(|(slug, weight)| (slug, f64::from(weight)))
+                .collect(),
+            "go-unable-to-authenticate" => self.refused_by(hit.text().unwrap_or_default())?,
+            "paramiko-log" if hit.method() == Some("password") => self.password_refused(),
+            // It calls, and the text ends.
+            "trace-connecting" if self.last == "trace-connecting" => vec![
+                ("connect-timeout", 0.49),
+                ("firewall-server-drop", 0.22),
+                ("firewall-path-drop", 0.22),
+                ("ip-banned", 0.08),
+                ("dns-stale-address", 0.08),
+            ],
+            // It waits for the first large packet, and the text ends.
+            "trace-kex-waiting" if in_key_exchange && !self.saw("trace-established") => vec![
+                ("mtu-blackhole", 0.45),
+                ("sshd-hung", 0.1),
+                ("server-overloaded", 0.06),
+            ],
+            "client-closed-by-peer" | "client-reset-by-peer" if in_key_exchange => vec![
+                ("server-closed-early", 0.6),
+                ("mtu-blackhole", 0.4),
+                ("host-key-unusable", 0.12),
+                ("reset-by-middlebox", 0.1),
+            ],
+            "remote-command-not-found" if hit.body.contains("sftp-server") => {
+                vec![("sftp-subsystem-missing", 0.92)]
+            }
+            // A session that ends behind such a line ends because of it.
+            "client-session-over"
+                if self.saw("remote-wrong-user") || self.saw("remote-shell-denied") =>
+            {
+                Vec::new()
+            }
+            "remote-command-not-found" if names_a_known_program(hit.body) => vec![
+                ("remote-program-missing", 0.82),
+                ("forced-command", 0.06),
+                ("chroot-ownership", 0.04),
+            ],
+            // The upload failed because of that, and not for want of space.
+            "files-write-failed" if self.saw("files-remote-permission") => Vec::new(),
+            // ssh goes on without the master because the master could take no more.
+            "client-control-exists" if self.saw("client-channel-refused") => {
+                vec![("control-socket-stale", 0.1)]
+            }
+            _ => return None,
+        })
+    }
+
     /// `Permission denied (…)`: the list in brackets, and what was tried before, say more than the words.
     fn denied(&self, hit: &Hit<'_>, mut listed: Causes) -> Causes {
         let methods = hit.text().unwrap_or_default();
@@ -334,6 +461,36 @@ impl Scene<'_> {
         if passwords && self.no_keys_tried() {
             return self.password_refused();
         }
+        if !takes("publickey") && methods.is_empty() {
+            return vec![
+                symptom,
+                ("no-auth-methods", 0.45),
+                ("password-auth-disabled", 0.15),
+                ("user-not-allowed", 0.1),
+            ];
+        }
+        if !takes("publickey") && !passwords {
+            let gssapi = methods.contains("gssapi");
+            return vec![
+                symptom,
+                if gssapi {
+                    ("kerberos-failed", 0.48)
+                } else {
+                    ("auth-method-mismatch", 0.4)
+                },
+                ("pubkey-auth-disabled", 0.2),
+                ("password-auth-disabled", 0.15),
+            ];
+        }
+        if methods == "keyboard-interactive" {
+            return vec![
+                ("auth-rejected-password", 0.8),
+                ("wrong-password", 0.4),
+                ("one-time-code-rejected", 0.18),
+                ("pubkey-auth-disabled", 0.12),
+                ("user-not-found", 0.08),
+            ];
+        }
         if !takes("publickey") {
             return vec![
                 symptom,
@@ -354,6 +511,23 @@ impl Scene<'_> {
             listed.push(("root-login-disabled", 0.2));
         }
         listed
+    }
+
+    /// `attempted methods [none password]`: what was tried is what was refused.
+    fn refused_by(&self, methods: &str) -> Option<Causes> {
+        let tried = |method: &str| methods.split([' ', '[', ']', ',']).any(|m| m == method);
+        if tried("publickey") {
+            return None;
+        }
+        if tried("password") || tried("keyboard-interactive") {
+            return Some(self.password_refused());
+        }
+        Some(vec![
+            ("auth-rejected-publickey", 0.6),
+            ("auth-method-mismatch", 0.45),
+            ("identity-file-missing", 0.2),
+            ("agent-unreachable", 0.12),
+        ])
     }
 
     /// The command line kept ssh from offering keys, and let it ask for a password.
@@ -395,6 +569,119 @@ impl Scene<'_> {
             ("user-not-allowed", 0.06),
         ]
     }
+}
+
+/// For which kind of algorithm nothing in common was found: as the message says it, or as the names in its lists show.
+pub fn algorithm(body: &str) -> Option<&'static str> {
+    const SAID: [(&str, &str); 17] = [
+        ("host key", "no-matching-host-key-type"),
+        ("hostkey", "no-matching-host-key-type"),
+        ("host_key", "no-matching-host-key-type"),
+        ("key exchange algo", "no-matching-kex"),
+        ("key-exchange algo", "no-matching-kex"),
+        ("for key exchange", "no-matching-kex"),
+        ("kex algo", "no-matching-kex"),
+        ("\"kex\"", "no-matching-kex"),
+        ("settle on kex", "no-matching-kex"),
+        ("algo kex", "no-matching-kex"),
+        ("cipher", "no-matching-cipher"),
+        ("encryption algo", "no-matching-cipher"),
+        ("encryption client", "no-matching-cipher"),
+        ("encryption_", "no-matching-cipher"),
+        ("enc ", "no-matching-cipher"),
+        ("hmac", "no-matching-mac"),
+        ("mac", "no-matching-mac"),
+    ];
+    const NAMES: [(&[&str], &str); 4] = [
+        (
+            &["diffie-hellman", "curve25519", "ecdh-", "sntrup", "mlkem"],
+            "no-matching-kex",
+        ),
+        (
+            &[
+                "ssh-rsa",
+                "ssh-dss",
+                "ssh-ed25519",
+                "rsa-sha2",
+                "ecdsa-sha2",
+            ],
+            "no-matching-host-key-type",
+        ),
+        (&["hmac-", "umac-"], "no-matching-mac"),
+        (
+            &["aes", "3des", "chacha20", "blowfish"],
+            "no-matching-cipher",
+        ),
+    ];
+    let lower = body.to_ascii_lowercase();
+    // What stands before the lists names the kind; `serverProposal` has the word of every kind in it.
+    let ends = [
+        "(available",
+        "(client",
+        "server [",
+        "; client",
+        "; we",
+        "jschproposal",
+        ": client",
+        ", sent ",
+    ];
+    let head = ends
+        .iter()
+        .filter_map(|end| lower.find(end))
+        .min()
+        .and_then(|end| lower.get(..end))
+        .unwrap_or(&lower);
+    SAID.iter()
+        .find(|(words, _)| head.contains(words))
+        .map(|(_, cause)| *cause)
+        .or_else(|| {
+            NAMES
+                .iter()
+                .find(|(names, _)| names.iter().any(|name| lower.contains(name)))
+                .map(|(_, cause)| *cause)
+        })
+}
+
+/// The same box stands in sshd's log about its own keys, and in Windows' sshd's about the user's file.
+fn key_too_open(body: &str) -> Option<&'static str> {
+    if body.contains("ssh_host_") {
+        Some("host-key-permissions")
+    } else if body.contains("authorized_keys") {
+        Some("authorized-keys-permissions")
+    } else if body.trim_end_matches('.').ends_with("config") {
+        Some("client-config-permissions")
+    } else {
+        None
+    }
+}
+
+/// Programs that others start on the server by ssh: a shell that does not find them says why the transfer failed.
+fn names_a_known_program(body: &str) -> bool {
+    const PROGRAMS: [&str; 20] = [
+        "rsync",
+        "scp",
+        "borg",
+        "mosh-server",
+        "docker",
+        "git",
+        "git-upload-pack",
+        "git-receive-pack",
+        "git-lfs-authenticate",
+        "restic",
+        "rclone",
+        "tar",
+        "unison",
+        "python",
+        "python3",
+        "wget",
+        "curl",
+        "sudo",
+        "svnserve",
+        "hg",
+    ];
+    body.split([':', ' '])
+        .map(|word| word.rsplit('/').next().unwrap_or_default())
+        .any(|word| PROGRAMS.contains(&word))
 }
 
 /// Ports on which something other than SSH is usual.
@@ -474,6 +761,7 @@ fn diagnosed(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
                 from: "diagnosis",
                 lines,
                 notes: Vec::new(),
+                file: path_of(&about),
                 about,
                 same_witness: true,
             })
@@ -518,9 +806,16 @@ fn server_words(readings: &[Reading<'_>]) -> Vec<Word> {
         let told = said
             .iter()
             .any(|(_, line, causes)| !causes.is_empty() && !is_farewell(line));
+        let bind_told = said
+            .iter()
+            .any(|(_, line, causes)| line.message.slug.starts_with("bind-") && !causes.is_empty());
         for (i, line, causes) in said {
             // That it ended says something only where nothing else does.
             if told && pid.is_some() && is_farewell(line) {
+                continue;
+            }
+            // Why it could not is what the line before says.
+            if line.message.slug == "cannot-bind-any" && bind_told {
                 continue;
             }
             // Connections come in: it listens where it should.
@@ -552,6 +847,7 @@ fn server_words(readings: &[Reading<'_>]) -> Vec<Word> {
                         lines: vec![i],
                         notes: Vec::new(),
                         about: String::new(),
+                        file: line.file.as_deref().and_then(path_of),
                         same_witness: true,
                     }),
                 }
@@ -583,6 +879,7 @@ struct Joined {
     lines: BTreeSet<usize>,
     notes: Vec<String>,
     about: String,
+    file: String,
 }
 
 /// Words for the same cause, joined: independent witnesses make it surer, the diagnosis stands for itself.
@@ -596,6 +893,7 @@ fn pool(words: Vec<Word>) -> Vec<Joined> {
             lines: BTreeSet::new(),
             notes: Vec::new(),
             about: String::new(),
+            file: String::new(),
         });
         joined.confidence = if word.same_witness || word.cause.is_symptom {
             joined.confidence.max(word.weight)
@@ -611,6 +909,9 @@ fn pool(words: Vec<Word>) -> Vec<Joined> {
         }
         if joined.about.is_empty() {
             joined.about = word.about;
+        }
+        if joined.file.is_empty() {
+            joined.file = word.file.unwrap_or_default();
         }
     }
     pool.into_values().collect()
@@ -697,6 +998,8 @@ fn findings(readings: &[Reading<'_>], case: &Case, pool: Vec<Joined>) -> Vec<Fin
             let file = joined.about.split(':').next().unwrap_or_default();
             if file.starts_with(['/', '~']) {
                 subjects.files.push(file.to_owned());
+            } else if !joined.file.is_empty() {
+                subjects.files.push(joined.file.clone());
             }
             Finding {
                 id: cause.id,
@@ -717,7 +1020,7 @@ fn findings(readings: &[Reading<'_>], case: &Case, pool: Vec<Joined>) -> Vec<Fin
                 count: joined.lines.len().max(1) as u64,
                 evidence,
                 notes: joined.notes.clone(),
-                remedy: super::steps(cause.remedy, case),
+                remedy: super::steps(cause.remedy, case, &joined.file),
                 refs: cause.refs.to_vec(),
             }
         })

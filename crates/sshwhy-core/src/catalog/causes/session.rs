@@ -1607,4 +1607,120 @@ pub(super) const ROWS: &[Cause] = &[
             "RFC draft-ietf-secsh-filexfer-02 section 7",
         ],
     },
+    Cause {
+        id: "SW0432",
+        slug: "remote-program-missing",
+        title: "The program that ssh should start on the server is not there, or not in its PATH",
+        blames: Blame::Server,
+        gate: Gate::Session,
+        severity: Severity::Medium,
+        is_symptom: false,
+        explanation: "rsync, scp, git, borg, mosh and docker each start their other half on the server through ssh. The login \
+            worked; the shell there answers \"command not found\". Either the program is not installed, or it is \
+            (Homebrew, Synology, a user's own bin) and the PATH of a shell that nobody sits at does not have its folder: \
+            such a shell reads fewer start-up files than a login. If the name is not what you asked for, a forced command runs.",
+        confirm: &[
+            Confirm {
+                command: "ssh USER@HOST 'command -v rsync; echo $PATH'",
+                place: "client",
+                shows: "nothing: not there for that shell; and the PATH that it has (put the missing program's name in)",
+            },
+            Confirm {
+                command: "command -v rsync",
+                place: "server",
+                shows: "a path, in a login: then only the PATH is at fault",
+            },
+        ],
+        remedy: &[
+            Remedy {
+                action: "Install it on the server (RHEL: dnf install; Alpine: apk add)",
+                command: Some("apt-get install rsync"),
+                place: "server",
+                risk: "none",
+                undo: Some("apt-get remove rsync"),
+            },
+            Remedy {
+                action: "Or name its path: rsync --rsync-path, borg --remote-path, mosh --server, git -u",
+                command: Some("rsync --rsync-path=/usr/local/bin/rsync FILE USER@HOST:"),
+                place: "client",
+                risk: "none",
+                undo: None,
+            },
+            Remedy {
+                action: "Newer scp can do without the other half: it speaks SFTP (and -O makes it the old way, which needs scp there)",
+                command: Some("scp -s FILE USER@HOST:"),
+                place: "client",
+                risk: "none",
+                undo: None,
+            },
+        ],
+        look_alikes: &[
+            "forced-command",
+            "sftp-subsystem-missing",
+            "shell-missing",
+            "chroot-ownership",
+        ],
+        refs: &["rsync(1) --rsync-path", "sshd(8) LOGIN PROCESS"],
+    },
+    Cause {
+        id: "SW0433",
+        slug: "repository-access-denied",
+        title: "The hosting service knows the key, and its account may not use that repository",
+        blames: Blame::Policy,
+        gate: Gate::Session,
+        severity: Severity::Medium,
+        is_symptom: false,
+        explanation: "SSH is fine: GitHub, GitLab, Bitbucket, Gitea and gitolite all log in as \"git\", and tell accounts apart by the \
+            key. What is refused is the repository: its name is wrong, the account has no access (or only to read), a deploy \
+            key belongs to another repository, or single sign-on has not been given to this key. With keys of several accounts \
+            in one agent the first that fits decides who you are, and it may be the wrong one.",
+        confirm: &[
+            Confirm {
+                command: "ssh -T git@HOST",
+                place: "client",
+                shows: "the account or the deploy key that the service takes you for",
+            },
+            Confirm {
+                command: "git remote -v",
+                place: "client",
+                shows: "owner and name of the repository, letter by letter",
+            },
+            Confirm {
+                command: "ssh -vT git@HOST 2>&1 | grep 'Server accepts key'",
+                place: "client",
+                shows: "which key file that was",
+            },
+        ],
+        remedy: &[
+            Remedy {
+                action: "Correct the repository's address",
+                command: Some("git remote set-url origin git@HOST:OWNER/NAME.git"),
+                place: "client",
+                risk: "none",
+                undo: Some("git remote set-url origin OLD"),
+            },
+            Remedy {
+                action: "Offer the key of the right account only: IdentityFile and IdentitiesOnly under a Host entry of its own",
+                command: Some(
+                    "GIT_SSH_COMMAND='ssh -o IdentitiesOnly=yes -i ~/.ssh/KEY' git fetch",
+                ),
+                place: "client",
+                risk: "none",
+                undo: None,
+            },
+            Remedy {
+                action: "Ask the repository's owner for access, or authorise the key for the organisation's single sign-on",
+                command: None,
+                place: "network",
+                risk: "none",
+                undo: None,
+            },
+        ],
+        look_alikes: &[
+            "pubkey-not-authorized",
+            "forced-command",
+            "host-key-changed",
+        ],
+        refs: &["git-remote(1)", "ssh_config(5) IdentitiesOnly"],
+    },
 ];

@@ -1,4 +1,5 @@
-//! What clients print when a login fails, or on the way to it: one row a message, with the causes behind it.
+//! What clients print when a login fails, or on the way to it, and what people paste beside it (a ban tool's line, the packet
+//! filter's, a cloud console's): one row a message, with the causes behind it.
 //!
 //! The template language is that of [`super::messages`]. Client texts come without an envelope, but with whatever wrapper
 //! prints them in front (`debug1: `, `FATAL ERROR: `, `fatal: [web1]: UNREACHABLE! => …`): a row holds the message alone, and
@@ -9,11 +10,18 @@
 
 use super::causes::Gate;
 
+mod java;
+mod libraries;
+mod machine;
+mod more;
 mod openssh;
 mod others;
+mod python;
 mod remote;
 mod tools;
 mod trace;
+mod ways;
+mod web;
 
 /// Who prints it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -37,6 +45,33 @@ pub enum Program {
     LibSsh2,
     /// ssh2 for Node.js and what is built on it.
     NodeSsh2,
+    Sshj,
+    AsyncSsh,
+    NetSsh,
+    Php,
+    Curl,
+    LibGit2,
+    Jenkins,
+    Dbclient,
+    Gcloud,
+    Aws,
+    Proxy,
+    Borg,
+    Mosh,
+    Autossh,
+    Sshfs,
+    /// libkrb5 and the GSSAPI, through either side's ssh.
+    Kerberos,
+    /// nss_ldap and its like, through sshd.
+    NameService,
+    Fail2ban,
+    Sshguard,
+    Kernel,
+    SeTroubleshoot,
+    /// Windows itself, or its sshd's own additions.
+    Windows,
+    /// A router's or a switch's own SSH, either side.
+    Device,
     /// systemctl and its like, on the server's console.
     Systemctl,
     /// A program on the server, on the client's terminal: PAM, a login shell, a hosting service.
@@ -62,6 +97,29 @@ impl Program {
             Program::LibSsh => "libssh",
             Program::LibSsh2 => "libssh2",
             Program::NodeSsh2 => "ssh2 for Node.js",
+            Program::Sshj => "sshj",
+            Program::AsyncSsh => "asyncssh",
+            Program::NetSsh => "net-ssh",
+            Program::Php => "PHP",
+            Program::Curl => "curl",
+            Program::LibGit2 => "libgit2",
+            Program::Jenkins => "Jenkins",
+            Program::Dbclient => "dbclient",
+            Program::Gcloud => "gcloud",
+            Program::Aws => "aws",
+            Program::Proxy => "the proxy program",
+            Program::Borg => "borg",
+            Program::Mosh => "mosh",
+            Program::Autossh => "autossh",
+            Program::Sshfs => "sshfs",
+            Program::Kerberos => "the Kerberos library",
+            Program::NameService => "the name service",
+            Program::Fail2ban => "fail2ban",
+            Program::Sshguard => "sshguard",
+            Program::Kernel => "the kernel",
+            Program::SeTroubleshoot => "setroubleshoot",
+            Program::Windows => "Windows",
+            Program::Device => "the network device",
             Program::Systemctl => "systemctl",
             Program::Remote => "the server's programs",
         }
@@ -95,12 +153,19 @@ pub struct ClientMessage {
 }
 
 /// The rows by file; an index into the concatenation is stable within one build only.
-const BLOCKS: [&[ClientMessage]; 5] = [
+const BLOCKS: [&[ClientMessage]; 12] = [
     openssh::ROWS,
     trace::ROWS,
     remote::ROWS,
     tools::ROWS,
     others::ROWS,
+    more::ROWS,
+    java::ROWS,
+    python::ROWS,
+    web::ROWS,
+    libraries::ROWS,
+    ways::ROWS,
+    machine::ROWS,
 ];
 
 pub fn all() -> impl Iterator<Item = &'static ClientMessage> {

@@ -11,6 +11,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         texts: &[
             "ssh: Could not resolve hostname {host}: Name or service not known",
             "ssh: Could not resolve hostname {host}: nodename nor servname provided, or not known",
+            "ssh: Could not resolve hostname {host}: hostname nor servname provided, or not known",
+            "ssh: Could not resolve hostname {host}: Non-recoverable failure in name resolution",
             "ssh: Could not resolve hostname {host}: Name does not resolve",
             "ssh: Could not resolve hostname {host}: No such host is known.",
             "ssh: Could not resolve hostname {host}: no address associated with name",
@@ -58,7 +60,10 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7003",
         slug: "client-connect-refused",
         program: Program::OpenSsh,
-        texts: &["ssh: connect to host {host} port {port}: Connection refused"],
+        texts: &[
+            "connect to host {host} port {port}: Connection refused",
+            "ssh: connect to host {host} port {port}: Connection refused",
+        ],
         meaning: "The other side answered at once that nobody takes connections on this port.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
@@ -83,6 +88,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-connect-timeout",
         program: Program::OpenSsh,
         texts: &[
+            "connect to host {host} port {port}: Connection timed out",
+            "connect to host {host} port {port}: Operation timed out",
             "ssh: connect to host {host} port {port}: Connection timed out",
             "ssh: connect to host {host} port {port}: Operation timed out",
         ],
@@ -110,6 +117,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-route-to-host",
         program: Program::OpenSsh,
         texts: &[
+            "connect to host {host} port {port}: No route to host",
+            "No route to host",
             "ssh: connect to host {host} port {port}: No route to host",
             "ssh: connect to host {host} port {port}: Host is down",
         ],
@@ -135,6 +144,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-network-unreachable",
         program: Program::OpenSsh,
         texts: &[
+            "connect to host {host} port {port}: Network is unreachable",
+            "Network is unreachable",
             "ssh: connect to host {host} port {port}: Network is unreachable",
             "ssh: connect to host {host} port {port}: Invalid argument",
             "ssh: connect to host {host} port {port}: Cannot assign requested address",
@@ -271,6 +282,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
             "kex_exchange_identification: write: Connection reset by peer",
             "kex_exchange_identification: write: Broken pipe",
             "ssh_exchange_identification: read: Connection reset",
+            "getsockopt TCP_NODELAY: Connection reset by peer",
         ],
         meaning: "The connection was reset before the server greeted.",
         passed: Some(Gate::Tcp),
@@ -438,10 +450,13 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-common-kex",
         program: Program::OpenSsh,
         texts: &[
+            "no matching key exchange method found",
+            "no matching key exchange method found.",
             "Unable to negotiate with {ip} port {port}: no matching key exchange method found. Their offer: {offer}",
             "Unable to negotiate with {host} port {port}: no matching key exchange method found. Their offer: {offer}",
             "no matching key exchange method found. Their offer: {offer}",
             "Unable to negotiate a key exchange method",
+            "no kex alg",
         ],
         meaning: "Client and server have no key exchange method in common.",
         passed: Some(Gate::Ident),
@@ -457,6 +472,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-common-cipher",
         program: Program::OpenSsh,
         texts: &[
+            "no matching cipher found",
+            "no matching cipher found.",
             "Unable to negotiate with {ip} port {port}: no matching cipher found. Their offer: {offer}",
             "Unable to negotiate with {host} port {port}: no matching cipher found. Their offer: {offer}",
             "no matching cipher found. Their offer: {offer}",
@@ -474,6 +491,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-common-mac",
         program: Program::OpenSsh,
         texts: &[
+            "no matching MAC found",
+            "no matching MAC found.",
             "Unable to negotiate with {ip} port {port}: no matching MAC found. Their offer: {offer}",
             "Unable to negotiate with {host} port {port}: no matching MAC found. Their offer: {offer}",
             "no matching mac found. Their offer: {offer}",
@@ -492,6 +511,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-no-common-host-key",
         program: Program::OpenSsh,
         texts: &[
+            "no matching host key type found",
+            "no matching host key type found.",
             "Unable to negotiate with {ip} port {port}: no matching host key type found. Their offer: {offer}",
             "Unable to negotiate with {host} port {port}: no matching host key type found. Their offer: {offer}",
             "no matching host key type found. Their offer: {offer}",
@@ -552,6 +573,9 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-host-key-changed",
         program: Program::OpenSsh,
         texts: &[
+            "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!",
+            "REMOTE HOST IDENTIFICATION HAS CHANGED",
+            "Remote host identification has changed!",
             "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @",
             "IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!",
             "Host key for {host} has changed and you have requested strict checking.",
@@ -617,7 +641,10 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7029",
         slug: "client-host-key-failed",
         program: Program::OpenSsh,
-        texts: &["Host key verification failed."],
+        texts: &[
+            "Host key verification failed",
+            "Host key verification failed.",
+        ],
         meaning: "ssh did not accept the server's host key; the lines above say why.",
         passed: Some(Gate::Kex),
         failed_at: Some(Gate::HostKey),
@@ -639,7 +666,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         texts: &[
             "Bad server host key: {reason}",
             "ssh_dispatch_run_fatal: Connection to {ip} port {port}: Invalid key length",
-            "ssh_dispatch_run_fatal: Connection to {ip} port {port}: {=Bad server host key: Invalid key length|error in libcrypto}",
+            "ssh_dispatch_run_fatal: Connection to {ip} port {port}: {=Bad server host key: Invalid key length|error in libcrypto|unknown or unsupported key type}",
         ],
         meaning: "The server's host key is one this client will not use: too short, or of a broken form.",
         passed: Some(Gate::Kex),
@@ -676,8 +703,11 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-permission-denied",
         program: Program::OpenSsh,
         texts: &[
+            "{user}@{host}: Permission denied ({methods})",
+            "Permission denied ({methods})",
+            "permission denied ({methods})",
             "{user}@{host}: Permission denied ({methods}).",
-            "Permission denied ({methods}).",
+            "Permission denied ({methods?}).",
         ],
         meaning: "The server accepted nothing that the client offered. In brackets: the methods it still \
             takes.",
@@ -727,6 +757,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-too-many-failures",
         program: Program::OpenSsh,
         texts: &[
+            "too many authentication failures{text?}",
             "Received disconnect from {ip} port {port}:2: Too many authentication failures{text?}",
             "Received disconnect from {ip}: 2: Too many authentication failures{text?}",
             "Disconnecting: Too many authentication failures{text?}",
@@ -755,7 +786,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         causes: &[("server-closed-early", 0.5)],
         tells_apart: "Read the reason; \"Bye Bye\" and \"Authentication failed\" also come from appliances after their \
             own limits.",
-        example: "Received disconnect from 192.0.2.10 port 22:12: Idle timeout",
+        example: "Received disconnect from 192.0.2.10 port 22:7: bad service request",
         near_miss: "Received disconnect from 192.0.2.10 port 22:2: Too many authentication failures",
     },
     ClientMessage {
@@ -816,6 +847,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-key-too-open",
         program: Program::OpenSsh,
         texts: &[
+            "UNPROTECTED PRIVATE KEY FILE",
+            "WARNING: UNPROTECTED PRIVATE KEY FILE!",
             "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @",
             "Permissions 0{n} for '{file}' are too open.",
             "Permissions for '{file}' are too open.",
@@ -898,6 +931,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-agent-refused",
         program: Program::OpenSsh,
         texts: &[
+            "agent refused operation",
             "sign_and_send_pubkey: signing failed for {key-type} \"{file}\" from agent: agent refused operation",
             "sign_and_send_pubkey: signing failed for {key-type} \"{file}\": agent refused operation",
             "sign_and_send_pubkey: signing failed: agent refused operation",
@@ -919,7 +953,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-security-key-failed",
         program: Program::OpenSsh,
         texts: &[
-            "sign_and_send_pubkey: signing failed for {key-type} \"{file}\": {=device not found|requested feature not supported|incorrect passphrase supplied to decrypt private key|unexpected internal error}",
+            "sign_and_send_pubkey: signing failed for {key-type} \"{file}\": {=device not found|requested feature not supported|incorrect passphrase supplied to decrypt private key|unexpected internal error|error in libcrypto|invalid format|invalid argument|operation not permitted}",
             "sign_and_send_pubkey: signing failed for {key-type} \"{file}\" from agent: {=device not found|requested feature not supported}",
             "sshsk_sign: {text}",
         ],
@@ -1164,7 +1198,10 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7056",
         slug: "client-channel-prohibited",
         program: Program::OpenSsh,
-        texts: &["channel {n}: open failed: administratively prohibited: {text}"],
+        texts: &[
+            "administratively prohibited: open failed",
+            "channel {n}: open failed: administratively prohibited: {text}",
+        ],
         meaning: "The server refuses to open this channel: a forwarding that it does not allow.",
         passed: Some(Gate::Account),
         failed_at: None,
@@ -1256,10 +1293,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7061",
         slug: "client-pty-failed",
         program: Program::OpenSsh,
-        texts: &[
-            "PTY allocation request failed on channel {n}",
-            "Pseudo-terminal will not be allocated because stdin is not a terminal.",
-        ],
+        texts: &["PTY allocation request failed on channel {n}"],
         meaning: "No terminal was given.",
         passed: Some(Gate::Account),
         failed_at: None,
@@ -1355,6 +1389,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "client-broken-pipe",
         program: Program::OpenSsh,
         texts: &[
+            "Broken pipe",
+            "client_loop: send disconnect",
             "client_loop: send disconnect: Broken pipe",
             "client_loop: send disconnect: Connection reset{text?}",
             "Write failed: Broken pipe",
@@ -1606,6 +1642,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         texts: &[
             "Failed to add the host to the list of known hosts ({file}).",
             "hostfile_replace_entries failed for {file}: {reason}",
+            "hostkeys_foreach failed for {file}: {reason}",
             "update_known_hosts: hostfile_replace_entries failed for {file}: {reason}",
             "Could not create directory '{file}' ({reason}).",
             "Could not create directory '{file}'.",

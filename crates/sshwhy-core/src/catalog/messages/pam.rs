@@ -4006,7 +4006,7 @@ pub const ROWS: &[Message] = &[
         daemon: Daemon::Pam,
         outcome: Outcome::PermissionProblem,
         hostile: Hostile::No,
-        cause: "pam-denied",
+        cause: "one-time-code-rejected",
         meaning: "The file with the secret for one-time codes is missing or cannot be read.",
         texts: &[
             Text::any(
@@ -4014,6 +4014,12 @@ pub const ROWS: &[Message] = &[
             ),
             Text::any(
                 "pam_google_authenticator({service}:{=auth|account|session|setcred|chauthtok}): Failed to read \"{file}\" for \"{user}\"",
+            ),
+            Text::any(
+                "pam_google_authenticator({service}:{=auth|account|session|setcred|chauthtok}): Secret file \"{file}\" must only be accessible by {text}",
+            ),
+            Text::any(
+                "pam_google_authenticator({service}:{=auth|account|session|setcred|chauthtok}): Secret file permissions ({text}) are more permissive than allowed ({text})",
             ),
         ],
         example: "pam_google_authenticator(sshd:auth): Failed to read \"/home/alice/.google_authenticator\" for \"alice\"",
@@ -4125,5 +4131,35 @@ pub const ROWS: &[Message] = &[
         ],
         example: "Failed Duo login for 'alice' from 192.0.2.7: Login request denied.",
         near_miss: "Failing Duo login for 'alice' from 192.0.2.7",
+    },
+    Message {
+        id: "SW4157",
+        slug: "pam-otp-too-many",
+        daemon: Daemon::Pam,
+        outcome: Outcome::Throttled,
+        hostile: Hostile::No,
+        cause: "one-time-code-rejected",
+        meaning: "One-time codes were tried more often than the user's secret file allows in that time; the next minute is free again.",
+        texts: &[Text::any(
+            "pam_google_authenticator({service}:{=auth|account|session|setcred|chauthtok}): Too many concurrent login attempts{text}",
+        )],
+        example: "pam_google_authenticator(sshd:auth): Too many concurrent login attempts. Please try again.",
+        near_miss: "pam_google_authenticator(sshd:auth): Too many codes",
+    },
+    Message {
+        id: "SW4158",
+        slug: "pam-radius-unreachable",
+        daemon: Daemon::Pam,
+        outcome: Outcome::ConfigError,
+        hostile: Hostile::No,
+        cause: "directory-service-down",
+        meaning: "No RADIUS server answered, so nobody's second factor or password can be checked.",
+        texts: &[
+            Text::any("pam_radius_auth: RADIUS server {host} failed to respond"),
+            Text::any("pam_radius_auth: All RADIUS servers failed to respond."),
+            Text::any("pam_radius_auth: All RADIUS servers failed to respond"),
+        ],
+        example: "pam_radius_auth: RADIUS server 192.0.2.53 failed to respond",
+        near_miss: "pam_radius_auth: RADIUS server 192.0.2.53 responded",
     },
 ];
