@@ -3,6 +3,7 @@
 //! OpenSSH puts, in this order, around the text that the catalogue knows: a LogVerbose tag, a level word, and ` [preauth]` or
 //! ` [postauth]` (log.c, monitor.c). They come off first; what is left must be a wording from end to end.
 
+use crate::addr::{is_private, parse_ip};
 use crate::catalog::messages::{self, Daemon, Hostile, Message, Text};
 use crate::line::Program;
 use crate::template::{Fields, Matcher, Span};
@@ -244,12 +245,13 @@ impl Catalog {
         ident: &[u8],
         message: &'a [u8],
     ) -> Option<(Event<'a>, Found<'_>)> {
-        let (whole, preauth) = strip(message);
+        let (whole, mut preauth) = strip(message);
         let mut body = whole;
         let mut hit = self.hit(program, ident, body);
-        if hit.is_none() && whole.last() == Some(&b' ') {
+        if hit.is_none() && (whole.last() == Some(&b' ') || message.last() == Some(&b' ')) {
             // Some relays leave a space behind; a wording that ends in one was tried first.
-            body = whole.trim_ascii_end();
+            (body, preauth) = strip(message.trim_ascii_end());
+            body = body.trim_ascii_end();
             hit = self.hit(program, ident, body);
         }
         let (mut found, mut fields) = hit?;
@@ -257,6 +259,7 @@ impl Catalog {
         if found.offset != 0 {
             shift(&mut fields, found.offset);
         }
+        client_of_timeout(body, &mut fields);
         let number = found.matcher.number(found.entry);
         let row = (number >> 8) as Row;
         let before = body.get(..fields.user.start as usize).unwrap_or_default();
@@ -312,6 +315,32 @@ impl Catalog {
     fn pam_event(&self, body: &[u8]) -> Option<(Found<'_>, Fields)> {
         let (module, rest) = pam_module(body)?;
         found(self.pam.get(module)?, body, rest)
+    }
+}
+
+/// How sshd 9.8 and later begin their word on LoginGraceTime.
+pub(crate) const TIMEOUT_FROM: &[u8] = b"Timeout before authentication for connection from ";
+
+/// sshd 9.8 (9.9 mended it) wrote its own address first and the client's behind `to`. Which of the two it was the line does not
+/// say, but nobody from inside reaches a server by an outside address: an inside one in front of an outside one is the server's.
+fn client_of_timeout(body: &[u8], fields: &mut Fields) {
+    let Some(rest) = body.strip_prefix(TIMEOUT_FROM) else {
+        return;
+    };
+    let from = fields.ip.of(body);
+    let Some((at, to)) = memmem::find(rest, b" to ").and_then(|to| {
+        let at = TIMEOUT_FROM.len() + to + 4;
+        let text = body.get(at..)?;
+        Some((at, text.get(..memchr(b',', text)?)?))
+    }) else {
+        return;
+    };
+    let inside = |text: &[u8]| parse_ip(text).map(is_private);
+    if inside(from) == Some(true) && inside(to) == Some(false) {
+        fields.ip = Span {
+            start: at as u32,
+            end: (at + to.len()) as u32,
+        };
     }
 }
 

@@ -59,6 +59,12 @@ impl Analysis {
                 self.once.dropped()
             ));
         }
+        if self.twins.dropped > 0 {
+            notes.push(format!(
+                "{} followed by a copy of itself (two collectors write this log) and counted once",
+                count(self.twins.dropped, "line is", "lines are")
+            ));
+        }
         if self.suppressed > 0 {
             notes.push(format!(
                 "{} lines say that messages were suppressed: counts are lower bounds",

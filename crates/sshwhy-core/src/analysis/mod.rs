@@ -6,9 +6,11 @@
 mod ending;
 mod joined;
 mod tally;
+mod twins;
 
 use self::joined::Way;
 use self::tally::{AddrTally, HourTally, UserTally};
+use self::twins::Twins;
 use crate::addr::{Addr, Cidr};
 use crate::catalog::deeds::SESSIONS;
 use crate::catalog::messages::Hostile;
@@ -103,6 +105,9 @@ pub struct Analysis {
     /// By input: the log whose lines may stand in another one too.
     shared: Vec<Option<u32>>,
     once: Once,
+    twins: Twins,
+    /// What became of the record before.
+    before: Option<Resolved>,
     addr_tally: Vec<AddrTally>,
     user_tally: Vec<UserTally>,
     hours: BTreeMap<i64, HourTally>,
@@ -167,6 +172,8 @@ impl Analysis {
             inputs: Vec::new(),
             shared: Vec::new(),
             once: Once::new(),
+            twins: Twins::default(),
+            before: None,
             addr_tally: Vec::new(),
             user_tally: Vec::new(),
             hours: BTreeMap::new(),
@@ -519,6 +526,9 @@ impl Analysis {
         {
             return out;
         }
+        if self.twins.is_copy(&record, host, addr, user, role) {
+            return self.before.unwrap_or(out);
+        }
         self.read.lines += 1;
         if let Some(t) = time {
             self.read.first = self.read.first.min(t.0);
@@ -574,6 +584,7 @@ impl Analysis {
             s.hostile = true;
         }
         if self.filter.names() && !self.passes(out.addr, out.user) {
+            self.before = Some(out);
             return out;
         }
         out.passed = true;
@@ -607,6 +618,7 @@ impl Analysis {
         {
             deeds.session(kind, self.names.user_of(out.user), time, at, host);
         }
+        self.before = Some(out);
         out
     }
 

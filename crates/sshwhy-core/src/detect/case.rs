@@ -101,6 +101,14 @@ impl Case<'_> {
         }
     }
 
+    /// Whether the address connects to some host at even intervals without a word.
+    pub fn keeps_rhythm(&self, addr: AddrId) -> bool {
+        let hosts = self.source(addr).map_or(0, |s| s.hosts);
+        (0..32).any(|h| {
+            hosts & (1 << h) != 0 && self.beats.regular(addr, h, self.settings.monitor_checks)
+        })
+    }
+
     pub fn addr(&self, addr: AddrId) -> String {
         self.context.names.addr_text(addr)
     }

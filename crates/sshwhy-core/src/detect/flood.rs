@@ -8,10 +8,12 @@ use super::words;
 use crate::finding::{Finding, Severity};
 use crate::names::AddrId;
 use crate::scan::NONE;
-use crate::time::{HOUR, Time};
+use crate::time::{HOUR, SECOND, Time};
 use hashbrown::{HashMap, HashSet};
 
 const MAX_DROPPED: usize = 100_000;
+/// A monitor checks no more often than that.
+const CROWDING: i64 = 5 * SECOND;
 
 #[derive(Debug)]
 struct Drops {
@@ -132,12 +134,11 @@ fn flooders(case: &Case<'_>) -> Vec<Flooder> {
         }
         // Held open by the dozen within hours; a monitor that forgets to hang up keeps a rhythm, a person takes days.
         let hours = ((source.last.0 - source.first.0) / HOUR).max(1) as u32;
-        let regular = (0..32)
-            .filter(|h| source.hosts & (1 << h) != 0)
-            .any(|h| case.beats.regular(addr, h, s.monitor_checks));
+        // Who holds one for a minute and more, and opens the next within seconds, fills the places however even the pace is.
+        let crowds = (source.last.0 - source.first.0) / i64::from(source.timeouts) < CROWDING;
         if source.timeouts / hours >= 2
             && source.last.is_dated()
-            && !regular
+            && (crowds || !case.keeps_rhythm(addr))
             && (case.accepts(source) == 0 || case.is_hostile(addr))
             && source.guess.connections < source.timeouts
         {
@@ -154,10 +155,94 @@ fn flooders(case: &Case<'_>) -> Vec<Flooder> {
     found
 }
 
+/// Many sources that together fill the places, none of them by itself.
+struct Crowd {
+    /// Those that lost more than a person would have tried again, most first.
+    blamed: Vec<AddrId>,
+    addrs: u64,
+    drops: u64,
+    first: Time,
+    last: Time,
+    quotes: Vec<QuoteId>,
+}
+
+/// Tries again after so many dropped connections are no person's any more.
+const STUBBORN: u32 = 4;
+/// So many times what one source is blamed for.
+const TOGETHER: u64 = 5;
+/// Fewer strangers are not many.
+const STRANGERS: u64 = 5;
+
+fn crowd(case: &Case<'_>) -> Option<Crowd> {
+    let limit = case.settings.flood_drops;
+    let strangers: Vec<(AddrId, &Drops)> = case
+        .flood
+        .sorted()
+        .into_iter()
+        .filter(|(addr, d)| {
+            (1..=limit).contains(&d.startups)
+                && case
+                    .source(*addr)
+                    .is_some_and(|s| !s.private() && case.accepts(s) == 0)
+                && !case.keeps_rhythm(*addr)
+        })
+        .collect();
+    let drops: u64 = strangers.iter().map(|(_, d)| u64::from(d.startups)).sum();
+    let addrs = strangers.len() as u64;
+    if drops <= u64::from(limit) * TOGETHER || addrs < STRANGERS {
+        return None;
+    }
+    let mut blamed: Vec<&(AddrId, &Drops)> = strangers
+        .iter()
+        .filter(|(_, d)| d.startups > STUBBORN)
+        .collect();
+    blamed.sort_by_key(|(a, d)| (std::cmp::Reverse(d.startups), *a));
+    Some(Crowd {
+        blamed: blamed.into_iter().map(|(a, _)| *a).collect(),
+        addrs,
+        drops,
+        first: strangers.iter().map(|(_, d)| d.first).min()?,
+        last: strangers.iter().map(|(_, d)| d.last).max()?,
+        quotes: strangers.iter().take(6).map(|(_, d)| d.quotes[0]).collect(),
+    })
+}
+
 pub fn judge(case: &mut Case<'_>) {
     for f in flooders(case) {
         case.accuse(f.addr);
     }
+    if let Some(crowd) = crowd(case) {
+        for addr in crowd.blamed {
+            case.accuse(addr);
+        }
+    }
+}
+
+/// What many sources did together.
+fn together(case: &Case<'_>, crowd: &Crowd) -> Finding {
+    let mut f = words::finding("startup-flood", case.subjects(&crowd.blamed, &[]));
+    f.headline = format!(
+        "{} together kept so many connections open that sshd dropped {} of theirs {} (MaxStartups)",
+        words::count(crowd.addrs, "address", "addresses"),
+        words::count(crowd.drops, "more", "more"),
+        words::within(crowd.first, crowd.last),
+    );
+    f.first = Some(crowd.first);
+    f.last = Some(crowd.last);
+    f.count = crowd.drops;
+    // Whose places they were the lines do not say, only who was turned away meanwhile: strangers, again and again.
+    f.confidence = 0.75;
+    let rest = crowd.addrs - crowd.blamed.len() as u64;
+    if rest > 0 {
+        f.notes.push(format!(
+            "only those are named that lost more than {STUBBORN} connections; {} lost fewer, as anybody would who tries at that time",
+            words::count(rest, "address", "addresses")
+        ));
+    }
+    let mut quotes: Vec<QuoteId> = case.flood.note_quotes.iter().take(2).copied().collect();
+    quotes.extend(&crowd.quotes);
+    f.evidence = case.evidence(&quotes);
+    f
 }
 
 pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
@@ -220,6 +305,9 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
         f.evidence = case.evidence(&quotes);
         out.push(f);
     }
+    if let Some(crowd) = crowd(case) {
+        out.push(together(case, &crowd));
+    }
     throttled(case, true, out);
     throttled(case, false, out);
     unattributed(case, out);
@@ -230,13 +318,7 @@ fn throttled(case: &Case<'_>, by_penalty: bool, out: &mut Vec<Finding>) {
     let n = |d: &Drops| if by_penalty { d.penalties } else { d.startups };
     let belongs = |addr: AddrId| {
         !case.is_hostile(addr)
-            && case.source(addr).is_some_and(|s| {
-                case.accepts(s) > 0
-                    || (0..32).any(|h| {
-                        s.hosts & (1 << h) != 0
-                            && case.beats.regular(addr, h, case.settings.monitor_checks)
-                    })
-            })
+            && (case.source(addr).is_some_and(|s| case.accepts(s) > 0) || case.keeps_rhythm(addr))
     };
     let victims: Vec<(AddrId, &Drops)> = case
         .flood

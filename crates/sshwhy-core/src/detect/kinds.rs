@@ -80,6 +80,7 @@ impl Kind {
                 | "nologin-file"
                 | "authorized-keys-from"
                 | "pubkey-not-authorized"
+                | "sftp-subsystem-missing"
                 | "pam-misconfigured" => Kind::Fault,
                 _ => Kind::Denied,
             },

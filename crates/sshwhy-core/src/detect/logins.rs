@@ -43,6 +43,8 @@ struct Habit {
     /// On how many days.
     hour_days: [u32; 24],
     hour_quotes: [QuoteId; 24],
+    /// From where that line's login came.
+    hour_addrs: [AddrId; 24],
     hour_last: [Time; 24],
     /// Networks logged in from (IPv4 /24, IPv6 /48), the first 32.
     nets: Vec<(IpAddr, u8)>,
@@ -153,6 +155,7 @@ impl Logins {
             hours: [0; 24],
             hour_days: [0; 24],
             hour_quotes: [NONE; 24],
+            hour_addrs: [NONE; 24],
             hour_last: [time; 24],
             nets: Vec::new(),
             keys_only: true,
@@ -194,14 +197,16 @@ impl Logins {
             h.days += 1;
         }
         let hour = (time.0.div_euclid(HOUR)).rem_euclid(24) as usize;
-        if let (Some(n), Some(days), Some(q), Some(t)) = (
+        if let (Some(n), Some(days), Some(q), Some(a), Some(t)) = (
             h.hours.get_mut(hour),
             h.hour_days.get_mut(hour),
             h.hour_quotes.get_mut(hour),
+            h.hour_addrs.get_mut(hour),
             h.hour_last.get_mut(hour),
         ) {
             if *n == 0 {
                 *q = keep(quotes);
+                *a = s.addr;
             }
             if *n == 0 || t.0.div_euclid(DAY) != day {
                 *days += 1;
@@ -343,7 +348,14 @@ fn odd_hours(case: &Case<'_>, out: &mut Vec<Finding>) {
             .filter_map(|o| h.hour_last.get(*o))
             .copied()
             .collect();
-        let addrs: Vec<AddrId> = Vec::new();
+        let mut addrs: Vec<AddrId> = odd
+            .iter()
+            .filter_map(|o| h.hour_addrs.get(*o))
+            .filter(|a| **a != NONE)
+            .copied()
+            .collect();
+        addrs.sort_unstable();
+        addrs.dedup();
         let mut f = words::finding("odd-hour-login", case.subjects(&addrs, &[*user]));
         let name = words::name(case.context.names.user_of(*user));
         let clocks: Vec<String> = times

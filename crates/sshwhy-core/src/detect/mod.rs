@@ -259,6 +259,22 @@ impl Detectors {
         }
     }
 
+    /// A connection of which no line names the address: where PAM refuses the account, sshd says who, why, and nothing more.
+    fn nameless(&mut self, s: &Session, names: &Names) {
+        let Some(row) = s.symptom.filter(|row| self.kind(*row) == Kind::Fault) else {
+            return;
+        };
+        if s.accepted.is_some() || s.logged_in || !s.has_user() {
+            return;
+        }
+        let mut e = event(s, What::Faulty, s.last);
+        e.row = row;
+        if self.troubles.wants_quote(s.addr, s.user) {
+            e.quote = self.troubles.quote(s.host, s.pid, &mut self.quotes);
+        }
+        self.push(e, names);
+    }
+
     /// A session ends for a fault right after its login was accepted.
     fn thrown_out(&mut self, fact: &Fact<'_>, addr: AddrId, user: UserId, names: &Names) {
         let quote = if self.troubles.wants_quote(addr, user) {
@@ -371,7 +387,11 @@ impl Detectors {
 
     /// A session is over (also one that was accepted).
     pub fn ended(&mut self, s: &Session, names: &Names) {
-        if !self.on || !s.has_addr() {
+        if !self.on {
+            return;
+        }
+        if !s.has_addr() {
+            self.nameless(s, names);
             return;
         }
         if let Some((time, _)) = s.accepted {

@@ -7,8 +7,28 @@ use crate::finding::Finding;
 use crate::names::AddrId;
 use crate::time::SECOND;
 
+/// So many connections without a word, one after the other within seconds and out of step, are no check of anybody's.
+const KNOCKS: u32 = 10;
+const KNOCK_GAP: i64 = 5 * SECOND;
+
+/// Whether a stranger from outside connects again and again in a hurry and never says anything that the log shows.
+fn knocks(case: &Case<'_>, addr: AddrId, source: &Source) -> bool {
+    source.gone >= KNOCKS
+        && source.guess.fails == 0
+        && !source.private()
+        && !source.stands_in()
+        && case.accepts(source) == 0
+        && source.last.is_dated()
+        && source.last.0 - source.first.0 <= i64::from(source.gone) * KNOCK_GAP
+        && !case.keeps_rhythm(addr)
+        && case.front != Some(addr)
+}
+
 /// Whether a source scans. One kind of algorithm missing again and again is an outdated client, unless it comes in a burst.
-fn scans(case: &Case<'_>, source: &Source) -> bool {
+fn scans(case: &Case<'_>, addr: AddrId, source: &Source) -> bool {
+    if knocks(case, addr, source) {
+        return true;
+    }
     if source.probes <= case.settings.probe_probes || source.stands_in() || case.accepts(source) > 0
     {
         return false;
@@ -26,7 +46,7 @@ pub fn judge(case: &mut Case<'_>) {
             .ledger
             .sources
             .get(addr as usize)
-            .is_some_and(|s| scans(case, s))
+            .is_some_and(|s| scans(case, addr, s))
         {
             case.accuse(addr);
         }
@@ -39,8 +59,8 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
         .sources
         .iter()
         .enumerate()
-        .filter(|(_, s)| scans(case, s))
-        .map(|(a, s)| (u64::from(s.probes), a as AddrId))
+        .filter(|(a, s)| scans(case, *a as AddrId, s))
+        .map(|(a, s)| (u64::from(s.probes + s.gone), a as AddrId))
         .collect();
     let (each, rest) = busiest(scanners);
     if !rest.is_empty() {
@@ -60,16 +80,21 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
         if source.mismatch != 0 {
             what.push("tried algorithms that nobody uses any more");
         }
+        let silent = what.is_empty();
+        if silent {
+            what.push("connected and said nothing");
+        }
+        let connections = if silent { source.gone } else { source.probes };
         f.headline = format!(
             "{} {} in {} {}: a scanner",
             case.addr(addr),
             what.join(" and "),
-            words::count(u64::from(source.probes), "connection", "connections"),
+            words::count(u64::from(connections), "connection", "connections"),
             words::within(source.first, source.last),
         );
         f.first = Some(source.first);
         f.last = Some(source.last);
-        f.count = u64::from(source.probes);
+        f.count = u64::from(connections);
         // Many and of several kinds: a scanner. Few of one kind: a misdirected program, an old client.
         let kinds = source.mismatch.count_ones() + u32::from(source.not_ssh > 0);
         f.confidence = match (kinds, source.probes) {
@@ -78,7 +103,7 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
             (_, 10..) => 0.85,
             _ => 0.7,
         };
-        if source.gone > 0 {
+        if source.gone > 0 && !silent {
             f.notes.push(format!(
                 "{} without a word",
                 words::count(

@@ -13,6 +13,9 @@ const BIN: i64 = 86_400 / BINS as i64;
 /// Longer sessions on average are people's, unless there are many an hour.
 const SHORT_SESSION: u64 = 300;
 const BUSY: u32 = 8;
+/// One run a day needs more days to be told from chance, and less time to be told from a person.
+const NIGHTS: u32 = 5;
+const MOMENT: i64 = 3600;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Schedule {
@@ -30,6 +33,57 @@ pub struct Schedule {
 
 /// The schedule of a source, if it keeps one.
 pub fn of(case: &Case<'_>, source: &Source) -> Option<Schedule> {
+    crossing(case, source).or_else(|| nightly(case, source))
+}
+
+/// A job of one short run at the same time of the day, some of which fail as a whole: a key that is missing on some nights.
+/// A person whose login fails tries again at once, and keeps no such time.
+fn nightly(case: &Case<'_>, source: &Source) -> Option<Schedule> {
+    let h = case
+        .history(source)
+        .filter(|h| h.accepts >= 3 && h.turns >= 1)?;
+    let (failing, names) = case.failing(&source.guess);
+    if names == 0 || names > 3 || failing.iter().any(|t| t.accepts == 0) {
+        return None;
+    }
+    let failed = h.bursts.iter().filter(|b| b.accepts == 0).count();
+    let worked = h.bursts.iter().filter(|b| b.fails == 0).count();
+    if failed < 2 || worked < 3 {
+        return None;
+    }
+    let (from, to, outside) = window(&h.bursts, case)?;
+    let days = days(&h.bursts, case);
+    if (to - from).rem_euclid(86_400) > MOMENT
+        || outside as usize * 8 > h.bursts.len()
+        || days < NIGHTS.max(case.settings.schedule_days + 1)
+    {
+        return None;
+    }
+    Some(Schedule {
+        from,
+        to,
+        days,
+        outside,
+        first: h.bursts.iter().map(|b| b.start).min()?,
+        last: h.bursts.iter().map(|b| b.end).max()?,
+        fails: source.guess.fails,
+        accepts: h.accepts,
+    })
+}
+
+/// On how many days of the zone runs began.
+fn days(bursts: &[Burst], case: &Case<'_>) -> u32 {
+    let mut days: Vec<i64> = bursts
+        .iter()
+        .map(|b| words::local_day(b.start, case.context))
+        .collect();
+    days.sort_unstable();
+    days.dedup();
+    days.len() as u32
+}
+
+/// Failures and successes of the same users cross within the runs.
+fn crossing(case: &Case<'_>, source: &Source) -> Option<Schedule> {
     let h = case.history(source).filter(|h| h.accepts >= 2)?;
     let s = case.settings;
     let (fails, accepts) = (source.guess.fails, h.accepts);
@@ -66,16 +120,10 @@ pub fn of(case: &Case<'_>, source: &Source) -> Option<Schedule> {
     if !short && events < BUSY {
         return None;
     }
-    let mut days: Vec<i64> = h
-        .bursts
-        .iter()
-        .map(|b| words::local_day(b.start, case.context))
-        .collect();
-    days.sort_unstable();
-    days.dedup();
+    let days = days(&h.bursts, case);
     let (from, to, outside) = window(&h.bursts, case)?;
     let length = (to - from).rem_euclid(86_400);
-    if days.len() as u32 <= s.schedule_days || length > i64::from(s.schedule_window) * 3600 {
+    if days <= s.schedule_days || length > i64::from(s.schedule_window) * 3600 {
         return None;
     }
     let first = h.bursts.iter().map(|b| b.start).min()?;
@@ -83,7 +131,7 @@ pub fn of(case: &Case<'_>, source: &Source) -> Option<Schedule> {
     Some(Schedule {
         from,
         to,
-        days: days.len() as u32,
+        days,
         outside,
         first,
         last,

@@ -7,6 +7,9 @@ use super::case::{Case, Standing};
 use super::ledger::{Guess, Source, fired};
 use super::schedule;
 use crate::names::AddrId;
+use crate::time::DAY;
+
+const WEEK: i64 = 7 * DAY;
 
 /// What the failures of a source look like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,11 +51,26 @@ pub fn shape(case: &Case<'_>, guess: &Guess) -> Shape {
         && unreal * 100 > total * u64::from(s.scan_share);
     Shape {
         fast: guess.fired & fired::FAST != 0,
-        slow: guess.fired & (fired::DAY | fired::WEEK) != 0,
+        slow: guess.fired & (fired::DAY | fired::WEEK) != 0 || patient(case, guess, total, unreal),
         untimed: guess.fired & fired::UNTIMED != 0,
         spray: few_each && !scan && total > u64::from(s.spray_users),
         scan,
     }
+}
+
+/// Fewer in a week than any limit, and on and on: as many in all as a week may have, only for names that are nobody's own here
+/// (root, and those that do not exist). A person who is locked out has a name, and gives up.
+fn patient(case: &Case<'_>, guess: &Guess, total: u64, unreal: u64) -> bool {
+    guess.fails > case.settings.slow_week
+        && guess.last.is_dated()
+        && guess.last.0 - guess.first.0 > WEEK
+        // One name that does not exist may be a job of somebody who has left.
+        && (total, unreal) != (1, 1)
+        && case
+            .failing(guess)
+            .0
+            .iter()
+            .all(|t| t.accepts == 0 && (case.is_nonexistent(t.user) || case.is_root(t.user)))
 }
 
 /// Gives every address its standing.
@@ -110,6 +128,10 @@ fn familiar(case: &Case<'_>, source: &Source) -> bool {
             .sum();
         let names = failing.iter().filter(|t| t.accepts == 0).count();
         return total == failing.len() as u64 && names <= 1 && strangers <= 3;
+    }
+    // A forgotten Caps Lock: a few dozen at most, every one for somebody who had been in from here before.
+    if h.unfamiliar == 0 && fails <= few.saturating_mul(3) {
+        return true;
     }
     // Mostly successes, and hardly a failure for somebody who had not been in before.
     if h.accepts >= fails && h.unfamiliar <= few {

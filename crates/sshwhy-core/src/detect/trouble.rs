@@ -126,7 +126,13 @@ impl Troubles {
     /// Whose login a process was that says why it must end: (address, user). It writes under a number of its own, which is among
     /// the next after that of the process that let it in.
     pub fn thrown_out(&self, fact: &Fact<'_>) -> Option<(AddrId, UserId)> {
-        if fact.pid == 0 || !fact.message.starts_with(b"fatal: ") {
+        let says = fact.message.starts_with(b"fatal: ")
+            || fact
+                .message
+                .strip_prefix(b"error: ")
+                .unwrap_or(fact.message)
+                .starts_with(b"subsystem");
+        if fact.pid == 0 || !says {
             return None;
         }
         self.let_in
@@ -269,7 +275,13 @@ fn credible(case: &Case<'_>, addr: AddrId, user: UserId, t: &Trouble) -> bool {
 }
 
 fn explained(case: &Case<'_>, group: &Group<'_>) -> Finding {
-    let addrs: Vec<AddrId> = group.of.iter().map(|(a, _)| *a).collect();
+    // Some faults are written without an address.
+    let addrs: Vec<AddrId> = group
+        .of
+        .iter()
+        .map(|(a, _)| *a)
+        .filter(|a| *a != NONE)
+        .collect();
     let users: Vec<UserId> = if group.user == NONE {
         Vec::new()
     } else {
@@ -299,13 +311,16 @@ fn explained(case: &Case<'_>, group: &Group<'_>) -> Finding {
         .of
         .iter()
         .any(|(_, t)| t.thrown_out * 2 > t.connections);
-    let from = words::list(&texts, addrs.len() as u64);
+    let from = match addrs.len() as u64 {
+        0 => String::new(),
+        n => format!(" from {}", words::list(&texts, n)),
+    };
     let times = words::count(connections, "time", "times");
     let (days, why) = (on_days(u64::from(days)), lower(&reason));
     f.headline = if thrown_out {
-        format!("{who} is let in from {from} and thrown out at once, {times}{days}: {why}")
+        format!("{who} is let in{from} and thrown out at once, {times}{days}: {why}")
     } else {
-        format!("{who} cannot log in from {from}: refused {times}{days}: {why}")
+        format!("{who} cannot log in{from}: refused {times}{days}: {why}")
     };
     f.first = group.of.iter().map(|(_, t)| t.first).min();
     f.last = group.of.iter().map(|(_, t)| t.last).max();

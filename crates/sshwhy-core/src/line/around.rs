@@ -5,6 +5,7 @@
 //! messages, and must not be able to begin a line there: so everything in front of the line has to have one of a few fixed forms.
 
 use super::cursor::{Cursor, long_number, number};
+use super::foreign::{ruby_hash, ruby_time};
 use super::json::{json_time, push_one_line};
 use super::stamp::iso;
 use super::{Line, LineParser, Program};
@@ -49,8 +50,17 @@ pub(super) fn insides(text: &[u8]) -> impl Iterator<Item = &[u8]> {
         .then(|| text.get(word.len()..))
         .flatten()
         .map(|rest| skip(rest, |b| b == b' '));
-    quoted_more
+    // OSSEC's archive: `2026 Nov 03 04:05:06 (web1) 10.0.0.5->/var/log/auth.log `, and what it read there.
+    let archived = (word.len() == 4 && word.iter().all(u8::is_ascii_digit))
+        .then(|| {
+            let at = memmem::find(head, b"->/")?;
+            let end = memchr(b' ', head.get(at..)?)?;
+            text.get(at + end + 1..)
+        })
+        .flatten();
+    archived
         .into_iter()
+        .chain(quoted_more)
         .chain(numbered)
         .chain(grepped)
         .chain(named)
@@ -71,10 +81,24 @@ pub(super) fn after_container(text: &[u8]) -> Option<&[u8]> {
         let inside = text.get(1..close)?;
         return inside.iter().all(name).then(|| text.get(close + 2..))?;
     }
-    let bar = memmem::find(head, b" | ")?;
-    let before = text.get(..bar)?;
-    let word = before.trim_ascii_end();
-    (!word.is_empty() && word.iter().all(name)).then(|| text.get(bar + 3..))?
+    if let Some(bar) = memmem::find(head, b" | ") {
+        let before = text.get(..bar)?;
+        let word = before.trim_ascii_end();
+        return (!word.is_empty() && word.iter().all(name)).then(|| text.get(bar + 3..))?;
+    }
+    // stern: `sshd-7d9f-x2x4k sshd message`. A pod's name has a hyphen, which no first word of sshd's has, and the container's
+    // has to say what it is.
+    let mut words = head.splitn(3, |b| *b == b' ');
+    let (pod, container) = (words.next()?, words.next()?);
+    let plain = |word: &[u8]| {
+        word.iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+    };
+    (memchr(b'-', pod).is_some()
+        && plain(pod)
+        && plain(container)
+        && (memmem::find(container, b"ssh").is_some() || container == b"dropbear"))
+        .then(|| text.get(pod.len() + container.len() + 2..))?
 }
 
 impl LineParser<'_> {
@@ -86,6 +110,47 @@ impl LineParser<'_> {
         scratch: &'a mut Vec<u8>,
     ) -> Option<Line<'a>> {
         let saved = self.years;
+        // A row whose first cell is quoted would otherwise look like a quotation of one line.
+        if text.starts_with(b"\"")
+            && table_row(text, scratch)
+            && self.envelope(scratch).program != Program::Bare
+        {
+            let line = self.envelope(scratch);
+            return Some(Line {
+                rewritten: true,
+                ..line
+            });
+        }
+        self.years = saved;
+        if bare.message.first() == Some(&b'\t') && self.tabbed(text, bare, scratch) {
+            let inner = self.envelope(scratch);
+            return Some(Line {
+                time: inner.time.or(bare.time),
+                rewritten: true,
+                ..inner
+            });
+        }
+        self.years = saved;
+        if let Some(record) = ruby_hash(text)
+            && (text.starts_with(b"[") || text.starts_with(b"{"))
+            && self.rewrite_from(&record, scratch)
+        {
+            let time = ruby_time(text).and_then(json_time);
+            let inner = self.envelope(scratch);
+            return Some(Line {
+                time: inner.time.or(time),
+                rewritten: true,
+                ..inner
+            });
+        }
+        // `Get-WinEvent | Format-List`: `Message      : sshd: Failed password …`.
+        if let Some(value) = text
+            .strip_prefix(b"Message")
+            .and_then(|t| skip(t, |b| b == b' ').strip_prefix(b": "))
+        {
+            let line = self.envelope(value);
+            return (line.program == Program::Sshd).then_some(line);
+        }
         if bare.time.is_none() {
             for inner in insides(text).filter(|t| Cursor::new(t).any_stamp()) {
                 let line = self.envelope(inner);
@@ -106,6 +171,31 @@ impl LineParser<'_> {
             self.years = saved;
         }
         None
+    }
+
+    /// Tabs where others put spaces: between the time, the host and the program, or around the tag of a forwarder in front of a
+    /// record. What a client sends has no tabs left when it is logged, and none stands behind the time of a bare message. True
+    /// when `scratch` holds a line.
+    fn tabbed(&mut self, text: &[u8], bare: &Line<'_>, scratch: &mut Vec<u8>) -> bool {
+        let records = bare.message.splitn(3, |b| *b == b'\t').skip(1);
+        for record in records.filter(|r| r.starts_with(b"{")) {
+            if self.rewrite_from(record, scratch) {
+                return true;
+            }
+        }
+        scratch.clear();
+        scratch.extend_from_slice(text);
+        let head = [&b": "[..], b":\t"]
+            .iter()
+            .filter_map(|end| memmem::find(text, end))
+            .min()
+            .map_or(text.len(), |at| at + 2);
+        for b in scratch.iter_mut().take(head) {
+            if *b == b'\t' {
+                *b = b' ';
+            }
+        }
+        self.envelope(scratch).program != Program::Bare
     }
 
     /// `TIME {json}` of a forwarder, or `TIME {label="…"} line` of a log store.
@@ -131,17 +221,18 @@ impl LineParser<'_> {
 /// Writes the line that a row of a table holds (`1774627200718,"Nov  3 04:05:06 web1 sshd[812]: …"`, or program and message in
 /// cells of their own). False when it is no such row.
 fn table_row(text: &[u8], out: &mut Vec<u8>) -> bool {
-    // A message of sshd's begins neither with a quotation mark nor with a number.
-    if !matches!(text.first(), Some(b'"' | b'0'..=b'9')) {
-        return false;
-    }
     let Some(end) = memchr2(b'\t', b',', text) else {
         return false;
     };
+    // A message of sshd's begins neither with a quotation mark nor with a number, and not with one word and a comma.
+    let one_word = || memchr(b' ', text.get(..end).unwrap_or_default()).is_none();
+    if !matches!(text.first(), Some(b'"' | b'0'..=b'9')) && !(end > 0 && one_word()) {
+        return false;
+    }
     // A time with a message behind it is no cell: there a comma may be the client's own. Nor is half a time, `04:05:06,123`.
     let number_or_time = |b: &u8| b.is_ascii_digit() || b"-:./+TZ ".contains(b);
     let first = text.get(..end).unwrap_or_default();
-    if text.first() != Some(&b'"') && !first.iter().all(number_or_time) {
+    if text.first() != Some(&b'"') && !first.iter().all(number_or_time) && !one_word() {
         return false;
     }
     let mut time = Cursor::new(text);
@@ -161,21 +252,13 @@ fn table_row(text: &[u8], out: &mut Vec<u8>) -> bool {
         push_one_line(out, line);
         return true;
     }
-    let Some((at, ident, pid)) = cells.iter().enumerate().find_map(|(at, c)| {
-        let (ident, pid) = program(c)?;
-        Some((at, ident, pid))
-    }) else {
-        return false;
-    };
-    let next = cells.get(at + 1).map(|c| c.as_ref()).unwrap_or_default();
-    let digits = |c: &[u8]| number(c).filter(|(_, len)| *len == c.len());
-    let pid = pid.or_else(|| digits(next).map(|n| n.0));
-    // The first that is a sentence: a comma in a message that was not quoted would make more of them.
-    let Some(message) = cells
-        .iter()
-        .skip(at + 1)
-        .find(|c| memchr(b' ', c).is_some())
-    else {
+    // `sshd: Failed password …` in one cell, as Windows' event log has it: the first, whatever a client put behind a comma.
+    let said = cells.iter().find_map(|c| {
+        let colon = memmem::find(c, b": ")?;
+        let (ident, pid) = program(c.get(..colon)?)?;
+        Some((ident, pid, c.get(colon + 2..)?))
+    });
+    let Some((ident, pid, message)) = said.or_else(|| own_cells(&cells)) else {
         return false;
     };
     let epoch =
@@ -197,6 +280,36 @@ fn table_row(text: &[u8], out: &mut Vec<u8>) -> bool {
     out.extend_from_slice(b": ");
     push_one_line(out, message);
     true
+}
+
+/// Program, pid and message in cells of their own, in whatever order.
+fn own_cells<'c>(cells: &'c [Cow<'_, [u8]>]) -> Option<(&'c [u8], Option<u32>, &'c [u8])> {
+    let (at, ident, pid) = cells.iter().enumerate().find_map(|(at, c)| {
+        let (ident, pid) = program(c)?;
+        Some((at, ident, pid))
+    })?;
+    let digits = |c: &[u8]| number(c).filter(|(_, len)| *len == c.len());
+    let sentence = |c: &&Cow<'_, [u8]>| memchr(b' ', c).is_some() && !Cursor::new(c).any_stamp();
+    let pid_beside = |c: Option<&Cow<'_, [u8]>>| c.and_then(|c| digits(c)).map(|n| n.0);
+    // The first that is a sentence: a comma in a message that was not quoted would make more of them.
+    if let Some(message) = cells.iter().skip(at + 1).find(sentence) {
+        return Some((
+            ident,
+            pid.or_else(|| pid_beside(cells.get(at + 1))),
+            message,
+        ));
+    }
+    let (before, message) = cells
+        .iter()
+        .take(at)
+        .enumerate()
+        .filter(|(_, c)| sentence(c))
+        .last()?;
+    Some((
+        ident,
+        pid.or_else(|| pid_beside(cells.get(before + 1))),
+        message,
+    ))
 }
 
 /// `sshd`, `sshd[812]`, `sshd-session[812]:`

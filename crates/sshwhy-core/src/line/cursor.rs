@@ -1,6 +1,6 @@
 //! A place in a line, and the numbers that may stand there.
 
-use super::stamp::{iso, rfc3164};
+use super::stamp::{iso, other_order, rfc3164};
 use memchr::memchr;
 
 /// A place in a line.
@@ -71,7 +71,9 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn any_stamp(&self) -> bool {
         let mut probe = self.clone();
-        iso(&mut probe).is_some() || rfc3164(&mut self.clone()).is_some()
+        iso(&mut probe).is_some()
+            || rfc3164(&mut self.clone()).is_some()
+            || other_order(&mut self.clone()).is_some()
     }
 }
 

@@ -4,12 +4,14 @@
 
 use super::around::after_container;
 use super::cursor::{Cursor, fraction, long_number, number};
+use super::foreign::{asl, is_aix_level, login_record, macos};
 use super::json::json_line;
 use super::stamp::iso;
 use super::wrapping::{dropbear_prefix, strip_colour, strip_decoration, unwrap_message};
 use super::{Line, LineParser, Program, Years};
 use crate::catalog::messages;
 use crate::time::{SECOND, Time};
+use crate::transcode::winevent::xml_line;
 use memchr::{memchr, memmem};
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -19,9 +21,26 @@ pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> boo
     let mut rest = text;
     let mut host: &[u8] = &[];
     for position in 0..4 {
-        let word_end = memchr(b' ', rest).unwrap_or(rest.len());
+        // AIX, of what another machine sent.
+        if let Some(from) = rest.strip_prefix(b"Message forwarded from ")
+            && let Some(colon) = memmem::find(from, b": ")
+        {
+            host = from.get(..colon).unwrap_or_default();
+            rest = from.get(colon + 2..).unwrap_or_default();
+        }
+        let mut word_end = memchr(b' ', rest).unwrap_or(rest.len());
         let word = rest.get(..word_end).unwrap_or_default();
-        if let Some((ident, pid)) = ident_of(word) {
+        let mut named = ident_of(word);
+        // Apple System Log: `sshd[812] <Info>: message`.
+        if word.ends_with(b"]")
+            && let Some(level) = rest.get(word_end + 1..word_end + 16)
+            && level.starts_with(b"<")
+            && let Some(end) = memmem::find(level, b">: ")
+        {
+            named = name_and_pid(word);
+            word_end += end + 3;
+        }
+        if let Some((ident, pid)) = named {
             // A bare `name: ` counts as a tag only behind a time and a host, or where we know the name; otherwise it is the
             // message's own word (`error: …`, `Starting session: …`).
             let program = Program::of(ident);
@@ -64,7 +83,10 @@ pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> boo
         let is_level = word.starts_with(b"<") && word.ends_with(b">")
             || memchr(b'.', word)
                 .is_some_and(|dot| is_facility(word.get(..dot).unwrap_or_default()))
-                && priority_of(word).is_some();
+                && priority_of(word).is_some()
+            // F5 and others write the level by itself, AIX both in its own way.
+            || (!host.is_empty() && is_level_name(word))
+            || is_aix_level(word, is_facility, is_level_name);
         if is_level {
             line.priority = line.priority.or_else(|| priority_of(word));
         } else if host.is_empty() {
@@ -98,11 +120,16 @@ pub(super) fn begins_a_message(text: &[u8]) -> bool {
 /// `sshd[812]:` → (`sshd`, Some(Some(812))), `sshd:` → (`sshd`, None).
 #[allow(clippy::type_complexity)]
 pub(super) fn ident_of(word: &[u8]) -> Option<(&[u8], Option<Option<u32>>)> {
-    let word = word.strip_suffix(b":")?;
+    name_and_pid(word.strip_suffix(b":")?)
+}
+
+#[allow(clippy::type_complexity)]
+fn name_and_pid(word: &[u8]) -> Option<(&[u8], Option<Option<u32>>)> {
     if let Some(open) = memchr(b'[', word) {
         let inside = word.get(open + 1..)?.strip_suffix(b"]")?;
         let ident = word.get(..open)?;
-        if ident.is_empty() || inside.is_empty() {
+        // A tab in it parts two columns.
+        if ident.is_empty() || inside.is_empty() || ident.iter().any(u8::is_ascii_control) {
             return None;
         }
         let (pid, len) = number(inside)?;
@@ -143,7 +170,13 @@ pub(super) const LEVELS: [&str; 8] = [
 ];
 
 pub(super) fn is_facility(word: &[u8]) -> bool {
-    FACILITIES.iter().any(|f| f.as_bytes() == word)
+    FACILITIES
+        .iter()
+        .any(|f| f.as_bytes().eq_ignore_ascii_case(word))
+}
+
+fn is_level_name(word: &[u8]) -> bool {
+    LEVELS.iter().any(|l| l.as_bytes() == word) || matches!(word, b"warn" | b"error")
 }
 
 /// `auth.info`, `<auth.info>`, `<4.6>` → facility * 8 + severity.
@@ -157,9 +190,9 @@ pub(super) fn priority_of(word: &[u8]) -> Option<u8> {
         table
             .iter()
             .position(|n| {
-                n.as_bytes() == w
-                    || (*n == "warning" && w == b"warn")
-                    || (*n == "err" && w == b"error")
+                n.as_bytes().eq_ignore_ascii_case(w)
+                    || (*n == "warning" && w.eq_ignore_ascii_case(b"warn"))
+                    || (*n == "err" && w.eq_ignore_ascii_case(b"error"))
             })
             .or_else(|| {
                 number(w)
@@ -208,6 +241,26 @@ pub(super) fn audit_line(text: &[u8]) -> Option<Line<'_>> {
     })
 }
 
+/// What stands behind the labels that `docker logs --details` puts between the time and the message: `a=b,c=d `. No message of
+/// ours begins with an equation.
+fn after_labels(text: &[u8]) -> &[u8] {
+    let end = memchr(b' ', text).unwrap_or(0);
+    let labels = text.get(..end).unwrap_or_default();
+    let all = !labels.is_empty()
+        && labels.split(|b| *b == b',').all(|label| {
+            memchr(b'=', label).is_some_and(|at| {
+                at > 0
+                    && label.iter().take(at).all(|b| {
+                        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/')
+                    })
+            })
+        });
+    match text.get(end + 1..) {
+        Some(rest) if all => rest,
+        _ => text,
+    }
+}
+
 impl LineParser<'_> {
     /// Any envelope of which we know; see the module's tests for the list.
     pub fn slow<'a>(&mut self, raw: &'a [u8], scratch: &'a mut Vec<u8>) -> Line<'a> {
@@ -230,8 +283,21 @@ impl LineParser<'_> {
             line.rewritten = true;
             return line;
         }
+        if text.starts_with(b"<Event ") && xml_line(text, scratch) {
+            let mut line = self.envelope(scratch);
+            line.rewritten = true;
+            return line;
+        }
+        if let Some(line) = asl(text) {
+            return line;
+        }
         text = after_container(text).unwrap_or(text);
         let line = self.envelope(text);
+        if line.program == Program::Bare && line.time.is_none() && login_record(text, scratch) {
+            let mut line = self.envelope(scratch);
+            line.rewritten = true;
+            return line;
+        }
         if line.program == Program::Bare
             && let Some(inside) = self.inside(text, &line, scratch)
         {
@@ -269,6 +335,13 @@ impl LineParser<'_> {
             if cur.eat(b"1 ") {
                 return self.rfc5424(cur, line);
             }
+        }
+        // RFC 5424 as some store it, without the priority. A number and a time with a space in it is Windows' form.
+        if let Some(stored) = cur.rest().strip_prefix(b"1 ")
+            && stored.get(10) == Some(&b'T')
+            && iso(&mut Cursor::new(stored)).is_some()
+        {
+            return self.rfc5424(Cursor::new(stored), line);
         }
         if (cur.rest().starts_with(b"type=") || cur.rest().starts_with(b"node="))
             && let Some(audit) = audit_line(cur.rest())
@@ -323,7 +396,7 @@ impl LineParser<'_> {
                 return self.within(message, line);
             }
         }
-        if self.macos(&mut cur, &mut line) {
+        if macos(&mut cur, &mut line) {
             unwrap_message(&mut line);
             return line;
         }
@@ -342,6 +415,7 @@ impl LineParser<'_> {
         {
             let inner = after_stamp.get(space + 1..).unwrap_or_default();
             let mut probe = Cursor::new(inner);
+            let priority = probe.priority();
             let saved = self.years;
             if let Some(outer) = line.time {
                 // The outer time knows the year.
@@ -352,13 +426,17 @@ impl LineParser<'_> {
             if let Some(stamp) = inner_stamp {
                 line.time = stamp.time.or(line.time);
                 line.twice = stamp.twice;
+                line.priority = priority.or(line.priority);
                 if tag(probe.rest(), true, &mut line) {
                     unwrap_message(&mut line);
                     return line;
                 }
             }
         }
-        line.message = after_stamp;
+        line.message = match stamped {
+            Some(_) => after_labels(after_stamp),
+            None => after_stamp,
+        };
         unwrap_message(&mut line);
         line
     }
@@ -400,35 +478,5 @@ impl LineParser<'_> {
         };
         unwrap_message(&mut line);
         line
-    }
-
-    /// `log show` on macOS: thread, type, activity, pid and ttl stand before the process.
-    pub(super) fn macos<'a>(&mut self, cur: &mut Cursor<'a>, line: &mut Line<'a>) -> bool {
-        let start = cur.at;
-        if cur.rest().starts_with(b"0x") {
-            let _thread = cur.word();
-            cur.spaces();
-            let _kind = cur.word();
-            cur.spaces();
-            let _activity = cur.word();
-            cur.spaces();
-            let pid = number(cur.word()).map(|n| n.0);
-            cur.spaces();
-            let _ttl = cur.word();
-            cur.spaces();
-            if let Some(colon) = memchr(b':', cur.rest()) {
-                let ident = cur.rest().get(..colon).unwrap_or_default();
-                if pid.is_some() && Program::of(ident) != Program::Other {
-                    line.pid = pid;
-                    line.ident = ident;
-                    line.program = Program::of(ident);
-                    let message = cur.rest().get(colon + 1..).unwrap_or_default();
-                    line.message = message.strip_prefix(b" ").unwrap_or(message);
-                    return true;
-                }
-            }
-        }
-        cur.at = start;
-        false
     }
 }

@@ -11,6 +11,7 @@ mod around;
 mod cursor;
 mod envelope;
 mod escapes;
+mod foreign;
 mod json;
 mod stamp;
 #[cfg(test)]

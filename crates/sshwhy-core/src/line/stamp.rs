@@ -203,14 +203,21 @@ pub(super) fn clock(text: &[u8]) -> Option<(u8, u8, u8, u32, usize)> {
         micro = value;
         at += 1 + len;
     }
-    match text.get(at..at + 3) {
-        Some(b" AM") if hour <= 12 => {
+    // The space is a narrow one in newer locale data.
+    let rest = text.get(at..).unwrap_or_default();
+    let gap = if rest.starts_with(b"\xe2\x80\xaf") {
+        3
+    } else {
+        1
+    };
+    match rest.get(gap - 1..gap + 2) {
+        Some(b" AM" | b"\xafAM") if hour <= 12 => {
             hour %= 12;
-            at += 3;
+            at += gap + 2;
         }
-        Some(b" PM") if hour <= 12 => {
+        Some(b" PM" | b"\xafPM") if hour <= 12 => {
             hour = hour % 12 + 12;
-            at += 3;
+            at += gap + 2;
         }
         _ => {}
     }
@@ -243,6 +250,86 @@ pub(super) fn iso(cur: &mut Cursor<'_>) -> Option<Civil> {
         second,
         micro,
     })
+}
+
+/// Dates that begin with neither year nor month's name: `11/3/2026 4:05:06 AM`, `11/3/2026, 4:05:06.123 AM`, `03.11.2026 04:05:06`,
+/// `03/Nov/2026:04:05:06 +0100`, with the zone where one stands there. The date is `None` where day and month cannot be told apart:
+/// only who writes AM and PM puts the month first for certain enough.
+pub(super) fn other_order(cur: &mut Cursor<'_>) -> Option<(Option<Civil>, Option<i32>)> {
+    let text = cur.rest();
+    let (a, first) = number(text).filter(|n| n.1 <= 2)?;
+    let separator = *text.get(first)?;
+    let mut at = first + 1;
+    if separator == b'/' && text.get(at).is_some_and(u8::is_ascii_alphabetic) {
+        let (name, len) = month(text.get(at..)?)?;
+        at += len;
+        if text.get(at) != Some(&b'/') {
+            return None;
+        }
+        let (year, len) = number(text.get(at + 1..)?).filter(|n| n.1 == 4)?;
+        at += 1 + len;
+        if text.get(at) != Some(&b':') {
+            return None;
+        }
+        let (hour, minute, second, micro, len) = clock(text.get(at + 1..)?)?;
+        at += 1 + len;
+        let zone = text
+            .get(at..)
+            .and_then(|t| t.strip_prefix(b" "))
+            .and_then(numeric_zone);
+        at += zone.map_or(0, |(_, len)| len + 1);
+        cur.at += at;
+        let civil = Civil {
+            year: year as i32,
+            month: name,
+            day: a as u8,
+            hour,
+            minute,
+            second,
+            micro,
+        };
+        return (1..=31)
+            .contains(&a)
+            .then_some((Some(civil), zone.map(|z| z.0)));
+    }
+    if !matches!(separator, b'/' | b'.') {
+        return None;
+    }
+    let (b, len) = number(text.get(at..)?).filter(|n| n.1 <= 2)?;
+    at += len;
+    if text.get(at) != Some(&separator) {
+        return None;
+    }
+    let (year, len) =
+        number(text.get(at + 1..)?).filter(|n| n.1 == 4 && (1970..2200).contains(&n.0))?;
+    at += 1 + len;
+    at += usize::from(text.get(at) == Some(&b','));
+    if text.get(at) != Some(&b' ') {
+        return None;
+    }
+    let (hour, minute, second, micro, len) = clock(text.get(at + 1..)?)?;
+    let twelve = text.get(at + 1..at + 1 + len)?.ends_with(b"M");
+    let (month, day) = match (separator, a, b) {
+        (b'.', _, _) => (b, a),
+        (_, 13.., _) => (b, a),
+        (_, _, 13..) => (a, b),
+        _ if twelve || a == b => (a, b),
+        _ => (0, 0),
+    };
+    if (month, day) != (0, 0) && !((1..=12).contains(&month) && (1..=31).contains(&day)) {
+        return None;
+    }
+    cur.at += at + 1 + len;
+    let civil = Civil {
+        year: year as i32,
+        month: month as u8,
+        day: day as u8,
+        hour,
+        minute,
+        second,
+        micro,
+    };
+    Some(((month > 0).then_some(civil), None))
 }
 
 impl LineParser<'_> {
@@ -293,7 +380,8 @@ impl LineParser<'_> {
             let mut within = Cursor::new(inner);
             let stamp = if inner
                 .iter()
-                .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b' '))
+                // `-o short-delta` adds what passed since the line before: `[12.345678 <    3.000000 >]`.
+                .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b' ' | b'<' | b'>' | b'*'))
                 && memchr(b'.', inner).is_some()
             {
                 Stamp::default()
@@ -302,6 +390,15 @@ impl LineParser<'_> {
             };
             cur.at += close + 1;
             return Some(stamp);
+        }
+        // Spreadsheets, Windows' viewers and web servers.
+        if let Some((civil, zone)) = other_order(cur) {
+            return Some(match (civil, zone) {
+                (Some(civil), Some(offset)) => zoned(civil, offset),
+                (Some(civil), None) => self.local(civil, false),
+                // Which number is the month cannot be told: a time that we do not know.
+                (None, _) => Stamp::default(),
+            });
         }
         // A weekday in front: `Tue 2026-11-03 04:05:06 CET`, `Tue Nov  3 04:05:06 2026`.
         if weekday(cur.rest()) {

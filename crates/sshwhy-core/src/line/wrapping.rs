@@ -1,6 +1,7 @@
 //! What stands around a message, or around the line as a whole, without being an envelope.
 
 use super::cursor::{Cursor, number};
+use super::foreign::after_sender;
 use super::stamp::rfc3164;
 use super::{Line, MAX_LINE, Program};
 use memchr::{memchr, memmem};
@@ -40,6 +41,21 @@ pub(super) fn unwrap_message(line: &mut Line<'_>) {
                 message = inner.rest().strip_prefix(b" ").unwrap_or(inner.rest());
             }
         }
+        // Junos: `%AUTH-6: message`.
+        Some(b'%') => {
+            if let Some(colon) = memmem::find(
+                message.get(..40.min(message.len())).unwrap_or_default(),
+                b": ",
+            ) && message.get(1..colon).is_some_and(|code| {
+                code.iter().all(|b| {
+                    b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_')
+                })
+            }) {
+                message = message.get(colon + 2..).unwrap_or_default();
+            }
+        }
+        // `log show --style syslog` names the library or the subsystem in front.
+        Some(b'(') if line.program == Program::Sshd => message = after_sender(message),
         Some(b'[') if message.starts_with(b"[ID ") => {
             if let Some(close) = memmem::find(message, b"] ") {
                 message = message.get(close + 2..).unwrap_or_default();

@@ -399,9 +399,11 @@ impl Sessions {
             let stale = s.accepted.is_none() && time.0 - s.last.0 > PREAUTH_QUIET;
             // sshd says `Connection from` once, first; a few seconds of disorder aside.
             let anew = role == Role::Connection && (s.closing || time.0 - s.first.0 > 5 * SECOND);
+            // Since 9.8 the listener writes of timeouts, all under its own pid and without a port: each is another connection.
+            let another = role == Role::Timeout && record.port == 0 && s.timed_out && s.port == 0;
             if foreign {
                 slot = self.by_port.get(&(addr, record.port)).copied();
-            } else if other_peer || stale || anew {
+            } else if other_peer || stale || anew || another {
                 let end = if stale { End::Quiet } else { End::Superseded };
                 if let Some(old) = slot {
                     self.finish(old, end, done);

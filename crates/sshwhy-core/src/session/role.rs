@@ -51,7 +51,10 @@ impl Role {
             "pam-authentication-failure" | "pam-more-authentication-failures" => {
                 return Role::FailedPam;
             }
-            "pam-authentication-failed" | "pam-max-tries" => return Role::FailedDialogue,
+            // Junos says it beside sshd's own line.
+            "pam-authentication-failed" | "pam-max-tries" | "junos-login-failed" => {
+                return Role::FailedDialogue;
+            }
             "max-auth-tries-exceeded" | "monitor-too-many-attempts" => {
                 return Role::TooManyFailures;
             }

@@ -14,7 +14,7 @@ mod proof;
 use proof::prove;
 
 use crate::addr::v4_prefix;
-use crate::event::{Catalog, Event, Found, Row};
+use crate::event::{Catalog, Event, Found, Row, TIMEOUT_FROM};
 use crate::line::{Program, number};
 use crate::template::{Fields, Slot, Span, Template};
 use std::collections::HashMap;
@@ -241,7 +241,8 @@ impl Shortcuts {
         let Some(after) = message.len().checked_sub(before + event.body.len()) else {
             return;
         };
-        if found.trimmed || front.len() > 64 {
+        // Which of its two addresses counts is no matter of places.
+        if found.trimmed || front.len() > 64 || event.body.starts_with(TIMEOUT_FROM) {
             return;
         }
         let number = u32::from(event.row) << 8 | u32::from(event.text);

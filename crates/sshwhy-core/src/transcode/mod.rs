@@ -16,6 +16,7 @@ pub mod record;
 pub mod sniff;
 pub mod utf16;
 pub mod utmp;
+pub mod winevent;
 
 pub use sniff::{Form, Packing, Sniff, Unreadable, sniff};
 

@@ -1,7 +1,7 @@
 //! What a file is, from its first bytes and never from its name: compressed, lines, something that becomes lines, or
 //! something that we cannot read (then: what it is, and what to give instead).
 
-use super::{cri, utmp};
+use super::{cri, json, utmp, winevent};
 use memchr::{memchr, memmem};
 
 /// How many of a file's first bytes [`sniff`] wants to see.
@@ -59,6 +59,10 @@ pub enum Form {
     Export,
     /// `journalctl -o verbose`.
     Verbose,
+    /// XML of Windows' event log.
+    WindowsXml,
+    /// `wevtutil qe … /f:text`.
+    WindowsText,
     /// wtmp, btmp or utmp.
     Utmp,
     /// A systemd journal file.
@@ -514,6 +518,12 @@ fn text_form(text: &[u8]) -> Form {
         return Form::Lines;
     };
     let second = lines.next().unwrap_or_default();
+    if winevent::is_xml(text) {
+        return Form::WindowsXml;
+    }
+    if winevent::is_text(text) {
+        return Form::WindowsText;
+    }
     if octet_counted(first) {
         return Form::Octets;
     }
@@ -521,7 +531,12 @@ fn text_form(text: &[u8]) -> Form {
         return Form::Cri;
     }
     let bare = first.trim_ascii();
-    if matches!(bare, b"{" | b"[" | b"[{")
+    // An object that goes on below, or a list of them.
+    let unfinished = bare.starts_with(b"{") && matches!(bare.last(), Some(b'{' | b'[' | b','));
+    if matches!(bare, b"{" | b"[")
+        || bare.starts_with(b"[{")
+        || unfinished
+        || (bare.starts_with(b"{") && holds_records(bare))
         || first.starts_with(b"\x1e{")
         || first.starts_with(b"data: {")
     {
@@ -541,6 +556,23 @@ fn text_form(text: &[u8]) -> Form {
         return Form::Verbose;
     }
     Form::Lines
+}
+
+/// Whether an object on one line is a store's answer, which holds its records in a list: `{"took":1,"hits":{"hits":[{…`.
+fn holds_records(line: &[u8]) -> bool {
+    let text = memmem::find(line, b"\"message\"").unwrap_or(line.len());
+    json::LISTS.iter().any(|name| {
+        let key = format!("\"{name}\"");
+        memmem::find_iter(line, key.as_bytes())
+            .filter(|at| *at < text)
+            .any(|at| {
+                let rest = line.get(at + key.len()..).unwrap_or_default();
+                let mut marks = rest.iter().filter(|b| !b.is_ascii_whitespace()).take(3);
+                marks.next() == Some(&b':')
+                    && marks.next() == Some(&b'[')
+                    && matches!(marks.next(), Some(b'{' | b'['))
+            })
+    })
 }
 
 /// `97 <38>1 …`
@@ -703,6 +735,15 @@ mod tests {
             form(b"Tue 2026-11-03 04:05:06.123456 CET [s=1;i=2;b=3;m=4;t=5;x=6]\n    PRIORITY=6\n"),
             Form::Verbose
         );
+        for answer in [
+            &b"{\"took\":1,\"hits\":{\"hits\":[{\"_source\":{}}]}}"[..],
+            b"{\"events\": [\n",
+            b"{\"data\":{\"result\":[{\"stream\":{},\"values\":[[\"1\",\"x\"]]}]}}",
+            b"[{\"message\":\"x\"},{\"message\":\"y\"}]",
+        ] {
+            assert_eq!(form(answer), Form::Json);
+        }
+        assert_eq!(form(b"{\"message\":\"x\",\"events\":[{}]}\n"), Form::Lines);
         assert_eq!(form(b"LPKSHHRH\0\0\0\0"), Form::Journal);
     }
 

@@ -2,6 +2,7 @@
 // The lints against them make an exception for test functions only, not for what those share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod edges;
 mod guesses;
 mod habits;
 mod log;

@@ -436,9 +436,15 @@ fn pick(path: &Path) -> Result<bool, Problem> {
             path.file_name().and_then(|n| n.to_str()),
             Some("utmp" | "lastlog" | "utmpx")
         ),
-        Sniff::Form(Form::Octets | Form::Cri | Form::Export | Form::Verbose | Form::Journal) => {
-            true
-        }
+        Sniff::Form(
+            Form::Octets
+            | Form::Cri
+            | Form::Export
+            | Form::Verbose
+            | Form::Journal
+            | Form::WindowsXml
+            | Form::WindowsText,
+        ) => true,
     })
 }
 

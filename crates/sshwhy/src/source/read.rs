@@ -23,6 +23,7 @@ use sshwhy_core::transcode::{
     octet::Octets,
     utf16::Utf16,
     utmp::{self, Utmp},
+    winevent::WinEvent,
 };
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -345,6 +346,8 @@ impl Blocks {
             Form::Json => Some(Box::new(Transcoded::new(stream, Json::default()))),
             Form::Export => Some(Box::new(Transcoded::new(stream, Export::default()))),
             Form::Verbose => Some(Box::new(Transcoded::new(stream, Verbose::default()))),
+            Form::WindowsXml => Some(Box::new(Transcoded::new(stream, WinEvent::xml()))),
+            Form::WindowsText => Some(Box::new(Transcoded::new(stream, WinEvent::text()))),
             Form::Utmp => utmp.map(|t| -> Box<dyn Fill> { Box::new(Transcoded::new(stream, t)) }),
             Form::Journal => self
                 .hold_journal(stream)

@@ -2239,4 +2239,33 @@ pub const ROWS: &[Message] = &[
         example: "debug1: get_passwd: lookup_sid() failed: 1332.",
         near_miss: "debug1: get_passwd: lookup_sid() succeeded: 1332.",
     },
+    Message {
+        id: "SW3095",
+        slug: "junos-login-failed",
+        daemon: Daemon::Openssh,
+        outcome: Outcome::AuthFailure,
+        hostile: Hostile::Yes,
+        cause: "wrong-password",
+        meaning: "Junos tells of a failed login; its sshd's own line says the same.",
+        texts: &[
+            Text::any("SSHD_LOGIN_FAILED: Login failed for user '{user?}' from host '{ip}'"),
+            Text::any("SSHD_LOGIN_FAILED: Login failed for user '{user?}' from host '{host}'"),
+        ],
+        example: "SSHD_LOGIN_FAILED: Login failed for user 'root' from host '192.0.2.7'",
+        near_miss: "SSHD_LOGIN_FAILED: Login failed for user 'root'",
+    },
+    Message {
+        id: "SW3096",
+        slug: "junos-attempts-threshold",
+        daemon: Daemon::Openssh,
+        outcome: Outcome::AuthFailure,
+        hostile: Hostile::No,
+        cause: "too-many-auth-failures",
+        meaning: "Junos: so many failed attempts that the next ones are delayed.",
+        texts: &[Text::any(
+            "SSHD_LOGIN_ATTEMPTS_THRESHOLD: Threshold for unsuccessful authentication attempts ({number}) reached by user '{user?}'",
+        )],
+        example: "SSHD_LOGIN_ATTEMPTS_THRESHOLD: Threshold for unsuccessful authentication attempts (3) reached by user 'root'",
+        near_miss: "SSHD_LOGIN_ATTEMPTS_THRESHOLD: Threshold reached by user 'root'",
+    },
 ];
