@@ -26,7 +26,15 @@ impl Analysis {
         let wholes = &scanned.wholes;
         let [addrs, users, hosts] = maps;
         let host = |id: usize| hosts.get(id).copied().unwrap_or(0);
+        // Where lines may be there twice, each has to be looked at.
+        let copies = wholes.copies
+            || (wholes.repeats && self.twins.believes())
+            || scanned.records.first().is_some_and(|r| {
+                let (addr, user) = (number(addrs, r.addr), number(users, r.user));
+                self.twins.follows(r, host(usize::from(r.host)), addr, user)
+            });
         let all = !wholes.is_empty()
+            && !copies
             && !self.filter.any()
             && !matches!(self.shared.get(file as usize), Some(Some(_)))
             && self.sessions.follows(wholes.first)
@@ -91,6 +99,7 @@ impl Analysis {
         if way == Way::LineByLine {
             return false;
         }
+        self.twins.pass(0);
         if way == Way::Quoted
             && part.is_bad()
             && let (Some(w), Some(record)) =
@@ -123,6 +132,7 @@ impl Analysis {
         self.read.first = self.read.first.min(s.first.0);
         self.read.last = self.read.last.max(s.last.0);
         self.detectors.whole(w);
+        self.twins.pass(w.once);
         let mut session = s.clone();
         session.host = number(hosts, s.host);
         session.addr = number(addrs, s.addr);
@@ -142,6 +152,7 @@ impl Analysis {
             let host = number(hosts, u32::from(last.host));
             let (addr, user) = (number(addrs, last.addr), number(users, last.user));
             self.repeats.resolve(last, host, addr, user);
+            self.twins.see(last, host, addr, user);
             self.last_time = last.time;
         }
         self.sessions.advance(scanned.wholes.last, &mut self.done);

@@ -45,25 +45,8 @@ impl Twins {
         user: UserId,
         role: Role,
     ) -> bool {
-        let key = Key {
-            time: record.time,
-            pid: record.pid,
-            addr,
-            user,
-            host,
-            len: record.len,
-            row: record.row,
-            port: record.port,
-        };
-        let once = matches!(
-            role,
-            Role::Accepted
-                | Role::Closed
-                | Role::LoggedOut
-                | Role::SessionClosed
-                | Role::Connection
-                | Role::InvalidUser
-        );
+        let key = Key::of(record, host, addr, user);
+        let once = role.happens_once();
         let same = self.last == Some(key)
             && record.pid != 0
             && record.time != NO_TIME
@@ -79,5 +62,41 @@ impl Twins {
             once || self.again >= ENOUGH && u64::from(self.again) * 10 >= u64::from(self.once) * 9;
         self.dropped += u64::from(copy);
         copy
+    }
+
+    /// Whether a line can be a copy that may honestly be there twice.
+    pub fn believes(&self) -> bool {
+        self.again >= ENOUGH
+    }
+
+    /// Whether a line is the same as the one before it.
+    pub fn follows(&self, record: &Record, host: u32, addr: AddrId, user: UserId) -> bool {
+        self.last == Some(Key::of(record, host, addr, user))
+    }
+
+    /// Lines passed of which none is a copy, `once` of them such as happen once.
+    pub fn pass(&mut self, once: u32) {
+        self.last = None;
+        self.once = self.once.saturating_add(once);
+    }
+
+    /// The line before the next.
+    pub fn see(&mut self, record: &Record, host: u32, addr: AddrId, user: UserId) {
+        self.last = Some(Key::of(record, host, addr, user));
+    }
+}
+
+impl Key {
+    fn of(record: &Record, host: u32, addr: AddrId, user: UserId) -> Key {
+        Key {
+            time: record.time,
+            pid: record.pid,
+            addr,
+            user,
+            host,
+            len: record.len,
+            row: record.row,
+            port: record.port,
+        }
     }
 }

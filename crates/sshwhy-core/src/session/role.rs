@@ -41,6 +41,19 @@ pub enum Role {
 }
 
 impl Role {
+    /// Whether such a line is written once in the life of a connection.
+    pub fn happens_once(self) -> bool {
+        matches!(
+            self,
+            Role::Accepted
+                | Role::Closed
+                | Role::LoggedOut
+                | Role::SessionClosed
+                | Role::Connection
+                | Role::InvalidUser
+        )
+    }
+
     /// From the row: its slug where the slug decides, otherwise its outcome.
     pub fn of(message: &Message) -> Role {
         let slug = message.slug;

@@ -24,6 +24,8 @@ pub struct Whole {
     over: Time,
     /// Lines that say that something failed or ended.
     pub failed: u32,
+    /// Lines such as are written once in a connection's life.
+    pub once: u32,
     /// It is one, and not only some lines with the same number.
     pub holds: bool,
     ended: bool,
@@ -67,6 +69,10 @@ pub struct Wholes {
     /// The first line of the block, and the last one of a daemon.
     pub first: Time,
     pub last: Time,
+    /// Some line is the same as the one before it, and it is one that is written once in a connection's life.
+    pub copies: bool,
+    /// Some line is the same as the one before it.
+    pub repeats: bool,
 }
 
 impl Default for Wholes {
@@ -78,6 +84,8 @@ impl Default for Wholes {
             pulses: Vec::new(),
             first: Time(NO_TIME),
             last: Time(NO_TIME),
+            copies: false,
+            repeats: false,
         }
     }
 }
@@ -96,6 +104,8 @@ impl Wholes {
         self.parts.clear();
         self.wordings.clear();
         self.pulses.clear();
+        self.copies = false;
+        self.repeats = false;
     }
 }
 
@@ -175,6 +185,7 @@ impl Ports {
 pub struct Joiner {
     /// By row.
     plain: Vec<Option<Plain>>,
+    once: Vec<bool>,
     by_pid: HashMap<(u16, u32), u32>,
     latest: Box<[u32; LATEST]>,
     ports: Ports,
@@ -186,6 +197,11 @@ impl Default for Joiner {
     fn default() -> Joiner {
         Joiner {
             plain: catalog().rows().iter().map(|m| Plain::of(m)).collect(),
+            once: catalog()
+                .rows()
+                .iter()
+                .map(|m| Role::of(m).happens_once())
+                .collect(),
             by_pid: HashMap::new(),
             latest: Box::new([NONE; LATEST]),
             ports: Ports::default(),
@@ -216,7 +232,13 @@ impl Joiner {
         if !in_order(records) {
             return;
         }
+        let mut before = None;
         for record in records {
+            if before.is_some_and(|b| same(b, record)) {
+                out.repeats = true;
+                out.copies |= self.happens_once(record);
+            }
+            before = Some(record);
             self.heard(record, out);
             let part = self.line(record, &text, out);
             out.parts.push(part);
@@ -234,6 +256,11 @@ impl Joiner {
         for w in &mut out.all {
             w.holds &= !self.ports.contains(w.session.port);
         }
+    }
+
+    fn happens_once(&self, record: &Record) -> bool {
+        let once = self.once.get(usize::from(record.row));
+        once.copied().unwrap_or(false)
     }
 
     /// What the line says of its host and of the daemon's release.
@@ -301,6 +328,7 @@ impl Joiner {
             .session
             .note(record, record.addr, record.user, plain.role, time, at);
         w.failed += u32::from(plain.failed);
+        w.once += u32::from(plain.role.happens_once());
         if plain.bad && w.session.has_addr() && !text(record).starts_with(b"pam_") {
             part |= Part::BAD;
         }
@@ -340,6 +368,7 @@ impl Joiner {
                 session: Session::new(u32::from(record.host), record.pid, time, at, 0),
                 over: time,
                 failed: 0,
+                once: 0,
                 holds: true,
                 ended: false,
             });
@@ -349,6 +378,12 @@ impl Joiner {
         }
         id
     }
+}
+
+/// Whether two lines say the same of the same process in the same moment.
+fn same(a: &Record, b: &Record) -> bool {
+    let key = |r: &Record| (r.time, r.pid, r.row, r.len, r.addr, r.user, r.host, r.port);
+    a.pid != 0 && key(a) == key(b)
 }
 
 /// Every line has a time, which does not go back, and stands for itself.

@@ -303,11 +303,21 @@ fn a_log_that_two_collectors_wrote_is_counted_once() {
     assert!(slack <= 4, "{slack}");
     assert_eq!(told(&report).len(), told(&honest).len());
     assert!(
-        report.input.notes.iter().any(|n| n.contains("copy of itself")),
+        report
+            .input
+            .notes
+            .iter()
+            .any(|n| n.contains("copy of itself")),
         "{:?}",
         report.input.notes
     );
-    assert!(!honest.input.notes.iter().any(|n| n.contains("copy of itself")));
+    assert!(
+        !honest
+            .input
+            .notes
+            .iter()
+            .any(|n| n.contains("copy of itself"))
+    );
     // Refusals that honestly follow each other in one second of one connection count as they are.
     let mut log = Log::new();
     for i in 0..9 {
