@@ -518,7 +518,8 @@ fn address_in(about: &str) -> Option<String> {
     Some(socket.ip().to_string())
 }
 
-/// Replaces the words in capitals of a suggestion by what is known, each as one safe word of a shell.
+/// Replaces the words in capitals of a suggestion by what is known, each as one safe word of a shell. `about` is what the
+/// finding is about: a file, an address, a port, a jump host, a program.
 ///
 /// `ADDR` is the other side's address, seen from where the step is to be done. A value that would need quoting is not put
 /// inside quotes: there the placeholder stays.
@@ -557,6 +558,7 @@ pub fn fill<'t>(text: &'t str, case: &Case, about: &str, place: &str) -> Cow<'t,
             "KNOWN_HOSTS" => file.filter(|f| f.contains("known_hosts")),
             "KEY" => file.filter(|f| is_key(f)),
             "FILE" | "PATH" | "CHROOT_PATH" => file,
+            "PROGRAM" => Some(about).filter(|a| !a.is_empty() && !a.starts_with('/')),
             "HOP" => (!about.is_empty() && !about.starts_with('/')).then_some(about),
             _ => None,
         }

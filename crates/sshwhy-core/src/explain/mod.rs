@@ -57,7 +57,7 @@ pub struct LineMeaning {
     pub meaning: &'static str,
     /// How often the same message stands in the input.
     pub times: usize,
-    /// What may be behind it, likeliest first; from the line alone.
+    /// What may be behind it, likeliest first; from the line, and from what stands beside it.
     pub causes: Vec<Possible>,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub tells_apart: &'static str,
@@ -228,7 +228,7 @@ pub fn explain(text: &str) -> Explanation {
         .collect();
     answer.findings = weighed.findings;
     answer.notes.extend(weighed.notes);
-    answer.lines = meanings(&readings);
+    answer.lines = meanings(&readings, &weighed.told);
     let mut unknown = 0usize;
     let known = !answer.lines.is_empty();
     for reading in &readings {
@@ -254,7 +254,10 @@ pub fn explain(text: &str) -> Explanation {
 }
 
 /// Each message once, in the order of its first line.
-fn meanings(readings: &[reading::Reading<'_>]) -> Vec<LineMeaning> {
+fn meanings(
+    readings: &[reading::Reading<'_>],
+    told: &std::collections::BTreeMap<&'static str, Vec<(&'static str, f32)>>,
+) -> Vec<LineMeaning> {
     let mut out: Vec<LineMeaning> = Vec::new();
     let mut places = std::collections::BTreeMap::<&'static str, usize>::new();
     let mut add = |id: &'static str, meaning: &dyn Fn() -> LineMeaning| {
@@ -277,7 +280,7 @@ fn meanings(readings: &[reading::Reading<'_>]) -> Vec<LineMeaning> {
                         said_by: row.program.name(),
                         meaning: row.meaning,
                         times: 1,
-                        causes: possible(row.causes),
+                        causes: possible(told.get(row.slug).map_or(row.causes, Vec::as_slice)),
                         tells_apart: row.tells_apart,
                     });
                 }

@@ -41,6 +41,8 @@ pub struct Weighed {
     pub findings: Vec<Finding>,
     /// What each finding is about, in the same order: a file, an address; empty where the lines name none.
     pub abouts: Vec<String>,
+    /// The causes of a message, where its text or the lines around it say more than its wording: by the message's slug.
+    pub told: BTreeMap<&'static str, Vec<(&'static str, f32)>>,
     pub case: Case,
     pub notes: Vec<String>,
 }
@@ -64,7 +66,8 @@ struct Word {
 
 pub fn weigh(readings: &[Reading<'_>]) -> Weighed {
     let case = case(readings);
-    let mut words = client_words(readings, &case);
+    let mut told = BTreeMap::new();
+    let mut words = client_words(readings, &case, &mut told);
     words.extend(diagnosed(readings, &case));
     words.extend(server_words(readings));
     let mut pool = pool(words);
@@ -91,6 +94,7 @@ pub fn weigh(readings: &[Reading<'_>]) -> Weighed {
     Weighed {
         findings,
         abouts,
+        told,
         case,
         notes,
     }
@@ -124,8 +128,11 @@ fn case(readings: &[Reading<'_>]) -> Case {
             Said::Client(hits) => {
                 for hit in hits {
                     users.extend(hit.user().map(str::to_owned));
+                    // known_hosts writes a host with another port as `[web1]:2222`.
+                    let (host, port) = hit.host().map_or((None, None), bracketed);
+                    ports.extend(port);
                     // `Connection to 192.0.2.10 closed`: a host slot may hold an address.
-                    match hit.host().map(|h| (h, h.parse::<std::net::IpAddr>())) {
+                    match host.map(|h| (h, h.parse::<std::net::IpAddr>())) {
                         Some((host, Err(_))) => {
                             hosts.insert(host.to_owned());
                         }
@@ -134,7 +141,17 @@ fn case(readings: &[Reading<'_>]) -> Case {
                         }
                         None => {}
                     }
-                    addrs.extend(hit.ip().map(str::to_owned));
+                    // A ban tool, a packet filter and a device name the client.
+                    let about_client = matches!(
+                        hit.message.program,
+                        Program::Fail2ban | Program::Sshguard | Program::Kernel | Program::Device
+                    );
+                    let side = if about_client {
+                        &mut clients
+                    } else {
+                        &mut addrs
+                    };
+                    side.extend(hit.ip().map(str::to_owned));
                     ports.extend(hit.port().filter(|p| *p > 0 && *p < 65_535));
                     if let Some((addr, port)) = target(hit) {
                         addrs.insert(addr);
@@ -168,6 +185,18 @@ fn case(readings: &[Reading<'_>]) -> Case {
     case
 }
 
+/// `[web1]:2222` in its parts; anything else is a host.
+fn bracketed(host: &str) -> (Option<&str>, Option<u16>) {
+    let parts = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("]:"))
+        .and_then(|(name, port)| Some((name, port.parse().ok()?)));
+    match parts {
+        Some((name, port)) => (Some(name), Some(port)),
+        None => (Some(host), None),
+    }
+}
+
 fn only<T: Ord>(mut set: BTreeSet<T>) -> Option<T> {
     if set.len() == 1 {
         set.pop_first()
@@ -187,7 +216,11 @@ fn target(hit: &Hit<'_>) -> Option<(String, u16)> {
 
 // ---- the client's side
 
-fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
+fn client_words(
+    readings: &[Reading<'_>],
+    case: &Case,
+    told: &mut BTreeMap<&'static str, Vec<(&'static str, f32)>>,
+) -> Vec<Word> {
     let hits: Vec<(usize, &Hit<'_>)> = readings
         .iter()
         .enumerate()
@@ -235,7 +268,10 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
     }
     let mut files = BTreeMap::<&'static str, Option<String>>::new();
     for (_, hit) in &hits {
-        let file = hit.text().and_then(path_of);
+        let file = match hit.message.slug {
+            "remote-command-not-found" => missing_program(hit.body),
+            _ => hit.text().and_then(path_of),
+        };
         let known = files
             .entry(hit.message.slug)
             .or_insert_with(|| file.clone());
@@ -263,7 +299,16 @@ fn client_words(readings: &[Reading<'_>], case: &Case) -> Vec<Word> {
             .map(|(_, other)| *other)
             .find(|other| other.message.slug == row.slug && scene.told(other).is_some())
             .unwrap_or(hit);
-        for (slug, weight) in scene.behind(telling) {
+        let behind = scene.behind(telling);
+        if behind
+            .iter()
+            .map(|(slug, _)| *slug)
+            .ne(row.causes.iter().map(|(slug, _)| *slug))
+        {
+            let causes = behind.iter().map(|(slug, weight)| (*slug, *weight as f32));
+            told.insert(row.slug, causes.collect());
+        }
+        for (slug, weight) in behind {
             let Some(cause) = causes::by_slug(slug) else {
                 continue;
             };
@@ -422,7 +467,7 @@ impl Scene<'_> {
             {
                 Vec::new()
             }
-            "remote-command-not-found" if names_a_known_program(hit.body) => vec![
+            "remote-command-not-found" if missing_program(hit.body).is_some() => vec![
                 ("remote-program-missing", 0.82),
                 ("forced-command", 0.06),
                 ("chroot-ownership", 0.04),
@@ -656,7 +701,7 @@ fn key_too_open(body: &str) -> Option<&'static str> {
 }
 
 /// Programs that others start on the server by ssh: a shell that does not find them says why the transfer failed.
-fn names_a_known_program(body: &str) -> bool {
+fn missing_program(body: &str) -> Option<String> {
     const PROGRAMS: [&str; 20] = [
         "rsync",
         "scp",
@@ -681,7 +726,8 @@ fn names_a_known_program(body: &str) -> bool {
     ];
     body.split([':', ' '])
         .map(|word| word.rsplit('/').next().unwrap_or_default())
-        .any(|word| PROGRAMS.contains(&word))
+        .find(|word| PROGRAMS.contains(word))
+        .map(str::to_owned)
 }
 
 /// Ports on which something other than SSH is usual.
@@ -998,7 +1044,7 @@ fn findings(readings: &[Reading<'_>], case: &Case, pool: Vec<Joined>) -> Vec<Fin
             let file = joined.about.split(':').next().unwrap_or_default();
             if file.starts_with(['/', '~']) {
                 subjects.files.push(file.to_owned());
-            } else if !joined.file.is_empty() {
+            } else if joined.file.starts_with('/') {
                 subjects.files.push(joined.file.clone());
             }
             Finding {

@@ -387,6 +387,54 @@ fn commands_name_the_file_that_the_message_names() {
 }
 
 #[test]
+fn whom_and_where_a_message_names() {
+    let commands = |paste: &str| -> Vec<String> {
+        explain(paste)
+            .causes
+            .iter()
+            .flat_map(|cause| cause.remedy.iter().filter_map(|step| step.command.clone()))
+            .collect()
+    };
+    // A ban tool names the client, whom the server's commands are about.
+    let unban = commands("fail2ban.actions [812]: NOTICE [sshd] Ban 192.0.2.7");
+    assert!(
+        unban.iter().any(|c| c.contains("unbanip 192.0.2.7")),
+        "{unban:#?}"
+    );
+    let forget =
+        commands("Host key for [web1]:2222 has changed and you have requested strict checking.");
+    assert!(
+        forget.iter().any(|c| c.contains("'[web1]:2222'")),
+        "{forget:#?}"
+    );
+    let looks: Vec<String> =
+        explain("Host key for [web1]:2222 has changed and you have requested strict checking.")
+            .causes
+            .iter()
+            .flat_map(|cause| cause.confirm.iter().map(|look| look.command.clone()))
+            .collect();
+    assert!(
+        looks.iter().any(|c| c.starts_with("getent ahosts web1")),
+        "{looks:#?}"
+    );
+}
+
+#[test]
+fn commands_and_lines_name_the_program_that_is_missing() {
+    let answer = explain("bash: borg: command not found");
+    assert_eq!(answer.causes[0].slug, "remote-program-missing");
+    let commands: Vec<&str> = answer.causes[0]
+        .confirm
+        .iter()
+        .map(|look| look.command.as_str())
+        .collect();
+    assert!(commands.contains(&"command -v borg"), "{commands:#?}");
+    assert!(answer.findings[0].subjects.files.is_empty());
+    // The line's own list says what the verdict says.
+    assert_eq!(answer.lines[0].causes[0].slug, "remote-program-missing");
+}
+
+#[test]
 fn what_failed_without_a_cause_is_not_called_harmless() {
     let notes = |paste: &str| explain(paste).notes.join(" ");
     let failed = notes("error: cannot run ssh: No such file or directory");

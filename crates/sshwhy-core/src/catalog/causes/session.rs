@@ -1621,23 +1621,23 @@ pub(super) const ROWS: &[Cause] = &[
             such a shell reads fewer start-up files than a login. If the name is not what you asked for, a forced command runs.",
         confirm: &[
             Confirm {
-                command: "ssh USER@HOST 'command -v rsync; echo $PATH'",
+                command: "ssh USER@HOST 'command -v PROGRAM; echo $PATH'",
                 place: "client",
-                shows: "nothing: not there for that shell; and the PATH that it has (put the missing program's name in)",
+                shows: "no path above the last line: not there for that shell, whose PATH the last line is",
             },
             Confirm {
-                command: "command -v rsync",
+                command: "command -v PROGRAM",
                 place: "server",
                 shows: "a path, in a login: then only the PATH is at fault",
             },
         ],
         remedy: &[
             Remedy {
-                action: "Install it on the server (RHEL: dnf install; Alpine: apk add)",
-                command: Some("apt-get install rsync"),
+                action: "Install it on the server, by its package's name (RHEL: dnf install; Alpine: apk add)",
+                command: Some("apt-get install PROGRAM"),
                 place: "server",
                 risk: "none",
-                undo: Some("apt-get remove rsync"),
+                undo: Some("apt-get remove PROGRAM"),
             },
             Remedy {
                 action: "Or name its path: rsync --rsync-path, borg --remote-path, mosh --server, git -u",
@@ -1711,7 +1711,7 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Ask the repository's owner for access, or authorise the key for the organisation's single sign-on",
                 command: None,
-                place: "network",
+                place: "client",
                 risk: "none",
                 undo: None,
             },

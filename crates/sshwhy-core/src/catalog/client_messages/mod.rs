@@ -121,7 +121,7 @@ impl Program {
             Program::Windows => "Windows",
             Program::Device => "the network device",
             Program::Systemctl => "systemctl",
-            Program::Remote => "the server's programs",
+            Program::Remote => "the server",
         }
     }
 }

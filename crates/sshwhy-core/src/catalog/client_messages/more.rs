@@ -9,7 +9,11 @@ pub(super) const ROWS: &[ClientMessage] = &[
         id: "SW7081",
         slug: "client-name-failed-otherwise",
         program: Program::OpenSsh,
-        texts: &["ssh: Could not resolve hostname {host}: {text}"],
+        texts: &[
+            "ssh: Could not resolve hostname {host}: {text}",
+            "Could not resolve hostname {host}: {text}",
+            "Could not resolve hostname",
+        ],
         meaning: "The name could not be turned into an address; the system's own words say why.",
         passed: None,
         failed_at: Some(Gate::Name),

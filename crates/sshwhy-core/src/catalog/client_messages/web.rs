@@ -47,7 +47,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         ],
         tells_apart: "debug: console.log shows both lists. Update the older side.",
         example: "Error: Handshake failed: no matching key exchange algorithm",
-        near_miss: "Handshake failed: no matching gloves",
+        near_miss: "Handshake failed: two left gloves",
     },
     ClientMessage {
         id: "SW7653",

@@ -522,25 +522,37 @@ impl Reader<'_> {
         let lower = bare.to_ascii_lowercase();
         if line.starts_with("channel ") && line.contains(": open failed: ") {
             let reason = between(line, ": open failed: ", "").unwrap_or_default();
-            let forward = self.channel == Channel::Forward
+            // A session is never connected to anywhere: that reason is a tunnel's.
+            let tunnel = reason.starts_with("connect failed: ") && !reason.ends_with("open failed");
+            let forward = tunnel
+                || self.channel == Channel::Forward
                 || self.command.is_some_and(|c| c.stdio_forward.is_some());
             if forward {
-                let value = if reason.starts_with("administratively prohibited") {
-                    "prohibited"
-                } else if reason.starts_with("connect failed") {
-                    "connect-failed"
-                } else {
-                    "unknown-channel"
-                };
                 let about = self
                     .command
                     .and_then(|c| c.stdio_forward.clone())
                     .unwrap_or_default();
-                self.fail(Gate::Session, "forward.end", value, &about, line);
+                self.fail(
+                    Gate::Session,
+                    "forward.end",
+                    forward_end(reason),
+                    &about,
+                    line,
+                );
             } else {
                 self.fail(Gate::Session, "session.open", "refused", "", line);
             }
         } else if line.starts_with("stdio forwarding failed") {
+            // Only now it shows that the channel which was refused was no session (ssh -W of a jump host).
+            if let Some(open) = self
+                .out
+                .iter_mut()
+                .rfind(|o| o.key == "session.open" && o.value == "refused")
+            {
+                let reason = between(&open.text, ": open failed: ", "").unwrap_or_default();
+                open.value = forward_end(reason).to_owned();
+                open.key = "forward.end".to_owned();
+            }
             self.fail(Gate::Session, "forward.stdio", "failed", "", line);
         } else if line.contains("remote port forwarding failed for listen") {
             let about = line.rsplit(' ').next().unwrap_or_default().to_owned();
@@ -694,4 +706,15 @@ fn control_path(line: &str) -> Option<&str> {
     let by_chance = chance.len() == 16 && chance.bytes().all(|b| b.is_ascii_alphanumeric());
     // One that is taken is passed over.
     (by_chance && error != "Address already in use").then_some(path)
+}
+
+/// How a tunnel ended, from the reason that the server gave for refusing its channel.
+fn forward_end(reason: &str) -> &'static str {
+    if reason.starts_with("administratively prohibited") {
+        "prohibited"
+    } else if reason.starts_with("connect failed") {
+        "connect-failed"
+    } else {
+        "unknown-channel"
+    }
 }

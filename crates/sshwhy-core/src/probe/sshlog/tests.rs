@@ -412,6 +412,36 @@ fn a_jump_hosts_words_are_not_the_targets() {
 }
 
 #[test]
+fn a_tunnels_channel_is_no_session() {
+    let ends = |text: &str| -> Vec<String> {
+        read(text, None)
+            .iter()
+            .filter(|o| ["forward.end", "session.open"].contains(&o.key.as_str()))
+            .map(|o| format!("{} {}", o.key, o.value))
+            .collect()
+    };
+    assert_eq!(
+        ends("channel 3: open failed: connect failed: Connection refused\n"),
+        ["forward.end connect-failed"]
+    );
+    assert_eq!(
+        ends(
+            "channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed\n"
+        ),
+        ["forward.end prohibited"]
+    );
+    // Without that last line it may be a session, of which there are too many.
+    assert_eq!(
+        ends("channel 1: open failed: administratively prohibited: open failed\n"),
+        ["session.open refused"]
+    );
+    assert_eq!(
+        ends("channel 1: open failed: connect failed: open failed\n"),
+        ["session.open refused"]
+    );
+}
+
+#[test]
 fn any_text_is_survived() {
     let nonsense = [
         "debug1: ",
