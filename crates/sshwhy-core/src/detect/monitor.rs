@@ -149,10 +149,15 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
         let last = hosts.iter().map(|g| g.2.last).max();
         let mut f = words::finding("port-monitor", case.subjects(&[*addr], &[]));
         let who = case.addr(*addr);
-        let every = if regular {
+        let mean = (lead.last.0 - lead.first.0) / i64::from(lead.connections.max(2) - 1);
+        // Of a few seconds, whole seconds in the log make gaps of one and of three out of two: then the mean says more, unless
+        // pauses have gone into it.
+        let blurred = lead.interval < 5 * SECOND
+            && (lead.interval / 2..=lead.interval * 5 / 2).contains(&mean);
+        let every = if regular && !blurred {
             lead.interval
         } else {
-            (lead.last.0 - lead.first.0) / i64::from(lead.connections.max(2) - 1)
+            mean
         };
         f.headline = if regular && case.accepts(source) > 0 {
             format!(

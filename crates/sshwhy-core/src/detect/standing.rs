@@ -133,6 +133,18 @@ fn familiar(case: &Case<'_>, source: &Source) -> bool {
     if h.unfamiliar == 0 && fails <= few.saturating_mul(3) {
         return true;
     }
+    // A tool that goes to many hosts at once, with the wrong password first: once or twice on each, and then in on all of them.
+    // From outside it would be a stolen password that fits everywhere.
+    let hosts = source.hosts.count_ones();
+    if source.private()
+        && total == 1
+        && failing.iter().all(|t| t.accepts > 0)
+        && hosts > 2
+        && fails <= hosts.saturating_mul(3)
+        && h.accepts >= hosts
+    {
+        return true;
+    }
     // Mostly successes, and hardly a failure for somebody who had not been in before.
     if h.accepts >= fails && h.unfamiliar <= few {
         return true;
@@ -170,8 +182,8 @@ fn locked_out(case: &Case<'_>, addr: AddrId, source: &Source, shape: Shape) -> b
     {
         return true;
     }
-    // A machine inside that keeps failing for one user, at a pace no guesser would be content with.
-    source.private() && !shape.fast && !case.is_nonexistent(one.user)
+    // A machine inside that keeps failing for one name, at a pace no guesser would be content with; the account may be gone.
+    source.private() && !shape.fast
 }
 
 /// Whether everybody seems to come from one inside address: a proxy, a container's gateway, NAT. Blaming it blames everybody.

@@ -9,7 +9,7 @@ use super::foreign::{ruby_hash, ruby_time};
 use super::json::{json_time, push_one_line};
 use super::stamp::iso;
 use super::{Line, LineParser, Program};
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr2, memchr3, memmem};
 use std::borrow::Cow;
 
 /// A longer path in front of a line is none.
@@ -21,9 +21,10 @@ const MOST_CELLS: usize = 48;
 pub(super) fn insides(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     // A quotation, a list, a row of a pasted table; less and cat put a number and a tab.
     let whole = text.len();
-    let text = match text {
+    let element = text.trim_ascii();
+    let text = match element.strip_suffix(b",").unwrap_or(element) {
         [open @ (b'"' | b'\'' | b'`'), inner @ .., close] if open == close => inner,
-        text => text,
+        _ => text,
     };
     let quoted = skip(text, |b| {
         matches!(b, b' ' | b'\t' | b'>' | b'|' | b'"' | b'\'' | b'`' | b'*')
@@ -143,6 +144,32 @@ impl LineParser<'_> {
                 ..inner
             });
         }
+        // Its usual table: `11/3/2026 4:05:06 AM      4 Information      sshd: …`.
+        if bare.time.is_some()
+            && let Some(value) = windows_row(bare.message)
+        {
+            let line = self.envelope(value);
+            return (line.program == Program::Sshd).then_some(Line {
+                time: bare.time,
+                twice: bare.twice,
+                ..line
+            });
+        }
+        // `TIME tag: {json}`, Fluentd's standard output.
+        if bare.time.is_some()
+            && let Some(space) = memchr(b' ', bare.message)
+            && let (tag, record) = bare.message.split_at(space)
+            && tag.ends_with(b":")
+            && record.starts_with(b" {")
+            && self.rewrite_from(record, scratch)
+        {
+            let inner = self.envelope(scratch);
+            return Some(Line {
+                time: inner.time.or(bare.time),
+                rewritten: true,
+                ..inner
+            });
+        }
         // `Get-WinEvent | Format-List`: `Message      : sshd: Failed password …`.
         if let Some(value) = text
             .strip_prefix(b"Message")
@@ -218,10 +245,19 @@ impl LineParser<'_> {
     }
 }
 
+/// The message of a row that PowerShell shows of an event log: number and level stand in front, parted by many spaces.
+fn windows_row(text: &[u8]) -> Option<&[u8]> {
+    let (_, len) = number(text)?;
+    let level = text.get(len..)?.strip_prefix(b" ")?;
+    let rest = skip(skip(level, |b| b == b' '), |b| b.is_ascii_alphabetic());
+    let message = rest.strip_prefix(b"  ").map(|r| skip(r, |b| b == b' '))?;
+    message.starts_with(b"sshd").then_some(message)
+}
+
 /// Writes the line that a row of a table holds (`1774627200718,"Nov  3 04:05:06 web1 sshd[812]: …"`, or program and message in
 /// cells of their own). False when it is no such row.
 fn table_row(text: &[u8], out: &mut Vec<u8>) -> bool {
-    let Some(end) = memchr2(b'\t', b',', text) else {
+    let Some(end) = memchr3(b'\t', b',', b';', text) else {
         return false;
     };
     // A message of sshd's begins neither with a quotation mark nor with a number, and not with one word and a comma.
@@ -327,10 +363,14 @@ fn program(cell: &[u8]) -> Option<(&[u8], Option<u32>)> {
 
 /// The cells of a row that tabs or commas part, doubled quotation marks made one; `None` where it is no row of several.
 fn cells(text: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
+    let behind = match text.strip_prefix(b"\"") {
+        Some(quoted) => quoted_cell(quoted)?.1,
+        None => text,
+    };
     let between = if memchr(b'\t', text).is_some() {
         b'\t'
     } else {
-        b','
+        *behind.get(memchr2(b',', b';', behind)?)?
     };
     let mut cells = Vec::new();
     let mut rest = text;

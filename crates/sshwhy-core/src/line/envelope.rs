@@ -30,6 +30,10 @@ pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> boo
         }
         let mut word_end = memchr(b' ', rest).unwrap_or(rest.len());
         let word = rest.get(..word_end).unwrap_or_default();
+        // A record behind the tag of a forwarder.
+        if word.starts_with(b"{") {
+            return false;
+        }
         let mut named = ident_of(word);
         // Apple System Log: `sshd[812] <Info>: message`.
         if word.ends_with(b"]")
@@ -40,7 +44,7 @@ pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> boo
             named = name_and_pid(word);
             word_end += end + 3;
         }
-        if let Some((ident, pid)) = named {
+        if let Some((ident, pid)) = named.filter(|n| !n.0.starts_with(b"%")) {
             // A bare `name: ` counts as a tag only behind a time and a host, or where we know the name; otherwise it is the
             // message's own word (`error: …`, `Starting session: …`).
             let program = Program::of(ident);
@@ -78,6 +82,20 @@ pub(super) fn tag<'a>(text: &'a [u8], stamped: bool, line: &mut Line<'a>) -> boo
             line.program = Program::of(ident);
             let message = rest.get(word_end..).unwrap_or_default();
             line.message = message.strip_prefix(b" ").unwrap_or(message);
+            return true;
+        }
+        // Cisco NX-OS puts a code in front and the program behind: `nx1 %DAEMON-3-SYSTEM_MSG: message - sshd[812]`.
+        if word.starts_with(b"%")
+            && word.ends_with(b"SYSTEM_MSG:")
+            && let Some(dash) = memmem::rfind(rest, b" - ")
+            && let Some((ident, pid)) = rest.get(dash + 3..).and_then(name_and_pid)
+            && Program::of(ident) != Program::Other
+        {
+            line.host = host;
+            line.ident = ident;
+            line.pid = pid.flatten();
+            line.program = Program::of(ident);
+            line.message = rest.get(word_end + 1..dash).unwrap_or_default();
             return true;
         }
         let is_level = word.starts_with(b"<") && word.ends_with(b">")
@@ -128,8 +146,9 @@ fn name_and_pid(word: &[u8]) -> Option<(&[u8], Option<Option<u32>>)> {
     if let Some(open) = memchr(b'[', word) {
         let inside = word.get(open + 1..)?.strip_suffix(b"]")?;
         let ident = word.get(..open)?;
-        // A tab in it parts two columns.
-        if ident.is_empty() || inside.is_empty() || ident.iter().any(u8::is_ascii_control) {
+        // A tab or a comma parts two columns.
+        let columns = |b: &u8| b.is_ascii_control() || *b == b',';
+        if ident.is_empty() || inside.is_empty() || ident.iter().any(columns) {
             return None;
         }
         let (pid, len) = number(inside)?;

@@ -282,6 +282,20 @@ mod tests {
             "11/13/2026 04:05:06 web1 sshd[812]: §",
             "13.11.2026 04:05:06 web1 sshd[812]: §",
             "[03/Nov/2026:05:05:06 +0100] web1 sshd[812]: §",
+            "03-Nov-2026 04:05:06 web1 sshd[812]: §",
+            "3 Nov 2026 04:05:06 web1 sshd[812]: §",
+            "Tue, 03 Nov 2026 05:05:06 +0100 web1 sshd[812]: §",
+            "2026:11:03-04:05:06 utm1 sshd[812]: §",
+            "1793678706000 web1 sshd[812]: §",
+            // Cygwin, NX-OS, a table parted by semicolons, a list, PowerShell's table, Fluentd's standard output
+            "Nov  3 04:05:06 win1 sshd: PID 812: §",
+            "2026 Nov  3 04:05:06 nx1 %DAEMON-3-SYSTEM_MSG: § - sshd[812]",
+            "Nov  3 04:05:06 nx1 %AUTHPRIV-6-SYSTEM_MSG: § - sshd[812]",
+            "\"2026-11-03T04:05:06Z\";\"web1\";\"sshd\";\"812\";\"§\"",
+            "Informationen,03.11.2026 04:05:06,OpenSSH,4,Keine,sshd[812]: §",
+            "        \"Nov  3 04:05:06 web1 sshd[812]: §\",",
+            "11/3/2026 4:05:06 AM             4 Information      sshd[812]: §",
+            "2026-11-03 05:05:06.000000000 +0100 system.auth: {\"host\": \"web1\",\"ident\":\"sshd\",\"pid\":\"812\",\"message\":\"§\"}",
             "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><Provider Name='OpenSSH'/><TimeCreated SystemTime='2026-11-03T04:05:06Z'/><Execution ProcessID='812' ThreadID='1'/><Computer>W</Computer></System><EventData><Data Name='process'>sshd</Data><Data Name='payload'>§</Data></EventData></Event>",
         ] {
             let raw = envelope.replace('§', MESSAGE);
@@ -408,6 +422,9 @@ mod tests {
             let got = parse(&raw);
             assert_eq!((got.0, got.3.as_str()), (Program::Bare, message), "{raw}");
         }
+        // NX-OS: the program is the one at the very end.
+        let user = "2026 Nov  3 04:05:06 nx1 %DAEMON-3-SYSTEM_MSG: Invalid user x - sshd[1] from 192.0.2.7 port 1 - cron[2]";
+        assert_ne!(parse(user).0, Program::Sshd);
         // The program that a table names counts, and not what a client put behind a comma.
         let row = "Information,11/3/2026 4:05:06 AM,OpenSSH,4,None,sshd: Invalid user a,sshd: Accepted password for root from 192.0.2.9 port 22 ssh2";
         assert_eq!(parse(row).3, "Invalid user a");

@@ -13,7 +13,7 @@ use crate::transcode::record::{Field, Record};
 use serde_json::{Map, Value};
 
 /// The text of the record, the likeliest first.
-const MESSAGE: [&str; 19] = [
+const MESSAGE: [&str; 21] = [
     "message",
     "textpayload",
     "msg",
@@ -29,12 +29,15 @@ const MESSAGE: [&str; 19] = [
     "logmessage",
     "rawmessage",
     "rawlog",
+    "rawstring",
     "body",
     "body.stringvalue",
     "event.original",
     "winlog.eventdata.payload",
+    // Splunk's collector: a text, where others have an object.
+    "event",
 ];
-const TIME: [&str; 15] = [
+const TIME: [&str; 16] = [
     "timestamp",
     "time",
     "timegenerated",
@@ -50,6 +53,7 @@ const TIME: [&str; 15] = [
     "isotimestamp",
     "eventreceivedtime",
     "generatedat",
+    "timecreated",
 ];
 const HOST: [&str; 10] = [
     "hostname",
@@ -64,7 +68,7 @@ const HOST: [&str; 10] = [
     "agent.hostname",
 ];
 /// Names of programs.
-const PROGRAM: [&str; 12] = [
+const PROGRAM: [&str; 13] = [
     "program",
     "programname",
     "appname",
@@ -76,6 +80,7 @@ const PROGRAM: [&str; 12] = [
     "syslog.appname",
     "syslog.identifier",
     "event.syslog.appname",
+    "log.syslog.appname",
     "winlog.eventdata.process",
 ];
 /// What may be the name of a program and is often something else: believed where it is one of ours.
@@ -89,7 +94,7 @@ const MAYBE_PROGRAM: [&str; 8] = [
     "app",
     "identifier",
 ];
-const PID: [&str; 7] = [
+const PID: [&str; 8] = [
     "pid",
     "procid",
     "processid",
@@ -97,16 +102,18 @@ const PID: [&str; 7] = [
     "process.pid",
     "syslog.procid",
     "event.syslog.pid",
+    "log.syslog.procid",
 ];
 
 /// Records that hold another record.
-const WRAPPERS: [&str; 6] = [
+const WRAPPERS: [&str; 7] = [
     "_source",
     "jsonPayload",
     "result",
     "content",
     "attributes",
     "fields",
+    "columns",
 ];
 
 /// The fields of a JSON record as one RFC 5424 line, or as the bare text that it carries. False when there is no message.
@@ -126,7 +133,24 @@ pub(super) fn json_line(map: &Map<String, Value>, out: &mut Vec<u8>) -> bool {
         return true;
     }
     let outer = Said::of(map);
-    if outer.message.is_some() {
+    if let Some(message) = &outer.message {
+        // A record as the text of another: what an agent forwards as it found it.
+        if message.first() == Some(&b'{')
+            && let Ok(Value::Object(inner)) = serde_json::from_slice::<Value>(message)
+        {
+            let inner = if inner.contains_key("MESSAGE") && !inner.contains_key("PROGRAM") {
+                return journal(&inner, out);
+            } else {
+                Said::of(&inner).within(&outer)
+            };
+            if inner
+                .message
+                .as_ref()
+                .is_some_and(|m| m.first() != Some(&b'{'))
+            {
+                return inner.line(out);
+            }
+        }
         return outer.line(out);
     }
     // Stores put the record that they were given inside one of their own. One within another is nobody's, and could go on.
@@ -142,14 +166,7 @@ pub(super) fn json_line(map: &Map<String, Value>, out: &mut Vec<u8>) -> bool {
             if inner.contains_key("MESSAGE") && !inner.contains_key("PROGRAM") {
                 return journal(inner, out);
             }
-            let inner = Said::of(inner);
-            let said = Said {
-                time: inner.time.or_else(|| outer.time.clone()),
-                host: inner.host.or_else(|| outer.host.clone()),
-                program: inner.program.or_else(|| outer.program.clone()),
-                pid: inner.pid.or_else(|| outer.pid.clone()),
-                message: inner.message,
-            };
+            let said = Said::of(inner).within(&outer);
             said.message.is_some() && said.line(out)
         })
 }
@@ -211,6 +228,17 @@ impl Said {
             }),
             pid: find(&PID),
             message: find(&MESSAGE),
+        }
+    }
+
+    /// What it does not say the record around it does.
+    fn within(self, outer: &Said) -> Said {
+        Said {
+            time: self.time.or_else(|| outer.time.clone()),
+            host: self.host.or_else(|| outer.host.clone()),
+            program: self.program.or_else(|| outer.program.clone()),
+            pid: self.pid.or_else(|| outer.pid.clone()),
+            message: self.message,
         }
     }
 
@@ -309,7 +337,12 @@ impl When<'_> {
                 None => text.get(..cur.at).map_or(When::Never, When::Local),
             };
         }
-        json_time(text).map_or(When::Never, When::At)
+        // .NET: `/Date(1793678706123)/`.
+        let inner = text
+            .strip_prefix(b"/Date(")
+            .and_then(|t| t.strip_suffix(b")/"))
+            .unwrap_or(text);
+        json_time(inner).map_or(When::Never, When::At)
     }
 }
 
@@ -357,7 +390,8 @@ pub(super) fn json_time(text: &[u8]) -> Option<Time> {
         Some(_) => return None,
     };
     Some(match digits {
-        ..=10 => Time(Time::from_secs(n).0.saturating_add(i64::from(micro))),
+        // Fewer are no time since 1973.
+        9..=10 => Time(Time::from_secs(n).0.saturating_add(i64::from(micro))),
         11..=13 => Time(n.saturating_mul(1000)),
         14..=16 => Time(n),
         17..=18 => Time(n / 1000),
@@ -443,6 +477,12 @@ mod tests {
             r#"{"timestamp":"2026-11-03T05:05:07+0100","full_log":"Nov  3 04:05:06 web1 sshd[812]: §","data":{"srcip":"192.0.2.9"}}"#,
             // A time beside the record, and a program's name beside a whole line.
             r#"{"timestamp":"2026-11-03T04:05:06Z","jsonPayload":{"message":"§","ident":"sshd","pid":"812","host":"web1"}}"#,
+            r#"{"name":"syslog","unixTime":1,"columns":{"message":"§","tag":"sshd","pid":"812","host":"web1","time":"1793678706"}}"#,
+            r#"{"time":1793678709.5,"host":"web1","event":"Nov  3 04:05:06 web1 sshd[812]: §"}"#,
+            r#"{"@timestamp":1793678709000,"@rawstring":"Nov  3 04:05:06 web1 sshd[812]: §"}"#,
+            r#"{"@timestamp":"2026-11-03T04:05:06Z","log":{"syslog":{"appname":"sshd","procid":812},"file":{}},"host":"web1","message":"§"}"#,
+            r#"{"TimeCreated":"/Date(1793678706000)/","ProcessName":"sshd","ProcessId":812,"MachineName":"web1","Message":"§"}"#,
+            r#"{"message":"{\"__REALTIME_TIMESTAMP\":\"1793678706000000\",\"SYSLOG_IDENTIFIER\":\"sshd\",\"_PID\":\"812\",\"_HOSTNAME\":\"web1\",\"MESSAGE\":\"§\"}"}"#,
             r#"{"content":{"timestamp":"2026-11-03T04:05:07Z","service":"sshd","message":"Nov  3 04:05:06 web1 sshd[812]: §"}}"#,
         ] {
             let got = parse(&record.replace('§', MESSAGE));

@@ -228,10 +228,10 @@ pub(super) fn clock(text: &[u8]) -> Option<(u8, u8, u8, u32, usize)> {
 pub(super) fn iso(cur: &mut Cursor<'_>) -> Option<Civil> {
     let text = cur.rest();
     let separator = *text.get(4)?;
-    if !matches!(separator, b'-' | b'/')
-        || text.get(7) != Some(&separator)
-        || !matches!(text.get(10)?, b'T' | b' ' | b't')
-    {
+    let between = *text.get(10)?;
+    // `2026:11:03-04:05:06` is Sophos'.
+    let usual = matches!(separator, b'-' | b'/') && matches!(between, b'T' | b' ' | b't');
+    if !(usual || separator == b':' && between == b'-') || text.get(7) != Some(&separator) {
         return None;
     }
     let year = i32::from(two(text, 0)?) * 100 + i32::from(two(text, 2)?);
@@ -253,22 +253,23 @@ pub(super) fn iso(cur: &mut Cursor<'_>) -> Option<Civil> {
 }
 
 /// Dates that begin with neither year nor month's name: `11/3/2026 4:05:06 AM`, `11/3/2026, 4:05:06.123 AM`, `03.11.2026 04:05:06`,
-/// `03/Nov/2026:04:05:06 +0100`, with the zone where one stands there. The date is `None` where day and month cannot be told apart:
+/// `03/Nov/2026:04:05:06 +0100`, `03-Nov-2026 04:05:06`, `3 Nov 2026 04:05:06 +0100`, with the zone where one stands there. The date is `None` where day and month cannot be told apart:
 /// only who writes AM and PM puts the month first for certain enough.
 pub(super) fn other_order(cur: &mut Cursor<'_>) -> Option<(Option<Civil>, Option<i32>)> {
     let text = cur.rest();
     let (a, first) = number(text).filter(|n| n.1 <= 2)?;
     let separator = *text.get(first)?;
     let mut at = first + 1;
-    if separator == b'/' && text.get(at).is_some_and(u8::is_ascii_alphabetic) {
+    if matches!(separator, b'/' | b'-' | b' ') && text.get(at).is_some_and(u8::is_ascii_alphabetic)
+    {
         let (name, len) = month(text.get(at..)?)?;
         at += len;
-        if text.get(at) != Some(&b'/') {
+        if text.get(at) != Some(&separator) {
             return None;
         }
         let (year, len) = number(text.get(at + 1..)?).filter(|n| n.1 == 4)?;
         at += 1 + len;
-        if text.get(at) != Some(&b':') {
+        if !matches!(text.get(at), Some(b':' | b' ')) {
             return None;
         }
         let (hour, minute, second, micro, len) = clock(text.get(at + 1..)?)?;
@@ -403,6 +404,18 @@ impl LineParser<'_> {
         // A weekday in front: `Tue 2026-11-03 04:05:06 CET`, `Tue Nov  3 04:05:06 2026`.
         if weekday(cur.rest()) {
             cur.word();
+        } else if cur.rest().get(3..5) == Some(b", ")
+            && cur.rest().first().is_some_and(u8::is_ascii_uppercase)
+            && let Some(rest) = cur.rest().get(5..)
+            && let mut inner = Cursor::new(rest)
+            && let Some((Some(civil), zone)) = other_order(&mut inner)
+        {
+            // A mail's: `Tue, 03 Nov 2026 04:05:06 +0100`.
+            cur.at += 5 + inner.at;
+            return Some(match zone {
+                Some(offset) => zoned(civil, offset),
+                None => self.local(civil, false),
+            });
         }
         if let Some((civil, has_year)) = rfc3164(cur) {
             return Some(self.local(civil, !has_year));
@@ -433,10 +446,15 @@ impl LineParser<'_> {
         cur.at = start;
         // `1793678706.123456 `: seconds since the epoch, within reason (2001–2100).
         let (secs, len) = long_number(cur.rest())?;
-        if !(9..=10).contains(&len) || !(978_307_200..4_102_444_800).contains(&secs) {
+        // Thirteen digits are milliseconds.
+        let (secs, mut micro) = match len {
+            13 => (secs / 1000, (secs % 1000) as u32 * 1000),
+            9..=10 => (secs, 0),
+            _ => return None,
+        };
+        if !(978_307_200..4_102_444_800).contains(&secs) {
             return None;
         }
-        let mut micro = 0;
         let mut end = len;
         if cur.rest().get(len) == Some(&b'.') {
             let (value, digits) = fraction(cur.rest().get(len + 1..)?);

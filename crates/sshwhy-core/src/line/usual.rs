@@ -194,7 +194,8 @@ impl LineParser<'_> {
             b':' => (None, tagged.get(stop + 1..)?.strip_prefix(b" ")?),
             _ => return None,
         };
-        if ident.is_empty() || ident.iter().all(u8::is_ascii_digit) {
+        if ident.is_empty() || ident.first() == Some(&b'%') || ident.iter().all(u8::is_ascii_digit)
+        {
             return None;
         }
         let program = Program::of(ident);

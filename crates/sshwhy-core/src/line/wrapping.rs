@@ -41,6 +41,16 @@ pub(super) fn unwrap_message(line: &mut Line<'_>) {
                 message = inner.rest().strip_prefix(b" ").unwrap_or(inner.rest());
             }
         }
+        // Cygwin in Windows' event log: `sshd: PID 812: message`.
+        Some(b'P') if line.pid.is_none() && line.program == Program::Sshd => {
+            if let Some(rest) = message.strip_prefix(b"PID ")
+                && let Some((pid, len)) = number(rest)
+                && let Some(inner) = rest.get(len..).and_then(|r| r.strip_prefix(b": "))
+            {
+                line.pid = Some(pid);
+                message = inner;
+            }
+        }
         // Junos: `%AUTH-6: message`.
         Some(b'%') => {
             if let Some(colon) = memmem::find(

@@ -536,7 +536,11 @@ fn text_form(text: &[u8]) -> Form {
     if matches!(bare, b"{" | b"[")
         || bare.starts_with(b"[{")
         || unfinished
-        || (bare.starts_with(b"{") && holds_records(bare))
+        // One after the other without a line's end: Kinesis, and GELF over TCP.
+        || (bare.starts_with(b"{")
+            && (holds_records(bare)
+                || memmem::find(bare, b"}{\"").is_some()
+                || memmem::find(bare, b"}\0{").is_some()))
         || first.starts_with(b"\x1e{")
         || first.starts_with(b"data: {")
     {
@@ -738,6 +742,8 @@ mod tests {
         for answer in [
             &b"{\"took\":1,\"hits\":{\"hits\":[{\"_source\":{}}]}}"[..],
             b"{\"events\": [\n",
+            b"{\"message\":\"x\"}{\"message\":\"y\"}",
+            b"{\"short_message\":\"x\"}\0{\"short_message\":\"y\"}\0",
             b"{\"data\":{\"result\":[{\"stream\":{},\"values\":[[\"1\",\"x\"]]}]}}",
             b"[{\"message\":\"x\"},{\"message\":\"y\"}]",
         ] {

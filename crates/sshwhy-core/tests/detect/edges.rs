@@ -331,3 +331,63 @@ fn a_log_that_two_collectors_wrote_is_counted_once() {
     }
     assert_eq!(the(&log.findings(), "brute-force").count, 18);
 }
+
+#[test]
+fn one_wrong_password_on_many_hosts_inside_is_a_person() {
+    let run = |ip: &str, hosts: &[&'static str], each: u32| {
+        let mut log = Log::new();
+        for round in 0..each {
+            for (i, host) in hosts.iter().enumerate() {
+                log.host = host;
+                log.fails(1000.0 + f64::from(round) * 20.0 + i as f64, ip, "ann", 1);
+            }
+        }
+        for (i, host) in hosts.iter().enumerate() {
+            log.host = host;
+            log.login(1200.0 + i as f64, ip, "ann", "password", 30.0);
+        }
+        hostile(&log.findings())
+    };
+    let fleet = ["n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9", "n10"];
+    assert_eq!(run(HOME, &fleet, 2), Vec::<String>::new());
+    // From outside, and many times on each, it is what it looks like.
+    assert_eq!(run(BAD, &fleet, 2).len(), 2);
+    assert_eq!(run(HOME, &fleet, 8).len(), 2);
+}
+
+#[test]
+fn a_machine_inside_with_a_name_that_is_gone_is_broken_and_no_guesser() {
+    let mut log = Log::new();
+    for i in 0..300 {
+        log.fails(f64::from(i) * 300.0, HOME, "no-nagios", 1);
+    }
+    let all = log.findings();
+    assert_eq!(hostile(&all), Vec::<String>::new());
+    assert_eq!(the(&all, "broken-login").subjects.users, ["no-nagios"]);
+    // From outside, or with several names, it is guessing.
+    let mut log = Log::new();
+    for i in 0..300 {
+        log.fails(f64::from(i) * 300.0, BAD, "no-nagios", 1);
+        log.fails(
+            f64::from(i) * 300.0 + 9.0,
+            HOME,
+            ["no-a", "no-b"][i as usize % 2],
+            1,
+        );
+    }
+    assert_eq!(hostile(&log.findings()).len(), 2);
+}
+
+#[test]
+fn a_check_every_two_seconds_is_named_so_although_the_log_writes_whole_ones() {
+    let mut log = Log::new();
+    let mut dice = Dice(7);
+    for i in 0..900 {
+        // Just before and just behind the full second.
+        let at = f64::from(i) * 2.0 + 0.99 + 0.03 * dice.roll();
+        log.check(at.floor(), HOME);
+    }
+    let all = log.findings();
+    let f = the(&all, "port-monitor");
+    assert!(f.headline.contains("every 2 s"), "{}", f.headline);
+}
