@@ -834,6 +834,23 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_and_windows_that_do_not_arrive() {
+        let asked = o(Gate::Session, "session.agent", "", "asked");
+        let exit = o(Gate::Session, "session.end", "", "exit");
+        let off = |what| o(Gate::Session, "session.forwarding", "x", what);
+        let disabled = Some("forwarding-disabled");
+        let agent = [off("off-agent"), asked.clone(), exit.clone()];
+        assert_eq!(first(&agent), disabled);
+        assert_eq!(first(&[off("off-agent"), exit.clone()]), None);
+        assert_eq!(first(&[off("off-x11"), asked, exit]), None);
+        let windows = o(Gate::Session, "forward.end", "X11", "x11-refused");
+        assert_eq!(first(&[windows.clone(), off("off-x11")]), disabled);
+        // Where the rest of the session went well, nothing is wrong with the login.
+        let passed = o(Gate::Session, "gate.state", "", "passed");
+        assert_eq!(first(&[windows, passed]), None);
+    }
+
+    #[test]
     fn terminals_that_the_kernel_does_not_give_out() {
         let refused = o(Gate::Session, "session.request", "", "pty-refused");
         let none = o(Gate::Session, "session.pty", "/dev/pts", "none-left");

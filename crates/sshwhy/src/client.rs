@@ -408,7 +408,12 @@ pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
                 continue;
             }
             Err(e) => {
-                out.push(see("permissions", format!("{shown}: {e}")));
+                // What lies there is no key, whoever may read it.
+                let value = match e.kind() {
+                    std::io::ErrorKind::IsADirectory => "invalid",
+                    _ => "permissions",
+                };
+                out.push(see(value, format!("{shown}: {e}")));
                 continue;
             }
         };

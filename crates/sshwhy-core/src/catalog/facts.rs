@@ -706,6 +706,13 @@ pub const CLIENT: &[Fact] = &[
         "the session stopped in a key exchange",
     ),
     fact(
+        "session.agent",
+        Gate::Session,
+        &["asked"],
+        "",
+        "the client asked for its agent to be forwarded, which no server answers",
+    ),
+    fact(
         "forward.end",
         Gate::Session,
         &[
@@ -714,6 +721,7 @@ pub const CLIENT: &[Fact] = &[
             "remote-failed",
             "local-failed",
             "unknown-channel",
+            "x11-refused",
         ],
         "listener or target",
         "a forwarding that did not come to be",
@@ -917,10 +925,10 @@ pub const SERVER: &[Fact] = &[
     fact(
         "unit.sandbox",
         Gate::Auth,
-        &["hides", "hinders", "read-only", "shuts-out"],
+        &["hides", "hinders", "read-only", "shuts-out", "filters"],
         "file:line where that file is this machine's own, or unit, or path",
         "a setting of the unit that hides what sshd needs, what sessions need (read-only: nobody can write into the home), or \
-         keeps the client's packets from it",
+         keeps the client's packets from it; filters: its system calls are filtered",
     ),
     fact(
         "unit.socket",
@@ -1332,9 +1340,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "session.forwarding",
         Gate::Session,
-        &["off", "off-sockets"],
+        &["off", "off-sockets", "off-agent", "off-x11"],
         "keyword or file:line",
-        "forwarding is switched off, in whole or in part; off-sockets: of Unix sockets only",
+        "forwarding is switched off, in whole or in part; off-sockets, off-agent, off-x11: of Unix sockets, the agent or X11 only",
     ),
     fact(
         "session.pty",

@@ -322,6 +322,11 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
         v.split_ascii_whitespace()
             .any(|p| within(&home, p.trim_start_matches(['-', '+', ':'])))
     });
+    let bind_denied = scene
+        .log
+        .daemon
+        .iter()
+        .any(|l| l.slug == "bind-permission-denied");
     for (key, values) in &unit.settings {
         for (value, place) in values {
             let first = value.split([' ', ':']).next().unwrap_or_default();
@@ -329,6 +334,28 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                 value.to_ascii_lowercase().as_str(),
                 "yes" | "true" | "on" | "1" | "strict"
             );
+            // The port itself is out of its reach then.
+            let no_port = match key.as_str() {
+                "Service.PrivateUsers" => on,
+                "Service.CapabilityBoundingSet" => {
+                    value.starts_with('~') == value.contains("CAP_NET_BIND_SERVICE")
+                }
+                _ => false,
+            };
+            if no_port && bind_denied {
+                let short = key.trim_start_matches("Service.");
+                scene.say(
+                    Gate::Tcp,
+                    "unit.sandbox",
+                    "shuts-out",
+                    unit_failure::movable(place).unwrap_or(&unit.name),
+                    format!(
+                        "{} has {short}={value} ({place}), and sshd may not open its port",
+                        unit.name
+                    ),
+                    place.clone(),
+                );
+            }
             let hides = match key.as_str() {
                 "Service.ProtectHome" => usual && (on || value == "tmpfs"),
                 "Service.InaccessiblePaths"
@@ -362,8 +389,20 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                             .any(|c| allows(c, scene.question.from))
                 }
                 "Service.CapabilityBoundingSet" => {
-                    let both = value.contains("CAP_SETUID") && value.contains("CAP_SETGID");
-                    !value.starts_with('~') && !both
+                    let taken = value.starts_with('~');
+                    let named = |cap: &&str| {
+                        let words = value.trim_start_matches('~').split_ascii_whitespace();
+                        words.clone().any(|w| w.eq_ignore_ascii_case(cap))
+                    };
+                    // Another line may give it back.
+                    let elsewhere = |cap: &&str| {
+                        values
+                            .iter()
+                            .any(|(v, _)| v != value && !v.starts_with('~') && v.contains(*cap))
+                    };
+                    ["CAP_SETUID", "CAP_SETGID", "CAP_SYS_CHROOT"]
+                        .iter()
+                        .any(|cap| taken == named(cap) && (taken || !elsewhere(cap)))
                 }
                 _ => false,
             };
@@ -386,6 +425,12 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                 "Service.LimitFSIZE" => bytes_of(value).is_some_and(|n| n < LARGE_FILE),
                 _ => false,
             };
+            if key == "Service.SystemCallFilter" {
+                let text = format!("{} has SystemCallFilter={value} ({place})", unit.name);
+                let about = unit_failure::movable(place).unwrap_or(&unit.name);
+                let source = place.clone();
+                scene.say(Gate::Auth, "unit.sandbox", "filters", about, text, source);
+            }
             if hinders || read_only {
                 let short = key.trim_start_matches("Service.");
                 scene.say(

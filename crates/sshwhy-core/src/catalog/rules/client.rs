@@ -977,6 +977,22 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("forward.end", &["prohibited"])],
     )
     .not(&[THROUGH_PROXY]),
+    // Of X11 it may as well be xauth that the server lacks.
+    rule(
+        "forwarding-disabled",
+        0.6,
+        &[is("forward.end", &["x11-refused"])],
+    )
+    .settle("sshd -T on the server, for this user: x11forwarding; and xauth has to be installed there"),
+    rule(
+        "forwarding-disabled",
+        0.72,
+        &[
+            lacks("auth.key-options", &["agent-forwarding"]),
+            is("session.agent", &["asked"]),
+            is("session.end", &["exit"]),
+        ],
+    ),
     rule(
         "forwarding-target-unreachable",
         0.9,

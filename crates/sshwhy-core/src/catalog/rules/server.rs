@@ -1235,6 +1235,14 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("conf.tries", &["few"]), is("auth.end", &["too-many"])],
     ),
     rule("service-sandboxed", 0.95, &[is("unit.sandbox", &["hides"])]).not(&[LET_IN]),
+    // Root was told that it may not lock itself in, or become somebody else.
+    rule(
+        "service-sandboxed",
+        0.93,
+        &[is("log.daemon", &["service-sandboxed"])],
+    )
+    .stronger(&[is("unit.sandbox", &["filters", "hides"])])
+    .not(&[LET_IN]),
     rule(
         "service-sandboxed",
         0.85,
@@ -1479,6 +1487,12 @@ pub(super) const ROWS: &[Rule] = &[
     ),
     rule("nologin-file", 0.97, &[is("pam.refuses", &["nologin"])]),
     rule("nologin-file", 0.9, &[is("log.says", &["nologin-file"])]),
+    rule(
+        "nologin-file",
+        0.94,
+        &[is("pam.refuses-password", &["nologin"])],
+    )
+    .any(WANTS_PASSWORD),
     // Without PAM sshd looks for it once the session is open, shows it and ends with 254 (session.c do_nologin()).
     rule(
         "nologin-file",
@@ -1964,6 +1978,25 @@ pub(super) const ROWS: &[Rule] = &[
             is("forward.end", &["prohibited", "remote-failed"]),
         ],
     ),
+    rule(
+        "forwarding-disabled",
+        0.95,
+        &[
+            is("session.forwarding", &["off-x11"]),
+            is("forward.end", &["x11-refused"]),
+        ],
+    ),
+    // Nobody refuses an agent: what needs it finds none, and fails.
+    rule(
+        "forwarding-disabled",
+        0.88,
+        &[
+            is("session.forwarding", &["off-agent"]),
+            is("session.agent", &["asked"]),
+            is("session.end", &["exit"]),
+        ],
+    )
+    .not(&[NO_SHELL, is("session.forced", &["missing", "ends"])]),
     rule(
         "forwarding-disabled",
         0.3,
