@@ -834,6 +834,22 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_is_not_there_and_a_disk_that_takes_nothing() {
+        let denied = o(Gate::Auth, "auth.end", "", "denied");
+        let certificate = |value| o(Gate::Auth, "auth.certificate", "/home/a/x-cert.pub", value);
+        let gone = [certificate("missing"), denied.clone()];
+        assert_eq!(first(&gone), Some("identity-file-missing"));
+        assert_eq!(
+            first(&[certificate("missing"), certificate("valid"), denied]),
+            None
+        );
+        let disk = o(Gate::Session, "disk.full", "/home/alice", "read-only");
+        let said = o(Gate::Session, "session.says", "", "open-failure");
+        assert_eq!(first(std::slice::from_ref(&disk)), None);
+        assert_eq!(first(&[disk, said]), Some("disk-full"));
+    }
+
+    #[test]
     fn an_agent_and_windows_that_do_not_arrive() {
         let asked = o(Gate::Session, "session.agent", "", "asked");
         let exit = o(Gate::Session, "session.end", "", "exit");

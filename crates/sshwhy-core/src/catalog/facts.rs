@@ -544,6 +544,7 @@ pub const CLIENT: &[Fact] = &[
             "not-yet-valid",
             "wrong-principal",
             "host-certificate",
+            "missing",
         ],
         "file",
         "the user certificate beside a key, against the clock and the user's name",
@@ -1385,9 +1386,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "disk.full",
         Gate::Session,
-        &["home", "system"],
+        &["home", "system", "read-only"],
         "mount",
-        "a file system without room; home: the user's",
+        "a file system without room; home: the user's; read-only: the user's, which is mounted so for everybody",
     ),
     fact(
         "login.last-way",

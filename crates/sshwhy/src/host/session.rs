@@ -718,6 +718,18 @@ fn terminals(scene: &mut Scene<'_>) {
 
 /// File systems without room, where a login or a transfer needs some.
 fn disks(scene: &mut Scene<'_>, account: &Account) {
+    if scene.machine.is_read_only(&account.home) {
+        let text = format!("the file system of {} is mounted read-only", account.home);
+        let home = account.home.clone();
+        scene.say(
+            Gate::Session,
+            "disk.full",
+            "read-only",
+            home,
+            text,
+            "statvfs",
+        );
+    }
     let paths: Vec<&str> = [account.home.as_str(), "/tmp", "/var/log", "/run", "/var"]
         .into_iter()
         .filter(|p| scene.machine.exists(p))

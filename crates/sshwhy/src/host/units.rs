@@ -355,6 +355,7 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                     ),
                     place.clone(),
                 );
+                continue;
             }
             let hides = match key.as_str() {
                 "Service.ProtectHome" => usual && (on || value == "tmpfs"),

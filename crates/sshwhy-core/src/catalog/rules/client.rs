@@ -526,6 +526,13 @@ pub(super) const ROWS: &[Rule] = &[
         is("auth.keys", &["few", "many"]),
         is("auth.end", &["too-many"]),
     ]),
+    rule(
+        "identity-file-missing",
+        0.72,
+        &[is("auth.certificate", &["missing"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN, is("auth.certificate", &["valid"])])
+    .settle("ssh -G HOST | grep -i certificatefile on the client: that file is not there, and ssh goes on without a word; without the certificate the plain key has to be in authorized_keys"),
     // The server would take the key, and nothing came of it: the file is locked.
     rule(
         "key-passphrase",

@@ -2033,6 +2033,18 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[seen("log.says"), FORCED, NO_SHELL]),
     rule("disk-full", 0.94, &[is("log.says", &["disk-full"])]).stronger(&[seen("disk.full")]),
+    rule(
+        "disk-full",
+        0.9,
+        &[
+            is("disk.full", &["read-only"]),
+            is(
+                "session.says",
+                &["read-only", "open-failure", "write-failure"],
+            ),
+        ],
+    )
+    .despite(),
     rule("disk-full", 0.88, &[is("disk.full", &["home"])]),
     // The transfer may well have ended without an error of ssh's own.
     rule(
