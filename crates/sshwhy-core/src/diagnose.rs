@@ -839,6 +839,39 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_that_is_not_there_and_a_disk_that_takes_nothing() {
+        let denied = o(Gate::Auth, "auth.end", "", "denied");
+        let certificate = |value| o(Gate::Auth, "auth.certificate", "/home/a/x-cert.pub", value);
+        let gone = [certificate("missing"), denied.clone()];
+        assert_eq!(first(&gone), Some("identity-file-missing"));
+        assert_eq!(
+            first(&[certificate("missing"), certificate("valid"), denied]),
+            None
+        );
+        let disk = o(Gate::Session, "disk.full", "/home/alice", "read-only");
+        let said = o(Gate::Session, "session.says", "", "open-failure");
+        assert_eq!(first(std::slice::from_ref(&disk)), None);
+        assert_eq!(first(&[disk, said]), Some("disk-full"));
+    }
+
+    #[test]
+    fn an_agent_and_windows_that_do_not_arrive() {
+        let asked = o(Gate::Session, "session.agent", "", "asked");
+        let exit = o(Gate::Session, "session.end", "", "exit");
+        let off = |what| o(Gate::Session, "session.forwarding", "x", what);
+        let disabled = Some("forwarding-disabled");
+        let agent = [off("off-agent"), asked.clone(), exit.clone()];
+        assert_eq!(first(&agent), disabled);
+        assert_eq!(first(&[off("off-agent"), exit.clone()]), None);
+        assert_eq!(first(&[off("off-x11"), asked, exit]), None);
+        let windows = o(Gate::Session, "forward.end", "X11", "x11-refused");
+        assert_eq!(first(&[windows.clone(), off("off-x11")]), disabled);
+        // Where the rest of the session went well, nothing is wrong with the login.
+        let passed = o(Gate::Session, "gate.state", "", "passed");
+        assert_eq!(first(&[windows, passed]), None);
+    }
+
+    #[test]
     fn terminals_that_the_kernel_does_not_give_out() {
         let refused = o(Gate::Session, "session.request", "", "pty-refused");
         let none = o(Gate::Session, "session.pty", "/dev/pts", "none-left");

@@ -408,7 +408,12 @@ pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
                 continue;
             }
             Err(e) => {
-                out.push(see("permissions", format!("{shown}: {e}")));
+                // What lies there is no key, whoever may read it.
+                let value = match e.kind() {
+                    std::io::ErrorKind::IsADirectory => "invalid",
+                    _ => "permissions",
+                };
+                out.push(see(value, format!("{shown}: {e}")));
                 continue;
             }
         };
@@ -472,11 +477,20 @@ pub fn keys(config: &Config, user: Option<&str>, now: u64) -> Vec<Observation> {
         out.extend(certificate(&format!("{shown}-cert.pub"), user, now));
     }
     for file in named("certificatefile") {
-        out.extend(certificate(
-            &config.path(file).display().to_string(),
-            user,
-            now,
-        ));
+        let path = config.path(file);
+        let shown = path.display().to_string();
+        if !path.exists() {
+            // ssh says nothing of it.
+            let gone = Observation::new(Gate::Auth, "auth.certificate", "missing", "probe:keys");
+            let place = config
+                .place("certificatefile")
+                .map_or_else(String::new, |p| format!(" ({p})"));
+            out.push(
+                gone.about(shown.clone())
+                    .text(format!("CertificateFile {shown}: no such file{place}")),
+            );
+        }
+        out.extend(certificate(&shown, user, now));
     }
     let any = if usable > 0 { "some" } else { "none" };
     out.push(

@@ -545,6 +545,7 @@ pub const CLIENT: &[Fact] = &[
             "not-yet-valid",
             "wrong-principal",
             "host-certificate",
+            "missing",
         ],
         "file",
         "the user certificate beside a key, against the clock and the user's name",
@@ -707,6 +708,13 @@ pub const CLIENT: &[Fact] = &[
         "the session stopped in a key exchange",
     ),
     fact(
+        "session.agent",
+        Gate::Session,
+        &["asked"],
+        "",
+        "the client asked for its agent to be forwarded, which no server answers",
+    ),
+    fact(
         "forward.end",
         Gate::Session,
         &[
@@ -715,6 +723,7 @@ pub const CLIENT: &[Fact] = &[
             "remote-failed",
             "local-failed",
             "unknown-channel",
+            "x11-refused",
         ],
         "listener or target",
         "a forwarding that did not come to be",
@@ -922,10 +931,17 @@ pub const SERVER: &[Fact] = &[
     fact(
         "unit.sandbox",
         Gate::Auth,
-        &["hides", "hinders", "read-only", "shuts-out", "stops"],
+        &[
+            "hides",
+            "hinders",
+            "read-only",
+            "shuts-out",
+            "stops",
+            "filters",
+        ],
         "file:line where that file is this machine's own, or unit, or path",
         "a setting of the unit that hides what sshd needs, what sessions need (read-only: nobody can write into the home), \
-         keeps the client's packets from it (shuts-out), or keeps it from starting or serving anybody (stops)",
+         keeps the client's packets from it (shuts-out), or keeps it from starting or serving anybody (stops); filters: its system calls are filtered",
     ),
     fact(
         "load.socket",
@@ -1380,9 +1396,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "session.forwarding",
         Gate::Session,
-        &["off", "off-sockets"],
+        &["off", "off-sockets", "off-agent", "off-x11"],
         "keyword or file:line",
-        "forwarding is switched off, in whole or in part; off-sockets: of Unix sockets only",
+        "forwarding is switched off, in whole or in part; off-sockets, off-agent, off-x11: of Unix sockets, the agent or X11 only",
     ),
     fact(
         "session.pty",
@@ -1425,9 +1441,9 @@ pub const SERVER: &[Fact] = &[
     fact(
         "disk.full",
         Gate::Session,
-        &["home", "system"],
+        &["home", "system", "read-only"],
         "mount",
-        "a file system without room; home: the user's",
+        "a file system without room; home: the user's; read-only: the user's, which is mounted so for everybody",
     ),
     fact(
         "login.last-way",

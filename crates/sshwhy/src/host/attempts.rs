@@ -357,6 +357,7 @@ fn refusing<'c>(
         "not allowed",
         "invalid",
     ];
+    const STUCK: [&str; 3] = ["could not", "cannot", "unable to"];
     let account = c.lines.iter().any(denies_account);
     if !account && c.says("authentication failure") {
         return None;
@@ -366,6 +367,12 @@ fn refusing<'c>(
         let mine = stack == if account { "account" } else { "auth" };
         let lower = l.text.to_ascii_lowercase();
         let says_no = NO.iter().any(|w| lower.contains(w));
+        // What a module has no answer for fails as well, where its answer counts.
+        let stuck = STUCK.iter().any(|w| lower.contains(w))
+            && rules_of(scene, stack, module)
+                .iter()
+                .any(|r| matches!(r.control.as_str(), "required" | "requisite"));
+        let says_no = says_no || stuck;
         // What has a cause of its own is told by that.
         let general = matches!(l.cause, "" | "pam-denied");
         if !mine || !says_no || !general {

@@ -166,7 +166,10 @@ fn once(machine: &Machine, zone: &Zone, now: Time, wanted: &Wanted, most: u64) -
         .into_iter()
         .partition(|c: &Connection| c.addr.is_none() && c.user.is_none());
     log.connections = connections;
-    let starts = |l: &Said| causes::by_slug(l.cause).is_some_and(|c| c.gate == Gate::Tcp);
+    let starts = |l: &Said| {
+        l.cause == "service-sandboxed"
+            || causes::by_slug(l.cause).is_some_and(|c| c.gate == Gate::Tcp)
+    };
     let own: Vec<Connection> = own;
     let of_connections = log.connections.iter().filter_map(|c| c.last).max();
     let own = own.into_iter().flat_map(|c| c.lines);
@@ -178,6 +181,20 @@ fn once(machine: &Machine, zone: &Zone, now: Time, wanted: &Wanted, most: u64) -
     log.stray = all.clone().filter(complains).max_by_key(|l| l.at).cloned();
     log.last = all.filter_map(|l| l.at).max().max(of_connections);
     (log, cut)
+}
+
+/// Whether root was not permitted what root is permitted: a capability was taken from sshd, or a system call is filtered.
+fn kept_from(text: &str) -> bool {
+    const CALLS: [&str; 6] = [
+        "chroot(\"",
+        "setgroups: ",
+        "setgid ",
+        "setuid ",
+        "setresuid ",
+        "initgroups: ",
+    ];
+    let text = text.strip_prefix("fatal: ").unwrap_or(text);
+    CALLS.iter().any(|c| text.starts_with(c)) && text.contains(": Operation not permitted")
 }
 
 /// The log before this one, where it is not packed: `auth.log.1`, or `secure-20261120`.
@@ -232,6 +249,9 @@ impl Join {
             if sftp && text.contains("No space left on device") {
                 (slug, cause) = ("sftp-no-space", "disk-full");
             }
+            if kept_from(&text) {
+                cause = "service-sandboxed";
+            }
             if causes::by_slug(cause).is_some_and(|c| c.gate == Gate::Tcp) {
                 // The daemon about itself: the address in it is its own.
                 (addr, port, user) = (None, None, None);
@@ -276,7 +296,10 @@ impl Join {
                 }
                 _ if pid != 0 && !self.listeners.contains(&pid) => {
                     let known = self.by_pid.get(&pid).copied();
-                    let about = addr.is_some() || user.is_some() || !cause.is_empty() || sftp;
+                    // A module of PAM speaks about a login even in words that are not known.
+                    let module = said.text.starts_with("pam_");
+                    let about =
+                        addr.is_some() || user.is_some() || !cause.is_empty() || sftp || module;
                     match known {
                         Some(i) => Some(i),
                         None if about => Some(self.new_connection()),
@@ -386,5 +409,28 @@ impl Log {
         })?;
         let jail = last.rsplit('[').next()?.split(']').next()?.to_owned();
         (!last.contains("] Unban ")).then(|| (jail, last.trim().to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_root_was_not_permitted() {
+        for text in [
+            "fatal: chroot(\"/run/sshd\"): Operation not permitted [preauth]",
+            "fatal: setgroups: Operation not permitted [preauth]",
+            "setuid 2001: Operation not permitted",
+        ] {
+            assert!(kept_from(text), "{text}");
+        }
+        for text in [
+            "fatal: chroot(\"/run/sshd\"): No such file or directory",
+            "error: setsid: Operation not permitted",
+            "pam_limits(sshd:session): Could not set limit for 'nofile': Operation not permitted",
+        ] {
+            assert!(!kept_from(text), "{text}");
+        }
     }
 }

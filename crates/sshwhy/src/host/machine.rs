@@ -246,9 +246,19 @@ impl Machine {
 
     /// Whether the path lies on a file system from which nothing may be started.
     fn is_noexec(&self, path: &str) -> bool {
+        self.is_mounted(path, rustix::fs::StatVfsMountFlags::NOEXEC)
+    }
+
+    /// Whether nothing can be written there, as this process sees it.
+    pub fn is_read_only(&self, path: &str) -> bool {
+        self.is_mounted(path, rustix::fs::StatVfsMountFlags::RDONLY)
+    }
+
+    /// Whether the path's file system is mounted with that flag; what is no live machine has no mounts.
+    fn is_mounted(&self, path: &str, flag: rustix::fs::StatVfsMountFlags) -> bool {
         let real = self.real(path).filter(|_| self.live);
         real.and_then(|p| rustix::fs::statvfs(p).ok())
-            .is_some_and(|s| s.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC))
+            .is_some_and(|s| s.f_flag.contains(flag))
     }
 
     /// The kind of machine of an ELF file, where this one's own shell is of another, and nothing is set up to run that kind.

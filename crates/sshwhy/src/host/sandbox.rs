@@ -112,6 +112,12 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
                 "Service.LimitFSIZE" => bytes_of(value).is_some_and(|n| n < LARGE_FILE),
                 _ => false,
             };
+            if key == "Service.SystemCallFilter" {
+                let text = format!("{} has SystemCallFilter={value} ({place})", unit.name);
+                let about = unit_failure::movable(place).unwrap_or(&unit.name);
+                let source = place.clone();
+                scene.say(Gate::Auth, "unit.sandbox", "filters", about, text, source);
+            }
             if hinders || read_only {
                 let short = key.trim_start_matches("Service.");
                 scene.say(

@@ -570,18 +570,28 @@ fn forwarding(scene: &mut Scene<'_>, account: &Account) {
         ("DisableForwarding", &["yes"]),
         ("PermitOpen", &["none"]),
         ("PermitListen", &["none"]),
+        ("AllowAgentForwarding", &["no"]),
+        ("X11Forwarding", &["no"]),
     ] {
         if off.contains(&scene.effective.value(keyword)) {
             let (place, line) = scene.set_at(keyword);
-            let sockets = keyword == "AllowStreamLocalForwarding";
-            scene.say(
-                Gate::Session,
-                "session.forwarding",
-                if sockets { "off-sockets" } else { "off" },
-                keyword,
-                line,
-                place,
-            );
+            let values: &[&str] = match keyword {
+                "AllowStreamLocalForwarding" => &["off-sockets"],
+                "AllowAgentForwarding" => &["off-agent"],
+                "X11Forwarding" => &["off-x11"],
+                "DisableForwarding" => &["off", "off-agent", "off-x11"],
+                _ => &["off"],
+            };
+            for value in values {
+                scene.say(
+                    Gate::Session,
+                    "session.forwarding",
+                    value,
+                    keyword,
+                    line.clone(),
+                    place.clone(),
+                );
+            }
         }
     }
     if scene.effective.is("PermitTTY", "no") {
@@ -609,6 +619,26 @@ fn forwarding(scene: &mut Scene<'_>, account: &Account) {
                 ),
                 place.clone(),
             );
+        }
+        for (no, yes, value) in [
+            ("no-agent-forwarding", "agent-forwarding", "off-agent"),
+            ("no-x11-forwarding", "x11-forwarding", "off-x11"),
+        ] {
+            if e.option(no).is_some() || restricted && e.option(yes).is_none() {
+                let word = if e.option(no).is_some() {
+                    no
+                } else {
+                    "restrict"
+                };
+                scene.say(
+                    Gate::Session,
+                    "session.forwarding",
+                    value,
+                    place.clone(),
+                    format!("{place}: {word}"),
+                    place.clone(),
+                );
+            }
         }
         if e.option("no-port-forwarding").is_some()
             || restricted && e.option("port-forwarding").is_none()
@@ -688,6 +718,18 @@ fn terminals(scene: &mut Scene<'_>) {
 
 /// File systems without room, where a login or a transfer needs some.
 fn disks(scene: &mut Scene<'_>, account: &Account) {
+    if scene.machine.is_read_only(&account.home) {
+        let text = format!("the file system of {} is mounted read-only", account.home);
+        let home = account.home.clone();
+        scene.say(
+            Gate::Session,
+            "disk.full",
+            "read-only",
+            home,
+            text,
+            "statvfs",
+        );
+    }
     let paths: Vec<&str> = [account.home.as_str(), "/tmp", "/var/log", "/run", "/var"]
         .into_iter()
         .filter(|p| scene.machine.exists(p))

@@ -1552,14 +1552,15 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0431",
         slug: "disk-full",
-        title: "A file system on the server is full",
+        title: "A file system on the server is full or read-only",
         blames: Blame::Server,
         gate: Gate::Session,
         severity: Severity::High,
         is_symptom: false,
         explanation: "No blocks or no inodes are left (or the user's quota is used up). Uploads fail (\"write \
             remote … Failure\" from scp and sftp, \"No space left on device\"), logs stop, PAM modules that \
-            write fail, and sometimes logins fail altogether. Logins by key often still work.",
+            write fail, and sometimes logins fail altogether. Logins by key often still work. A file system \
+            that the kernel made read-only after an error takes nothing either (over SFTP: \"Failure\").",
         confirm: &[
             Confirm {
                 command: "df -h; df -i",
@@ -1578,6 +1579,16 @@ pub(super) const ROWS: &[Cause] = &[
             },
         ],
         remedy: &[
+            Remedy {
+                action: "Where the evidence says read-only: see first why the kernel made it so (a disk that fails, an entry \
+                    of /etc/fstab), before it is made writable again",
+                command: Some(
+                    "findmnt -T ~USER; dmesg -T | grep -iE 'remount|ext4|xfs|btrfs|i/o error' | tail -20",
+                ),
+                place: "server",
+                risk: "none",
+                undo: None,
+            },
             Remedy {
                 action: "Free space that is safe to free: old journals",
                 command: Some("journalctl --vacuum-size=200M"),

@@ -1680,7 +1680,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         near_miss: "ssh: connect to host build.example.org port 22: Connection refused",
     },
     ClientMessage {
-        id: "SW7090",
+        id: "SW7190",
         slug: "client-config-cannot-expand",
         program: Program::OpenSsh,
         texts: &[
@@ -1699,7 +1699,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         near_miss: "vdollar_percent_expand: too long",
     },
     ClientMessage {
-        id: "SW7091",
+        id: "SW7191",
         slug: "client-revoked-list-unreadable",
         program: Program::OpenSsh,
         texts: &["Error checking host key {text} in revoked keys file {file}: {reason}"],
@@ -1713,7 +1713,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         near_miss: "Host key ED25519 SHA256:TyCySZj4Wge9H/T+AYHl4xCq4xVfN8wqHChn6gnTEj4 revoked by file /etc/ssh/revoked",
     },
     ClientMessage {
-        id: "SW7092",
+        id: "SW7192",
         slug: "client-known-hosts-command-failed",
         program: Program::OpenSsh,
         texts: &[

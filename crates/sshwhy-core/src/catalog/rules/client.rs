@@ -568,6 +568,13 @@ pub(super) const ROWS: &[Rule] = &[
         is("auth.keys", &["few", "many"]),
         is("auth.end", &["too-many"]),
     ]),
+    rule(
+        "identity-file-missing",
+        0.72,
+        &[is("auth.certificate", &["missing"]), NOT_LET_IN],
+    )
+    .not(&[LET_IN, is("auth.certificate", &["valid"])])
+    .settle("ssh -G HOST | grep -i certificatefile on the client: that file is not there, and ssh goes on without a word; without the certificate the plain key has to be in authorized_keys"),
     // The server would take the key, and nothing came of it: the file is locked.
     rule(
         "key-passphrase",
@@ -1031,6 +1038,22 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("forward.end", &["prohibited"])],
     )
     .not(&[THROUGH_PROXY]),
+    // Of X11 it may as well be xauth that the server lacks.
+    rule(
+        "forwarding-disabled",
+        0.6,
+        &[is("forward.end", &["x11-refused"])],
+    )
+    .settle("sshd -T on the server, for this user: x11forwarding; and xauth has to be installed there"),
+    rule(
+        "forwarding-disabled",
+        0.72,
+        &[
+            lacks("auth.key-options", &["agent-forwarding"]),
+            is("session.agent", &["asked"]),
+            is("session.end", &["exit"]),
+        ],
+    ),
     rule(
         "forwarding-target-unreachable",
         0.9,

@@ -1416,6 +1416,14 @@ pub(super) const ROWS: &[Rule] = &[
         &[is("conf.tries", &["few"]), is("auth.end", &["too-many"])],
     ),
     rule("service-sandboxed", 0.95, &[is("unit.sandbox", &["hides"])]).not(&[LET_IN]),
+    // Root was told that it may not lock itself in, or become somebody else.
+    rule(
+        "service-sandboxed",
+        0.93,
+        &[is("log.daemon", &["service-sandboxed"])],
+    )
+    .stronger(&[is("unit.sandbox", &["filters", "hides"])])
+    .not(&[LET_IN]),
     rule(
         "service-sandboxed",
         0.85,
@@ -1683,6 +1691,12 @@ pub(super) const ROWS: &[Rule] = &[
     ),
     rule("nologin-file", 0.97, &[is("pam.refuses", &["nologin"])]),
     rule("nologin-file", 0.9, &[is("log.says", &["nologin-file"])]),
+    rule(
+        "nologin-file",
+        0.94,
+        &[is("pam.refuses-password", &["nologin"])],
+    )
+    .any(WANTS_PASSWORD),
     // Without PAM sshd looks for it once the session is open, shows it and ends with 254 (session.c do_nologin()).
     rule(
         "nologin-file",
@@ -2170,6 +2184,25 @@ pub(super) const ROWS: &[Rule] = &[
     ),
     rule(
         "forwarding-disabled",
+        0.95,
+        &[
+            is("session.forwarding", &["off-x11"]),
+            is("forward.end", &["x11-refused"]),
+        ],
+    ),
+    // Nobody refuses an agent: what needs it finds none, and fails.
+    rule(
+        "forwarding-disabled",
+        0.88,
+        &[
+            is("session.forwarding", &["off-agent"]),
+            is("session.agent", &["asked"]),
+            is("session.end", &["exit"]),
+        ],
+    )
+    .not(&[NO_SHELL, is("session.forced", &["missing", "ends"])]),
+    rule(
+        "forwarding-disabled",
         0.3,
         &[is("session.forwarding", &["off"])],
     ),
@@ -2204,6 +2237,18 @@ pub(super) const ROWS: &[Rule] = &[
     )
     .not(&[seen("log.says"), FORCED, NO_SHELL]),
     rule("disk-full", 0.94, &[is("log.says", &["disk-full"])]).stronger(&[seen("disk.full")]),
+    rule(
+        "disk-full",
+        0.9,
+        &[
+            is("disk.full", &["read-only"]),
+            is(
+                "session.says",
+                &["read-only", "open-failure", "write-failure"],
+            ),
+        ],
+    )
+    .despite(),
     rule("disk-full", 0.88, &[is("disk.full", &["home"])]),
     // The transfer may well have ended without an error of ssh's own.
     rule(

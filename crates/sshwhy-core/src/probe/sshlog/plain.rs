@@ -569,6 +569,8 @@ impl Reader<'_> {
                 let about = between(line, "bind ", ": ").unwrap_or_default().to_owned();
                 self.fail(Gate::Session, "forward.end", "local-failed", &about, line);
             }
+        } else if line.starts_with("X11 forwarding request failed on channel ") {
+            self.see(Gate::Session, "forward.end", "x11-refused", "X11", line);
         } else if line.contains(" request failed on channel ") {
             let value = match line.split(' ').next() {
                 Some("PTY") => "pty-refused",

@@ -187,6 +187,10 @@ impl Reader<'_> {
         {
             self.command_sent |= self.hop.is_none();
             self.asks(line);
+        } else if line.starts_with("Requesting authentication agent forwarding") {
+            if self.hop.is_none() {
+                self.see(Gate::Session, "session.agent", "asked", "", line);
+            }
         } else if line.starts_with("client_input_global_request: ") {
             self.ready |= self.hop.is_none();
         } else if line.starts_with("client_input_channel_req: ")
