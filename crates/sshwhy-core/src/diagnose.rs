@@ -708,6 +708,118 @@ mod tests {
     }
 
     #[test]
+    fn who_answers_in_the_servers_place_is_known_by_its_log() {
+        let seen = |alive: &str, end: &str| {
+            [
+                o(Gate::Ident, "ident.end", "", end),
+                o(Gate::Tcp, "tcp.connect", "192.0.2.7:22", "ok"),
+                o(Gate::Tcp, "gate.state", "", "passed"),
+                o(Gate::Ident, "gate.state", "", "failed"),
+                o(Gate::Tcp, "sshd.process", "sshd", "running"),
+                o(Gate::Tcp, "sshd.listen", "0.0.0.0:22", "reachable"),
+                o(Gate::Tcp, "fw.rule", "22", "passes"),
+                o(Gate::Tcp, "log.outcome", "", "no-trace"),
+                o(Gate::Tcp, "log.alive", "", alive),
+            ]
+        };
+        let first = |seen: &[Observation]| slugs(seen).first().copied();
+        let cut = Some(("reset-by-middlebox", true));
+        assert_eq!(first(&seen("yes", "closed")), cut);
+        assert_eq!(first(&seen("yes", "reset")), cut);
+        // sshd complains of something else at that moment, is full, or cannot open files: it may have been sshd.
+        assert_ne!(first(&seen("complains", "closed")), cut);
+        for (key, value) in [("load.startups", "full"), ("kernel.files", "full")] {
+            let mut seen = seen("yes", "closed").to_vec();
+            seen.push(o(Gate::Ident, key, "", value));
+            assert_ne!(first(&seen), cut, "{key}");
+        }
+        let mut tried = seen("yes", "closed").to_vec();
+        tried.retain(|o| o.key != "log.outcome");
+        tried.push(o(Gate::Auth, "log.outcome", "", "closed-early"));
+        assert_ne!(first(&tried), cut);
+    }
+
+    #[test]
+    fn what_the_server_sends_and_nobody_acknowledges_is_lost_on_the_way() {
+        let lost = |size: &str, end: &[Observation]| {
+            let mut seen = vec![
+                o(Gate::Ident, "path.unacked", "198.51.100.4", size),
+                o(Gate::Tcp, "tcp.connect", "192.0.2.7:22", "ok"),
+                o(Gate::Tcp, "gate.state", "", "passed"),
+            ];
+            seen.extend(end.iter().cloned());
+            slugs(&seen).first().copied()
+        };
+        let silent = [o(Gate::Ident, "ident.end", "", "timeout")];
+        assert_eq!(lost("small", &silent), Some(("firewall-path-drop", true)));
+        let stuck = [o(Gate::HostKey, "kex.end", "", "timeout")];
+        assert_eq!(lost("large", &stuck), Some(("mtu-blackhole", true)));
+        // The client has the greeting.
+        let greeted = [o(Gate::Ident, "ident.end", "", "ok")];
+        assert_eq!(lost("small", &greeted), None);
+    }
+
+    #[test]
+    fn one_setting_stops_sshd_and_another_the_login() {
+        let connect = |word: &str| o(Gate::Tcp, "tcp.connect", "192.0.2.7:22", word);
+        let failed = o(Gate::Tcp, "gate.state", "", "failed");
+        let sandbox = |value: &str| o(Gate::Tcp, "unit.sandbox", "/etc/x.conf:2", value);
+        let down = [
+            sandbox("stops"),
+            o(Gate::Tcp, "sshd.process", "sshd", "none"),
+            o(Gate::Tcp, "unit.state", "ssh.service", "failed"),
+            connect("refused"),
+            failed.clone(),
+        ];
+        let d = diagnose(&case(), &down);
+        assert_eq!(d.findings[0].slug, "service-sandboxed");
+        assert!(d.findings.iter().all(|f| f.slug != "sshd-not-running"));
+        // It is said where it stops the client, and not as something that would come later.
+        assert!(
+            d.findings[0]
+                .notes
+                .iter()
+                .all(|n| !n.starts_with("not reached"))
+        );
+        let up = [
+            sandbox("shuts-out"),
+            o(Gate::Tcp, "sshd.process", "sshd", "running"),
+            connect("timeout"),
+            failed,
+        ];
+        let d = diagnose(&case(), &up);
+        assert_eq!(d.findings[0].slug, "service-sandboxed");
+        assert!(
+            d.findings[0]
+                .notes
+                .iter()
+                .all(|n| !n.starts_with("not reached"))
+        );
+    }
+
+    #[test]
+    fn a_dead_name_server_holds_up_who_asks_it() {
+        let dead = o(Gate::Ident, "names.resolver", "192.0.2.53", "dead");
+        let asked = |when: &str| o(Gate::Ident, "names.asked", "/etc/hosts.deny:1", when);
+        let silent = o(Gate::Ident, "ident.end", "", "timeout");
+        let seen = [dead.clone(), asked("before-greeting"), silent.clone()];
+        assert_eq!(slugs(&seen)[0], ("sshd-hung", true));
+        let stopped = o(Gate::Session, "attempt.end", "", "stopped");
+        let seen = [dead.clone(), asked("at-login"), stopped];
+        assert_eq!(slugs(&seen)[0], ("slow-reverse-dns", true));
+        let answers = o(Gate::Ident, "names.resolver", "192.0.2.53", "answers");
+        let seen = [answers, asked("before-greeting"), silent];
+        assert_eq!(slugs(&seen)[0].0, "banner-timeout");
+        // Who got in waited, and nothing more.
+        let seen = [
+            dead,
+            asked("at-login"),
+            o(Gate::Auth, "log.outcome", "", "accepted"),
+        ];
+        assert_eq!(slugs(&seen), []);
+    }
+
+    #[test]
     fn a_filter_for_new_connections_alone_stops_what_follows() {
         let follows = |value| o(Gate::Ident, "fw.follows", "filter INPUT", value);
         let passed = o(Gate::Tcp, "gate.state", "", "passed");

@@ -1051,10 +1051,10 @@ pub const SERVER: &[Fact] = &[
     fact(
         "fw.redirect",
         Gate::Tcp,
-        &["closed", "program", "machine"],
+        &["closed", "program", "machine", "sshd"],
         "port or address",
         "this machine translates the client's packets to another port or address before any filter: where nobody listens, to \
-         another program, to another machine",
+         another program, to another machine, to where sshd listens",
     ),
     fact(
         "path.unacked",

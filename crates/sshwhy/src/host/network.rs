@@ -625,7 +625,11 @@ fn redirected(scene: &mut Scene<'_>, to: &Translation, source: &str) -> bool {
                 port.to_string(),
                 format!("to port {port}, which {} has (process {})", p.title, p.pid),
             ),
-            _ => return true,
+            _ => (
+                "sshd",
+                port.to_string(),
+                format!("to port {port}, where sshd listens"),
+            ),
         }
     };
     let text = format!(
@@ -633,7 +637,7 @@ fn redirected(scene: &mut Scene<'_>, to: &Translation, source: &str) -> bool {
         scene.port, to.place, to.rule
     );
     scene.say(Gate::Tcp, "fw.redirect", value, about, text, source);
-    false
+    value == "sshd"
 }
 
 fn filters(scene: &mut Scene<'_>, packet: &Packet) {

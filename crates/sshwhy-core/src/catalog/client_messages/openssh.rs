@@ -1728,4 +1728,18 @@ pub(super) const ROWS: &[ClientMessage] = &[
         example: "KnownHostsCommand-ORDER /etc/ssh/lookup build.example.org failed, status 3",
         near_miss: "KnownHostsCommand /etc/ssh/lookup returned no keys",
     },
+    ClientMessage {
+        id: "SW7083",
+        slug: "client-proxy-passed-nothing",
+        program: Program::OpenSsh,
+        texts: &["proxy dialer did not pass back a connection"],
+        meaning: "With ProxyUseFdpass the command has to hand an open connection over, and it did not.",
+        passed: None,
+        failed_at: Some(Gate::Tcp),
+        causes: &[("proxy-command-failed", 0.95)],
+        tells_apart: "A command that copies data, as nearly all do, goes without ProxyUseFdpass; otherwise run it alone: why could it not \
+            connect?",
+        example: "proxy dialer did not pass back a connection",
+        near_miss: "proxy dialer passed back a connection",
+    },
 ];

@@ -335,6 +335,7 @@ pub(super) const ROWS: &[Rule] = &[
     rule("wrong-port", 0.92, &[is("sshd.listen", &["other-port"])]).not(&[
         is("unit.socket", &["other-port"]),
         is("port.holder", &["other"]),
+        seen("fw.redirect"),
     ]),
     rule(
         "port-in-use",
@@ -564,7 +565,7 @@ pub(super) const ROWS: &[Rule] = &[
         seen("tcp.dead-family"),
         seen("proxy.jump"),
         seen("proxy.command"),
-        seen("fw.redirect"),
+        is("fw.redirect", &["closed", "program", "machine"]),
         is("unit.sandbox", &["shuts-out"]),
         is("tcp.other-port", &["no-neighbour"]),
     ])

@@ -499,3 +499,34 @@ fn nobody_who_was_stopped_is_told_that_nothing_is_wrong() {
     let ended = format!("{hangs}debug1: Exit status 0\n");
     assert_eq!(verdict(typed, &ended), None);
 }
+
+#[test]
+fn what_the_configuration_asks_for_and_ssh_cannot_do_is_its_fault() {
+    let typed = "ssh alice@server.example uptime";
+    let start = "OpenSSH_9.2p1 Debian-2, OpenSSL 3.0\n";
+    let config = Some(("client-config-error", true));
+    let up: String = UP_TO_AUTH.split_inclusive('\n').take(7).collect();
+    for text in [
+        format!("{start}vdollar_percent_expand: unknown key %z\npercent_dollar_expand: failed\n"),
+        format!(
+            "{up}Error checking host key ED25519 SHA256:AAAA in revoked keys file /etc/ssh/revoked: No such file or directory\nHost key verification failed.\n"
+        ),
+        format!(
+            "{up}KnownHostsCommand-ORDER /etc/ssh/lookup server.example failed, status 3\nKnownHostsCommand failed\n"
+        ),
+    ] {
+        assert_eq!(verdict(typed, &text), config, "{text}");
+    }
+    // A list that was read, and has the key.
+    let revoked = format!(
+        "{up}Host key ED25519 SHA256:AAAA revoked by file /etc/ssh/revoked\nHost key verification failed.\n"
+    );
+    assert_eq!(verdict(typed, &revoked), Some(("host-key-revoked", true)));
+    let dialer = format!(
+        "{start}debug1: Executing proxy dialer command: exec socat - TCP:h:22\nmm_receive_fd: no message header\nproxy dialer did not pass back a connection\n"
+    );
+    assert_eq!(
+        verdict(typed, &dialer),
+        Some(("proxy-command-failed", true))
+    );
+}

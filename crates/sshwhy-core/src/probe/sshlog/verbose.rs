@@ -8,7 +8,10 @@ impl Reader<'_> {
     pub(super) fn debug(&mut self, line: &str) {
         if let Some(rest) = line.strip_prefix("Setting implicit ProxyCommand from ProxyJump: ") {
             self.through = Some((true, rest.to_owned()));
-        } else if let Some(rest) = line.strip_prefix("Executing proxy command: exec ") {
+        } else if let Some(rest) = line
+            .strip_prefix("Executing proxy command: exec ")
+            .or_else(|| line.strip_prefix("Executing proxy dialer command: exec "))
+        {
             let jump = self.through.as_ref().is_some_and(|(jump, _)| *jump);
             if self.hop.is_none() || self.through.is_none() {
                 let name = if jump {
