@@ -569,19 +569,21 @@ pub enum ExplainFormat {
     Json,
 }
 
-/// What `--evidence` may hold; nothing depends on one tool's layout.
+/// What `--evidence` may hold; nothing depends on one tool's layout. No line is longer than help is wide.
 const EVIDENCE: &str = "\
-Evidence is what `sshwhy trace collect` packs, or a folder of any of these, by whatever names (of several nodes: a folder each):
-  containers   docker inspect, podman inspect, crictl ps -a -o json, crictl inspect, kubectl get pods -o json
-  their logs   json-file and CRI logs, docker logs -t NAME > NAME.log, docker compose logs -t, the journal
-  what began   docker events, podman events, kubectl get events -o json, the API server's audit log, Falco's
-  the node     syslog, journalctl in any form, auth.log, logs of supervisord, PM2 and the like, audit.log, ausearch
-  its network  what the packet filter logged, conntrack -E -o timestamp
-  schedules    crontabs, systemd units, scripts that they run, shell histories
-  itself       etc/timezone, timedatectl, etc/passwd, and files.tsv: find / -printf '%p\\t%T@\\t%s\\n'";
+Evidence is what `sshwhy trace collect` packs, or a folder of any of these under any names (of
+several nodes: a folder each):
+  containers  inspect of docker, podman or crictl; crictl ps -a -o json; kubectl get pods -o json
+  their logs  json-file and CRI logs, docker logs -t NAME > NAME.log, docker compose logs -t
+  events      of docker, podman and Kubernetes; the API server's audit log; Falco's alerts
+  the node    syslog, the journal in any form, auth.log, audit.log, logs of supervisors
+  network     what the packet filter logged, conntrack -E -o timestamp
+  schedules   crontabs, systemd units, the scripts that they run, shell histories
+  itself      etc/timezone, timedatectl, etc/passwd
+  file times  files.tsv, from find / -printf '%p\\t%T@\\t%s\\n'";
 
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_long_help = EVIDENCE, after_help = EVIDENCE)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_long_help = EVIDENCE)]
 pub struct Trace {
     #[command(subcommand)]
     pub verb: Option<TraceVerb>,

@@ -883,3 +883,51 @@ fn rules_that_cannot_be_listed_may_be_there() {
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("audit rules cannot be listed"), "{said}");
 }
+
+#[test]
+fn each_cron_and_sudo_say_in_their_words_what_they_ran() {
+    let i = Incident::nightly("crons");
+    let ran = |own: bool| {
+        if own {
+            "/opt/x/pull-all -q"
+        } else {
+            "run-parts /etc/cron.hourly"
+        }
+    };
+    let cronie = |t: i64, own: bool| {
+        let line =
+            |at: i64, what: &str| format!("{} node CROND[9]: (ops) {what} ({})", utc(at), ran(own));
+        format!("{}\n{}", line(t, "CMD"), line(t + 3, "CMDEND"))
+    };
+    let busybox = |t: i64, own: bool| {
+        format!(
+            "{} node crond[77]: USER root pid {} cmd {}",
+            utc(t),
+            t % 9999,
+            ran(own)
+        )
+    };
+    let sudo = |t: i64, own: bool| {
+        format!(
+            "{} node sudo:   ops : PWD=/srv ; USER=root ; COMMAND={}\n{} node sudo: pam_unix(sudo:session): session opened for user root(uid=0) by (uid=1002)",
+            utc(t),
+            ran(own),
+            utc(t)
+        )
+    };
+    let debian = |t: i64, own: bool| {
+        format!(
+            "{} node CRON[9]: pam_unix(cron:session): session opened for user ops(uid=1002) by (uid=0)\n{} node CRON[9]: (ops) CMD ({})",
+            utc(t),
+            utc(t),
+            ran(own)
+        )
+    };
+    let forms: [&dyn Fn(i64, bool) -> String; 4] = [&cronie, &busybox, &sudo, &debian];
+    for form in forms {
+        i.put("var/log/messages", &i.lines(30, form));
+        let t = i.trace(&[]);
+        names(&t, "pull-all", 0.9);
+        assert_eq!(t["suspects"].as_array().unwrap().len(), 1, "{t:#}");
+    }
+}

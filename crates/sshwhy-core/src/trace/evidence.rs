@@ -117,9 +117,34 @@ pub struct LogFacts {
 const FOUND: usize = 4;
 const FOUND_OF_NODE: usize = 64;
 
-/// `CRON: (root) CMD (/usr/local/bin/x)`, `systemd: Starting x.service - …`
+/// What a daemon or sudo says that it ran: `CRON: (root) CMD (/usr/local/bin/x)`, cronie's `CMDEND (x)`, busybox's `USER root pid 7 cmd x`,
+/// anacron's ``Job `x' started``, `sudo: ops : … COMMAND=/usr/bin/x`.
+pub fn ran(sample: &str) -> Option<&str> {
+    let (program, message) = sample.split_once(": ")?;
+    let after = |key: &str| {
+        message
+            .find(key)
+            .and_then(|at| message.get(at + key.len()..))
+    };
+    let command = match program {
+        "sudo" | "doas" => after("COMMAND=")?,
+        "anacron" | "fcron" => after("Job `")
+            .or(after("Job "))?
+            .split(['\'', ' '])
+            .next()?,
+        _ if message.starts_with("USER ") || message.contains(" USER ") => {
+            after(" cmd ").or(after(" job "))?
+        }
+        _ => {
+            let inner = after(" CMD (").or(after(" CMDEND ("))?;
+            inner.strip_suffix(')').unwrap_or(inner)
+        }
+    };
+    Some(command.trim()).filter(|c| !c.is_empty())
+}
+
 fn starts_something(sample: &str) -> bool {
-    sample.contains("CMD (")
+    ran(sample).is_some()
         || ["systemd: Starting ", "systemd: Started "]
             .iter()
             .any(|s| sample.starts_with(s))
@@ -273,4 +298,50 @@ pub struct Evidence {
     pub addrs: Vec<IpAddr>,
     /// Seconds that the node's clock was ahead of true time when it was collected, where it knew.
     pub clock_ahead: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_run_is_read_from_whoever_ran_it() {
+        for (sample, command) in [
+            (
+                "CRON: (ops) CMD (/opt/x.sh -q (all))",
+                Some("/opt/x.sh -q (all)"),
+            ),
+            ("CROND: (ops) CMDEND (/opt/x.sh)", Some("/opt/x.sh")),
+            (
+                "crond: USER root pid 77 cmd /opt/x.sh -q",
+                Some("/opt/x.sh -q"),
+            ),
+            (
+                "crond: FILE /var/spool/cron/root USER root PID 5 job sys-hourly",
+                Some("sys-hourly"),
+            ),
+            ("anacron: Job `cron.daily' started", Some("cron.daily")),
+            (
+                "fcron: Job /opt/x.sh started for user root (pid 1)",
+                Some("/opt/x.sh"),
+            ),
+            (
+                "sudo:   ops : PWD=/srv ; USER=root ; COMMAND=/usr/bin/rsync -a /x h:/y",
+                Some("/usr/bin/rsync -a /x h:/y"),
+            ),
+            ("CROND: (ops) CMDOUT (ssh: refused)", None),
+            (
+                "CRON: pam_unix(cron:session): session opened for user ops",
+                None,
+            ),
+            ("app: the command CMD failed", None),
+            (
+                "sudo: pam_unix(sudo:session): session closed for user root",
+                None,
+            ),
+            ("", None),
+        ] {
+            assert_eq!(ran(sample), command, "{sample}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Who is weighed at all: every container, every program whose kind of line in the node's own logs follows the logins, and whoever
 //! the audit log saw connecting, joined to its container by ancestry.
 
-use super::super::evidence::{Evidence, Owner, Running, Topic};
+use super::super::evidence::{Evidence, Owner, Running, Topic, ran};
 use super::{Candidate, Question, SuspectKind, base, weight_of};
 use crate::audit::facts::{Connect, TextId};
 use crate::audit::{Facts, Tree};
@@ -78,11 +78,15 @@ pub(super) fn candidates<'a>(q: &Question, e: &'a Evidence) -> Vec<Candidate<'a>
 /// otherwise the program's name; where the line names no program, what it names in quotes (`spawned: 'tunnel'`, `App [feed:3] online`),
 /// or the file. `None`: nobody's, since the kernel writes of what others do.
 pub(super) fn subject(log: &str, sample: &str) -> Option<String> {
-    if let Some(at) = sample.find("CMD (") {
-        let rest = sample.get(at + 5..).unwrap_or_default();
-        return Some(rest.strip_suffix(')').unwrap_or(rest).trim().to_owned());
+    if let Some(command) = ran(sample) {
+        return Some(command.to_owned());
     }
     let (program, message) = sample.split_once(": ").unwrap_or((sample, ""));
+    // What a job printed, and that its session began: who it is stands in other lines of the same daemon.
+    if message.contains(" CMDOUT (") || message.starts_with("pam_") && message.contains(":session)")
+    {
+        return None;
+    }
     match program {
         "kernel" => None,
         "systemd" => Some(unit_in(message).unwrap_or(program).to_owned()),
@@ -490,6 +494,17 @@ mod tests {
                 Some("sync"),
             ),
             ("journal.log", "rsync: error (code 255)", Some("rsync")),
+            (
+                "syslog",
+                "crond: USER root pid 7 cmd /opt/x.sh",
+                Some("/opt/x.sh"),
+            ),
+            ("cron", "CROND: (ops) CMDOUT (refused)", None),
+            (
+                "auth.log",
+                "CRON: pam_unix(cron:session): session opened for user ops",
+                None,
+            ),
             (
                 "kern.log",
                 "kernel: SRC=192.0.2.1 DST=192.0.2.2 DPT=22",
