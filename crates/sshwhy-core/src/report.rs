@@ -43,6 +43,9 @@ pub struct Input {
     pub ssh_lines: u64,
     /// Of these, lines that the catalogue does not know.
     pub unknown_lines: u64,
+    /// Only a part was asked for: a time, an address, a user, a host. What is not counted may be there all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub narrowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -232,7 +235,13 @@ pub fn verdict(findings: &[Finding], totals: &Totals, input: &Input) -> String {
         return parts.join(", ");
     }
     if input.ssh_lines == 0 {
-        return "no line about SSH logins in what was read".to_owned();
+        return match input.narrowed {
+            true => "no line about SSH logins in what was asked for".to_owned(),
+            false => "no line about SSH logins in what was read".to_owned(),
+        };
+    }
+    if input.narrowed && totals.connections == 0 && totals.accepted == 0 {
+        return "no connection in what was asked for".to_owned();
     }
     match totals.accepted {
         0 => "nothing wrong found, and nobody logged in".to_owned(),

@@ -71,7 +71,7 @@ pub enum GuardVerb {
     /// Makes a failing login over loopback, and waits for it to come through
     Test {
         /// Port of sshd
-        #[arg(long, value_name = "PORT", default_value_t = 22)]
+        #[arg(long, value_name = "PORT", default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
         /// Seconds to wait for
         #[arg(long, value_name = "SECONDS", default_value_t = 10)]
@@ -84,7 +84,7 @@ pub enum GuardVerb {
 #[derive(Args, Debug)]
 pub struct Doctor {
     /// Who cannot get in
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub user: Option<String>,
     /// From which address
     #[arg(long, value_name = "ADDR")]
@@ -569,15 +569,28 @@ pub enum ExplainFormat {
     Json,
 }
 
+/// What `--evidence` may hold; nothing depends on one tool's layout. No line is longer than help is wide.
+const EVIDENCE: &str = "\
+Evidence is what `sshwhy trace collect` packs, or a folder of any of these under any names (of
+several nodes: a folder each):
+  containers  inspect of docker, podman or crictl; crictl ps -a -o json; kubectl get pods -o json
+  their logs  json-file and CRI logs, docker logs -t NAME > NAME.log, docker compose logs -t
+  events      of docker, podman and Kubernetes; the API server's audit log; Falco's alerts
+  the node    syslog, the journal in any form, auth.log, audit.log, logs of supervisors
+  network     what the packet filter logged, conntrack -E -o timestamp
+  schedules   crontabs, systemd units, the scripts that they run, shell histories
+  itself      etc/timezone, timedatectl, etc/passwd
+  file times  files.tsv, from find / -printf '%p\\t%T@\\t%s\\n'";
+
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, after_long_help = EVIDENCE)]
 pub struct Trace {
     #[command(subcommand)]
     pub verb: Option<TraceVerb>,
     /// Log of the host that is logged in to; may be given again (rotated copies are taken as one log)
     #[arg(long, value_name = "FILE", required = true)]
     pub log: Vec<OsString>,
-    /// What was collected on the source node: a folder or a tar archive of it; may be given again
+    /// What was collected on the source node: a folder, a tar archive of it, or a file (see below); may be given again
     #[arg(long, value_name = "PATH")]
     pub evidence: Vec<PathBuf>,
     /// Zone of times that say none, and of the times shown: +08:00, Europe/Berlin, UTC, local
@@ -604,7 +617,7 @@ pub struct Trace {
     #[arg(long, value_name = "ADDR")]
     pub target: Vec<String>,
     /// Port of its sshd
-    #[arg(long, value_name = "PORT", default_value_t = 22)]
+    #[arg(long, value_name = "PORT", default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
     #[arg(long, value_enum, default_value = "text")]
     pub format: TraceFormat,
@@ -815,7 +828,7 @@ pub struct Monitor {
     /// Critical when it takes longer than that
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub critical: Option<crate::settings::Span>,
-    #[arg(long, short, value_name = "PORT", default_value_t = 22)]
+    #[arg(long, short, value_name = "PORT", default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
     /// Whom to log in as (depths auth and session)
     #[arg(long, short = 'l', value_name = "NAME")]
@@ -827,7 +840,7 @@ pub struct Monitor {
     #[arg(long, value_name = "COMMAND", default_value = "true")]
     pub command: String,
     /// The host key's fingerprint, SHA256:…; may be given again
-    #[arg(long, value_name = "FINGERPRINT")]
+    #[arg(long, value_name = "FINGERPRINT", value_parser = crate::monitor::settings::fingerprint)]
     pub host_key: Vec<String>,
     #[arg(long, value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,

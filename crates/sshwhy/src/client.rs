@@ -295,7 +295,6 @@ pub fn ask_secret(prompt: &str, echo: bool) -> Option<String> {
 
 #[cfg(unix)]
 fn terminal_secret(prompt: &str, echo: bool) -> Option<String> {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
     use std::io::Write;
     let mut tty = std::fs::File::options()
         .read(true)
@@ -305,13 +304,8 @@ fn terminal_secret(prompt: &str, echo: bool) -> Option<String> {
     // The prompt is the server's text.
     let prompt = sshwhy_core::render::escape::terminal(prompt);
     tty.write_all(format!("sshwhy: {prompt}").as_bytes()).ok()?;
-    let before = tcgetattr(&tty).ok()?;
-    let mut quiet = before.clone();
     // Without signals of the terminal an interrupt comes as a letter, and the terminal is put right before we leave.
-    quiet
-        .local_modes
-        .remove(LocalModes::ICANON | LocalModes::ISIG | LocalModes::ECHO);
-    tcsetattr(&tty, OptionalActions::Flush, &quiet).ok()?;
+    let quiet = crate::sys::terminal::Quiet::new(&tty).ok()?;
     let mut line = Vec::new();
     let mut byte = [0];
     let given = loop {
@@ -333,7 +327,7 @@ fn terminal_secret(prompt: &str, echo: bool) -> Option<String> {
             _ => break false,
         }
     };
-    let _ = tcsetattr(&tty, OptionalActions::Flush, &before);
+    drop(quiet);
     let _ = tty.write_all(b"\n");
     given.then(|| String::from_utf8_lossy(&line).into_owned())
 }

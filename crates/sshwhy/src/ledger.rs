@@ -143,6 +143,17 @@ impl Ledger {
         ))
     }
 
+    /// As it is, for who only looks: an empty one where the file is not there, which is not made.
+    pub fn look(path: &Path) -> Result<(Ledger, Option<String>), String> {
+        let opened = state::open_to_read(path, "bans", STEPS)?;
+        Ok((
+            Ledger {
+                connection: opened.connection,
+            },
+            opened.moved,
+        ))
+    }
+
     /// Writes what was decided, all of it or nothing. `evidence` is asked once for each ban.
     pub fn record(
         &mut self,

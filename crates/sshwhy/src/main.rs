@@ -32,6 +32,7 @@ mod zone;
 use clap::Parser;
 use cli::{Cli, Verb};
 use exit::{Exit, FAILED};
+use sshwhy_core::render::escape;
 use std::process::ExitCode;
 
 fn run(cli: Cli) -> Result<Exit, String> {
@@ -53,7 +54,9 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(exit) => exit.into(),
         Err(message) => {
-            eprintln!("sshwhy: {message}");
+            // What was typed or read may stand in it.
+            let lines = message.lines().map(escape::terminal);
+            eprintln!("sshwhy: {}", lines.collect::<Vec<_>>().join("\n"));
             ExitCode::from(FAILED)
         }
     }

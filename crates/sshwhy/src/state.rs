@@ -47,6 +47,10 @@ pub fn open(path: &Path, part: &str, steps: &[&str]) -> Result<Opened, String> {
             moved: None,
         }),
         Err(Trouble::Other(why)) => Err(format!("cannot open the state file {name}: {why}")),
+        // A name that was mistyped may be anybody's file.
+        Err(Trouble::Corrupt(_)) if !may_be_ours(path) => Err(format!(
+            "{name} is no database, and was left as it is: name the state file, or one that is not there yet"
+        )),
         Err(Trouble::Corrupt(why)) => {
             let aside = move_aside(path)
                 .map_err(|e| format!("{name} is broken ({why}) and cannot be moved aside: {e}"))?;
@@ -67,6 +71,23 @@ pub fn open(path: &Path, part: &str, steps: &[&str]) -> Result<Opened, String> {
     }
 }
 
+/// As [`open`], for who only looks: where the file is not there, an empty one in memory stands for it, and nothing is made.
+pub fn open_to_read(path: &Path, part: &str, steps: &[&str]) -> Result<Opened, String> {
+    if path.exists() {
+        return open(path, part, steps);
+    }
+    let empty = || {
+        let c = Connection::open_in_memory()?;
+        steps.iter().try_for_each(|s| c.execute_batch(s))?;
+        Ok(c)
+    };
+    let connection = empty().map_err(|e: rusqlite::Error| e.to_string())?;
+    Ok(Opened {
+        connection,
+        moved: None,
+    })
+}
+
 fn try_open(path: &Path, part: &str, steps: &[&str]) -> Result<Connection, Trouble> {
     let other = |e: std::io::Error| Trouble::Other(e.to_string());
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
@@ -78,6 +99,17 @@ fn try_open(path: &Path, part: &str, steps: &[&str]) -> Result<Connection, Troub
     let size = std::fs::metadata(path).map_err(other)?.len();
     let mut c = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     c.busy_timeout(BUSY)?;
+    // Before anything is changed in it.
+    let (tables, ours): (i64, i64) = c.query_row(
+        "SELECT count(*), count(*) FILTER (WHERE name = 'schema') FROM sqlite_master WHERE type = 'table'",
+        [],
+        |r| Ok((r.get(0)?, r.get(1)?)),
+    )?;
+    if tables > 0 && ours == 0 {
+        return Err(Trouble::Other(
+            "it is another program's database, and was left as it is".to_owned(),
+        ));
+    }
     // Readers (a status page, `bans`) never wait for the writer. A commit survives kill -9; what a power cut may cost is
     // the last moments, never the file.
     c.pragma_update(None, "journal_mode", "wal")?;
@@ -121,6 +153,18 @@ fn try_open(path: &Path, part: &str, steps: &[&str]) -> Result<Connection, Troub
     }
     t.commit()?;
     Ok(c)
+}
+
+/// Whether a file that cannot be read as a database may have been one of ours: by its head (a power cut may leave zeros there), or by
+/// how databases are called.
+fn may_be_ours(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    let read = std::fs::File::open(path).and_then(|f| f.take(512).read_to_end(&mut head));
+    let called = path
+        .extension()
+        .is_some_and(|e| e == "db" || e == "sqlite" || e == "sqlite3");
+    read.is_ok() && (called || head.starts_with(b"SQLite format 3") || head.iter().all(|b| *b == 0))
 }
 
 /// It names users' hosts and keys: its owner's alone.
@@ -244,6 +288,61 @@ mod tests {
         }
         std::fs::write(&file, bytes).unwrap();
         assert!(open(&file, "monitor", &[ONE]).unwrap().moved.is_some());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_somebody_elses_is_left_as_it_is() {
+        let dir = folder("elses");
+        let text = dir.join("sshd_config");
+        std::fs::write(&text, "PermitRootLogin no\n").unwrap();
+        let e = open(&text, "bans", &[ONE]).unwrap_err();
+        assert!(e.contains("was left as it is"), "{e}");
+        assert_eq!(
+            std::fs::read_to_string(&text).unwrap(),
+            "PermitRootLogin no\n"
+        );
+        let other = dir.join("fail2ban.sqlite3");
+        Connection::open(&other)
+            .unwrap()
+            .execute_batch("CREATE TABLE jails (name TEXT)")
+            .unwrap();
+        let before = std::fs::read(&other).unwrap();
+        let e = open(&other, "bans", &[ONE]).unwrap_err();
+        assert!(e.contains("another program's database"), "{e}");
+        assert_eq!(std::fs::read(&other).unwrap(), before);
+        assert_eq!(
+            std::fs::read_dir(&dir).unwrap().count(),
+            2,
+            "nothing was laid beside them"
+        );
+        // What a power cut left of one of ours is begun anew.
+        let zeros = dir.join("state");
+        std::fs::write(&zeros, vec![0; 4096]).unwrap();
+        assert!(open(&zeros, "bans", &[ONE]).unwrap().moved.is_some());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_not_made_for_a_look() {
+        let dir = folder("look");
+        let file = dir.join("not/there.db");
+        let c = open_to_read(&file, "bans", &[ONE]).unwrap().connection;
+        let n: i64 = c
+            .query_row("SELECT count(*) FROM a", [], |r| r.get(0))
+            .unwrap();
+        assert_eq!(
+            (n, file.exists(), dir.join("not").exists()),
+            (0, false, false)
+        );
+        open(&file, "bans", &[ONE])
+            .unwrap()
+            .connection
+            .execute("INSERT INTO a (n) VALUES (7)", [])
+            .unwrap();
+        let c = open_to_read(&file, "bans", &[ONE]).unwrap().connection;
+        let n: i64 = c.query_row("SELECT n FROM a", [], |r| r.get(0)).unwrap();
+        assert_eq!(n, 7);
         std::fs::remove_dir_all(dir).unwrap();
     }
 

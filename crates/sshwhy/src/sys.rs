@@ -389,6 +389,172 @@ mod tests {
     }
 }
 
+/// A terminal whose echo is off while a secret is typed, put right also where the process is ended meanwhile.
+#[cfg(unix)]
+pub mod terminal {
+    use std::io;
+    use std::mem::zeroed;
+    use std::os::fd::{AsRawFd, RawFd};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicI32, Ordering};
+
+    /// What ends a process that does not mind; the terminal's own signals are off while it is quiet.
+    const ENDING: [libc::c_int; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
+    const NONE: RawFd = -1;
+    /// The terminal that is quiet now.
+    static QUIET: AtomicI32 = AtomicI32::new(NONE);
+    /// How it was before it first was; nothing else here changes it.
+    static BEFORE: OnceLock<libc::termios> = OnceLock::new();
+
+    /// Quiet until it is dropped.
+    pub struct Quiet {
+        tty: RawFd,
+        before: libc::termios,
+        handlers: [Option<libc::sigaction>; 3],
+    }
+
+    impl Quiet {
+        /// Neither echo nor lines nor signals from the keyboard: each letter comes as it is typed. `tty` must stay open as long.
+        pub fn new(tty: &impl AsRawFd) -> io::Result<Quiet> {
+            let tty = tty.as_raw_fd();
+            // SAFETY: the structures are filled before they are used, and live for the calls.
+            unsafe {
+                let mut before: libc::termios = zeroed();
+                if libc::tcgetattr(tty, &raw mut before) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                BEFORE.get_or_init(|| before);
+                QUIET.store(tty, Ordering::SeqCst);
+                let mut quiet = Quiet {
+                    tty,
+                    before,
+                    handlers: [None; 3],
+                };
+                for (signal, place) in ENDING.into_iter().zip(&mut quiet.handlers) {
+                    let mut new: libc::sigaction = zeroed();
+                    let mut old: libc::sigaction = zeroed();
+                    let handler: extern "C" fn(libc::c_int) = ended;
+                    new.sa_sigaction = handler as libc::sighandler_t;
+                    if libc::sigaction(signal, &raw const new, &raw mut old) == 0 {
+                        *place = Some(old);
+                        // Who was started to outlive its terminal goes on doing so.
+                        if old.sa_sigaction == libc::SIG_IGN {
+                            libc::sigaction(signal, &raw const old, std::ptr::null_mut());
+                        }
+                    }
+                }
+                let mut silent = before;
+                silent.c_lflag &= !(libc::ICANON | libc::ISIG | libc::ECHO);
+                if libc::tcsetattr(tty, libc::TCSAFLUSH, &raw const silent) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                Ok(quiet)
+            }
+        }
+    }
+
+    impl Drop for Quiet {
+        fn drop(&mut self) {
+            // SAFETY: what is put back is what the system gave.
+            unsafe {
+                libc::tcsetattr(self.tty, libc::TCSAFLUSH, &raw const self.before);
+                for (signal, old) in ENDING.into_iter().zip(&self.handlers) {
+                    if let Some(old) = old {
+                        libc::sigaction(signal, &raw const *old, std::ptr::null_mut());
+                    }
+                }
+            }
+            QUIET.store(NONE, Ordering::SeqCst);
+        }
+    }
+
+    /// Puts the terminal right and ends as the signal would have. Only calls that signal-safety(7) allows.
+    extern "C" fn ended(signal: libc::c_int) {
+        let tty = QUIET.load(Ordering::SeqCst);
+        // SAFETY: the structure is never written again once it is there.
+        unsafe {
+            if let Some(before) = BEFORE.get()
+                && tty != NONE
+            {
+                libc::tcsetattr(tty, libc::TCSANOW, &raw const *before);
+            }
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+    }
+
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    mod tests {
+        use super::*;
+        use std::io::{BufRead, BufReader};
+        use std::os::fd::{FromRawFd, OwnedFd};
+        use std::os::unix::process::ExitStatusExt;
+        use std::process::{Command, Stdio};
+        use std::ptr::null_mut;
+
+        fn echoes(tty: &OwnedFd) -> bool {
+            // SAFETY: as above.
+            unsafe {
+                let mut now: libc::termios = zeroed();
+                assert_eq!(libc::tcgetattr(tty.as_raw_fd(), &raw mut now), 0);
+                now.c_lflag & libc::ECHO != 0
+            }
+        }
+
+        fn pty() -> (OwnedFd, OwnedFd) {
+            let (mut ours, mut theirs) = (0, 0);
+            // SAFETY: two new descriptors that nobody else has.
+            unsafe {
+                let made = libc::openpty(
+                    &raw mut ours,
+                    &raw mut theirs,
+                    null_mut(),
+                    null_mut(),
+                    null_mut(),
+                );
+                assert_eq!(made, 0);
+                (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
+            }
+        }
+
+        const CHILD: &str = "SSHWHY_TEST_QUIET";
+
+        #[test]
+        fn echo_comes_back_when_it_was_typed_and_when_the_process_is_ended() {
+            if std::env::var_os(CHILD).is_some() {
+                let _quiet = Quiet::new(&io::stdin()).unwrap();
+                eprintln!("quiet");
+                std::thread::sleep(std::time::Duration::from_secs(60));
+                unreachable!("nobody ended it");
+            }
+            let (_ours, theirs) = pty();
+            assert!(echoes(&theirs));
+            let quiet = Quiet::new(&theirs).unwrap();
+            assert!(!echoes(&theirs));
+            drop(quiet);
+            assert!(echoes(&theirs));
+            for signal in ENDING {
+                let mut child = Command::new(std::env::current_exe().unwrap())
+                    .args(["echo_comes_back_when_it_was_typed", "--nocapture"])
+                    .env(CHILD, "1")
+                    .stdin(theirs.try_clone().unwrap())
+                    .stderr(Stdio::piped())
+                    .stdout(Stdio::null())
+                    .spawn()
+                    .unwrap();
+                let said = BufReader::new(child.stderr.take().unwrap());
+                assert!(said.lines().any(|l| l.unwrap().contains("quiet")));
+                assert!(!echoes(&theirs));
+                // SAFETY: our own child, which nobody has waited for.
+                assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+                assert_eq!(child.wait().unwrap().signal(), Some(signal));
+                assert!(echoes(&theirs), "signal {signal}");
+            }
+        }
+    }
+}
+
 /// Signals as something to read, and rights to be given up.
 #[cfg(target_os = "linux")]
 pub mod process {

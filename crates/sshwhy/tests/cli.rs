@@ -815,3 +815,139 @@ fn what_is_piped_in_is_read_and_nothing_is_nobodys_log() {
         assert_eq!(report["input"]["lines"], lines);
     }
 }
+
+#[test]
+fn an_output_that_takes_nothing_is_an_error_and_a_reader_that_leaves_is_none() {
+    let log = GOOD.repeat(20_000);
+    for verb in ["events", "report", "explain"] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sshwhy"))
+            .args(
+                [verb, "-"]
+                    .iter()
+                    .take(if verb == "explain" { 1 } else { 2 }),
+            )
+            .stdin(Stdio::piped())
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let text = if verb == "explain" {
+            "Connection refused\n"
+        } else {
+            &log
+        };
+        // It may be gone before it has read all of it.
+        let _ = pipe.write_all(text.as_bytes());
+        drop(pipe);
+        let out = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{verb}: {said}");
+        assert!(
+            said.contains("cannot write to standard output: No space left"),
+            "{verb}: {said}"
+        );
+    }
+    let dir = Dir::new("left");
+    let path = dir.file("auth.log", log.as_bytes());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sshwhy"))
+        .args(["events", &path])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let out = child.wait_with_output().unwrap();
+    assert_eq!((out.status.code(), out.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn a_part_that_was_asked_for_is_not_the_whole() {
+    let ask = |args: &[&str]| {
+        let all = [&["report", "--tz", "UTC", "--year", "2025", "-"], args].concat();
+        sshwhy(&all, Some(GOOD.as_bytes()))
+    };
+    let out = ask(&["--since", "2025-12-01", "--until", "2025-11-01"]);
+    assert_eq!(out.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.contains("is not before --until"), "{said}");
+    let out = ask(&["--since", "2025-12-01"]);
+    let said = stdout(&out);
+    assert!(
+        said.starts_with("no line about SSH logins in what was asked for"),
+        "{said}"
+    );
+    assert!(
+        said.contains("none of them about SSH logins in what was asked for"),
+        "{said}"
+    );
+    let said = stdout(&ask(&["--user", "nobody-of-that-name"]));
+    assert!(
+        said.starts_with("no connection in what was asked for"),
+        "{said}"
+    );
+    let said = stdout(&ask(&["--user", "root"]));
+    assert!(!said.contains("asked for"), "{said}");
+}
+
+#[test]
+fn what_only_looks_makes_nothing_and_takes_nobodys_file() {
+    let dir = Dir::new("looks");
+    let text = dir.file("sshd_config", b"PermitRootLogin no\n");
+    let absent = dir.0.join("not/there.db");
+    let absent = absent.to_str().unwrap();
+    for verb in [
+        &["list"][..],
+        &["why", "192.0.2.7"],
+        &["export"],
+        &["check"],
+    ] {
+        let run = |state: &str| {
+            let args = [&["bans", "--firewall", "null", "--state", state], verb].concat();
+            sshwhy(&args, None)
+        };
+        let out = run(absent);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(
+            said.contains("is not there: nothing is remembered in it"),
+            "{verb:?}: {said}"
+        );
+        let out = run(&text);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(2), "{verb:?}: {said}");
+        assert!(said.contains("was left as it is"), "{verb:?}: {said}");
+    }
+    let out = sshwhy(&["monitor", "--state", absent, "--forget", "web1"], None);
+    assert_eq!(out.status.code(), Some(2));
+    let left: Vec<_> = fs::read_dir(&dir.0).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(fs::read_to_string(&text).unwrap(), "PermitRootLogin no\n");
+}
+
+#[test]
+fn a_probe_that_asked_nobody_does_not_say_that_all_is_well() {
+    let out = sshwhy(&["probe", "--offline", "192.0.2.7"], None);
+    let said = stdout(&out);
+    assert!(
+        said.starts_with("Nobody was asked, so nothing is known of the server"),
+        "{said}"
+    );
+}
+
+#[test]
+fn nobody_has_no_name() {
+    let out = sshwhy(&["doctor", "--user", ""], None);
+    assert_eq!(out.status.code(), Some(2));
+}
+
+#[test]
+fn a_fingerprint_that_is_none_is_refused_before_anything_is_checked() {
+    let out = sshwhy(
+        &["monitor", "--once", "--host-key", "nonsense", "192.0.2.7"],
+        None,
+    );
+    assert_eq!(out.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.contains("is no fingerprint"), "{said}");
+}

@@ -187,6 +187,7 @@ impl Analysis {
             lines: self.lines,
             ssh_lines: self.ssh_lines,
             unknown_lines: self.unknown,
+            narrowed: self.filter.any(),
             zone: self.zone.name.clone(),
             skipped,
             notes,

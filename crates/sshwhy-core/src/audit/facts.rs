@@ -13,7 +13,7 @@ use std::net::IpAddr;
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// 32 bytes each.
+    /// 40 bytes each.
     pub connects: usize,
     /// 40 bytes each.
     pub processes: usize,
@@ -45,6 +45,24 @@ pub struct Connect {
     pub exe: TextId,
     /// Its container's id, where the record says so.
     pub container: TextId,
+    pub login: Login,
+}
+
+/// As whom a process ran, and who had logged in before it was started; what no record says is [`u32::MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Login {
+    pub uid: u32,
+    /// The login that it descends from, whatever it became since (auid).
+    pub auid: u32,
+}
+
+impl Default for Login {
+    fn default() -> Login {
+        Login {
+            uid: u32::MAX,
+            auid: u32::MAX,
+        }
+    }
 }
 
 /// What is known of a process from some moment on.
@@ -228,6 +246,10 @@ impl Facts {
             comm,
             exe,
             container,
+            login: Login {
+                uid: e.uid,
+                auid: e.auid,
+            },
         });
     }
 

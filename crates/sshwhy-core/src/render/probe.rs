@@ -149,6 +149,10 @@ fn answer(diagnosis: &Diagnosis, observations: &[Observation]) -> String {
         None if of(State::Failed).next().is_some() => {
             "It does not work, and what was seen fits no cause that is known.".to_owned()
         }
+        None if of(State::Passed).next().is_none() => format!(
+            "Nobody was asked, so nothing is known of the server; the {} facts that are at hand here show nothing wrong.",
+            observations.len()
+        ),
         None => format!(
             "Nothing wrong was found: {} of {} gates were passed, {} facts were looked at.",
             of(State::Passed).count(),

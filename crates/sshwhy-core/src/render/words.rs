@@ -173,6 +173,9 @@ pub fn read(input: &Input) -> String {
     };
     match input.ssh_lines {
         _ if input.lines == 0 => format!("no line{files}"),
+        0 if input.narrowed => {
+            format!("{lines}{files}, none of them about SSH logins in what was asked for")
+        }
         0 => format!("{lines}{files}, none of them about SSH logins"),
         n if n == input.lines => format!("{lines}{files}, all about SSH logins"),
         n => format!("{lines}{files}, {} of them about SSH logins", thousands(n)),

@@ -37,6 +37,18 @@ pub struct Container {
     /// Folders of its layers on the node.
     #[serde(skip)]
     pub layers: Vec<String>,
+    /// Docker's and podman's word for its network: `none` cannot reach anybody.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub network: String,
+    /// Who keeps its output: `json-file`, `journald`, `none`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub log_driver: String,
+    /// What checks its health, as its engine runs it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub health_check: String,
+    /// The last checks: when they began, and what they said.
+    #[serde(skip)]
+    pub checks: Vec<(Time, String)>,
 }
 
 /// Texts are cut here: they come from whoever may start containers.
@@ -256,10 +268,52 @@ fn docker(v: &Value) -> Option<Container> {
         pod: label(&labels, &["io.kubernetes.pod.name"]),
         namespace: label(&labels, &["io.kubernetes.pod.namespace"]),
         labels,
-        log_path: text(v.get("LogPath")),
+        log_path: log_path(v),
         addrs,
         layers,
+        network: text(v.get("HostConfig").and_then(|h| h.get("NetworkMode"))),
+        log_driver: text(
+            v.get("HostConfig")
+                .and_then(|h| h.get("LogConfig"))
+                .and_then(|l| l.get("Type")),
+        ),
+        health_check: health_check(config),
+        checks: checks(state),
     })
+}
+
+/// Docker says it at the top, podman among the settings of its log driver.
+fn log_path(v: &Value) -> String {
+    let docker = text(v.get("LogPath"));
+    if docker.is_empty() {
+        let config = v.get("HostConfig").and_then(|h| h.get("LogConfig"));
+        text(config.and_then(|l| l.get("Path")))
+    } else {
+        docker
+    }
+}
+
+/// `["CMD-SHELL", "curl -f localhost"]`; `["NONE"]` is none.
+fn health_check(config: Option<&Value>) -> String {
+    let test = texts(
+        config
+            .and_then(|c| c.get("Healthcheck"))
+            .and_then(|h| h.get("Test")),
+    );
+    match test.split_first() {
+        Some((how, rest)) if how.starts_with("CMD") => rest.join(" "),
+        _ => String::new(),
+    }
+}
+
+fn checks(state: Option<&Value>) -> Vec<(Time, String)> {
+    let health = state.and_then(|s| s.get("Health").or(s.get("Healthcheck")));
+    let list = health.and_then(|h| h.get("Log")).and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .take(MAX_LIST)
+        .filter_map(|c| Some((time(c.get("Start"))?, text(c.get("Output")))))
+        .collect()
 }
 
 /// `crictl inspect`: the CRI's ContainerStatus, with the runtime's own `info` beside it.
@@ -307,8 +361,7 @@ fn cri(v: &Value) -> Option<Container> {
         namespace: label(&labels, &["io.kubernetes.pod.namespace"]),
         labels,
         log_path: text(status.get("logPath")),
-        addrs: Vec::new(),
-        layers: Vec::new(),
+        ..Container::default()
     })
 }
 
@@ -335,7 +388,18 @@ fn pod(v: &Value, out: &mut Vec<Container>) {
         text(meta.and_then(|m| m.get("namespace"))),
     );
     let status = v.get("status");
-    let ip = text(status.and_then(|s| s.get("podIP")));
+    // A pod in the node's own network has the node's address, as has everything else there.
+    let shared = v
+        .get("spec")
+        .and_then(|s| s.get("hostNetwork"))
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
+    let of_status = |key: &str| text(status.and_then(|s| s.get(key)));
+    let ip = if shared || of_status("podIP") == of_status("hostIP") {
+        String::new()
+    } else {
+        of_status("podIP")
+    };
     let specs = v
         .get("spec")
         .and_then(|s| s.get("containers"))
@@ -427,6 +491,12 @@ pub fn merge(list: Vec<Container>) -> Vec<Container> {
         fill(&mut known.pod, c.pod);
         fill(&mut known.namespace, c.namespace);
         fill(&mut known.log_path, c.log_path);
+        fill(&mut known.network, c.network);
+        fill(&mut known.log_driver, c.log_driver);
+        fill(&mut known.health_check, c.health_check);
+        if known.checks.is_empty() {
+            known.checks = c.checks;
+        }
         known.created = match (known.created, c.created) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -4,8 +4,10 @@
 use super::container::Container;
 use super::digest::{Digested, Series};
 use super::matching::{Match, Matcher};
+use super::timetable::{Kept, Timetable};
 use crate::audit::Facts;
 use crate::time::Time;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// When a file on the node was changed.
@@ -64,6 +66,20 @@ pub struct Found {
     pub first: Time,
 }
 
+/// How somebody on the node is known who is no container: it decides where to look for more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Way {
+    /// A program that ran.
+    #[default]
+    Program,
+    /// A command that was typed into a shell.
+    Typed,
+    /// Somebody who was let in to the node.
+    Visitor,
+    /// An address behind the node.
+    Address,
+}
+
 /// Who wrote a log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Owner {
@@ -71,6 +87,8 @@ pub enum Owner {
     Container(String),
     /// The node itself: syslog, the journal. Each kind of line may be another program's.
     Node,
+    /// Somebody who is no container and of whom other logs speak: a user, a process, an address behind the node.
+    Other(String, Way),
 }
 
 /// What is kept of one log.
@@ -88,6 +106,9 @@ pub struct LogFacts {
     pub names_sample: String,
     /// Best first.
     pub found: Vec<Found>,
+    /// What the node's own daemons started by a timetable that the logins keep to: a line that says so, and how well. A series of
+    /// times says nothing where both keep to the clock.
+    pub started: Vec<(String, Kept)>,
     /// Addresses mentioned, with the number of lines, most first.
     pub addrs: Vec<(IpAddr, u64)>,
 }
@@ -95,6 +116,39 @@ pub struct LogFacts {
 /// Series kept of one log, and of the node's own.
 const FOUND: usize = 4;
 const FOUND_OF_NODE: usize = 64;
+
+/// What a daemon or sudo says that it ran: `CRON: (root) CMD (/usr/local/bin/x)`, cronie's `CMDEND (x)`, busybox's `USER root pid 7 cmd x`,
+/// anacron's ``Job `x' started``, `sudo: ops : … COMMAND=/usr/bin/x`.
+pub fn ran(sample: &str) -> Option<&str> {
+    let (program, message) = sample.split_once(": ")?;
+    let after = |key: &str| {
+        message
+            .find(key)
+            .and_then(|at| message.get(at + key.len()..))
+    };
+    let command = match program {
+        "sudo" | "doas" => after("COMMAND=")?,
+        "anacron" | "fcron" => after("Job `")
+            .or(after("Job "))?
+            .split(['\'', ' '])
+            .next()?,
+        _ if message.starts_with("USER ") || message.contains(" USER ") => {
+            after(" cmd ").or(after(" job "))?
+        }
+        _ => {
+            let inner = after(" CMD (").or(after(" CMDEND ("))?;
+            inner.strip_suffix(')').unwrap_or(inner)
+        }
+    };
+    Some(command.trim()).filter(|c| !c.is_empty())
+}
+
+fn starts_something(sample: &str) -> bool {
+    ran(sample).is_some()
+        || ["systemd: Starting ", "systemd: Started "]
+            .iter()
+            .any(|s| sample.starts_with(s))
+}
 
 impl LogFacts {
     /// Compares every series of a log with the logins (`events`: UTC microseconds, sorted).
@@ -182,13 +236,25 @@ impl LogFacts {
                 });
             }
         }
+        let mut started = Vec::new();
+        if owner == Owner::Node {
+            for series in log.kinds.iter().filter(|s| starts_something(&s.sample)) {
+                let known = found.iter().any(|f| f.sample == series.sample);
+                if let Some(kept) = Timetable::seen(&series.times, events)
+                    && !known
+                    && started.len() < FOUND_OF_NODE
+                {
+                    started.push((series.sample.clone(), kept));
+                }
+            }
+        }
         for f in &mut found {
             f.ln_chance = (f.ln_chance + f64::from(tried.max(1)).ln()).min(0.0);
         }
         found.sort_by(|a, b| a.ln_chance.total_cmp(&b.ln_chance));
         found.truncate(match owner {
             Owner::Node => FOUND_OF_NODE,
-            Owner::Container(_) => FOUND,
+            Owner::Container(_) | Owner::Other(..) => FOUND,
         });
         LogFacts {
             name: name.to_owned(),
@@ -200,6 +266,7 @@ impl LogFacts {
             names_target: log.names.lines,
             names_sample: log.names.sample,
             found,
+            started,
             addrs: log
                 .addrs
                 .iter()
@@ -221,8 +288,60 @@ pub struct Evidence {
     pub files: Vec<FileTime>,
     pub running: Vec<Running>,
     pub schedules: Vec<Schedule>,
+    /// Lines of scripts.
+    pub scripts: Vec<Schedule>,
+    /// Lines that people typed into their shells.
+    pub typed: Vec<Schedule>,
+    /// Names of the node's accounts by number.
+    pub accounts: BTreeMap<u32, String>,
     /// The node's own addresses.
     pub addrs: Vec<IpAddr>,
     /// Seconds that the node's clock was ahead of true time when it was collected, where it knew.
     pub clock_ahead: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_run_is_read_from_whoever_ran_it() {
+        for (sample, command) in [
+            (
+                "CRON: (ops) CMD (/opt/x.sh -q (all))",
+                Some("/opt/x.sh -q (all)"),
+            ),
+            ("CROND: (ops) CMDEND (/opt/x.sh)", Some("/opt/x.sh")),
+            (
+                "crond: USER root pid 77 cmd /opt/x.sh -q",
+                Some("/opt/x.sh -q"),
+            ),
+            (
+                "crond: FILE /var/spool/cron/root USER root PID 5 job sys-hourly",
+                Some("sys-hourly"),
+            ),
+            ("anacron: Job `cron.daily' started", Some("cron.daily")),
+            (
+                "fcron: Job /opt/x.sh started for user root (pid 1)",
+                Some("/opt/x.sh"),
+            ),
+            (
+                "sudo:   ops : PWD=/srv ; USER=root ; COMMAND=/usr/bin/rsync -a /x h:/y",
+                Some("/usr/bin/rsync -a /x h:/y"),
+            ),
+            ("CROND: (ops) CMDOUT (ssh: refused)", None),
+            (
+                "CRON: pam_unix(cron:session): session opened for user ops",
+                None,
+            ),
+            ("app: the command CMD failed", None),
+            (
+                "sudo: pam_unix(sudo:session): session closed for user root",
+                None,
+            ),
+            ("", None),
+        ] {
+            assert_eq!(ran(sample), command, "{sample}");
+        }
+    }
 }

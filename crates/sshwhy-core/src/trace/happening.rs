@@ -117,6 +117,51 @@ fn podman(v: &Value) -> Option<Happening> {
     .filter(|h| !h.id.is_empty() && !h.what.is_empty())
 }
 
+/// A line of what `docker events` or `podman events` print for people: `2023-03-28T16:00:00.5Z container start ID (image=x, name=y)`,
+/// `2023-03-28 16:00:00.5 +0000 UTC container start ID (image=x, name=y)`.
+pub fn line(line: &[u8]) -> Option<Happening> {
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    let (stamp, rest) = line.split_once(" container ")?;
+    let at = match stamp.as_bytes().get(10) {
+        Some(b' ') => {
+            // Go's own form, the zone twice.
+            let mut parts = stamp.split(' ');
+            let (day, hour, zone) = (parts.next()?, parts.next()?, parts.next()?);
+            let (h, m) = (zone.get(..3)?, zone.get(3..)?);
+            Time::parse_rfc3339(format!("{day}T{hour}{h}:{m}").as_bytes())?.0
+        }
+        _ => Time::parse_rfc3339(stamp.as_bytes())?.0,
+    };
+    let (head, attributes) = rest.split_once(" (").unwrap_or((rest, ""));
+    // What is run in a container stands between the action and the id.
+    let (action, id) = head.rsplit_once(' ')?;
+    let hex = id.len() >= 12 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    let of = |key: &str| {
+        attributes
+            .trim_end_matches(')')
+            .split(", ")
+            .filter_map(|a| a.split_once('='))
+            .find(|(k, _)| *k == key)
+            .map(|(_, v)| v.chars().take(MAX_TEXT).collect::<String>())
+            .unwrap_or_default()
+    };
+    hex.then(|| Happening {
+        at,
+        id: id.to_owned(),
+        name: of("name"),
+        image: of("image"),
+        pod: of("io.kubernetes.pod.name"),
+        namespace: of("io.kubernetes.pod.namespace"),
+        what: match action {
+            "died" => "die".to_owned(),
+            "remove" => "destroy".to_owned(),
+            _ => action.chars().take(MAX_TEXT).collect(),
+        },
+        exit_code: of("exitCode").parse().ok(),
+        of_pod: false,
+    })
+}
+
 /// An Event of the Kubernetes API about a pod; one that happened often has its first and its last time only.
 fn kubernetes(v: &Value) -> Vec<Happening> {
     let Some(object) = v.get("involvedObject").or(v.get("regarding")) else {
@@ -374,6 +419,44 @@ mod tests {
             containers(&events, &[known]).is_empty(),
             "described better elsewhere"
         );
+    }
+
+    #[test]
+    fn lines_for_people_tell_the_same() {
+        let id = "5c1b0c2d3e4f5c1b0c2d3e4f5c1b0c2d3e4f5c1b0c2d3e4f5c1b0c2d3e4f5c1b";
+        let docker = format!(
+            "2023-03-28T18:40:00.5+08:00 container die {id} (execDuration=4, exitCode=255, image=img:1, name=job)"
+        );
+        let podman = format!(
+            "2023-03-28 10:40:00.5 +0000 UTC container died {id} (image=img:1, name=job, exitCode=255)"
+        );
+        for text in [docker, podman] {
+            let h = line(text.as_bytes()).unwrap();
+            assert_eq!(
+                (
+                    h.id.as_str(),
+                    h.name.as_str(),
+                    h.image.as_str(),
+                    h.what.as_str(),
+                    h.exit_code
+                ),
+                (id, "job", "img:1", "die", Some(255)),
+                "{text}"
+            );
+            assert_eq!(h.at, Time(1_680_000_000_500_000), "{text}");
+        }
+        let exec = format!("2023-03-28T10:40:00Z container exec_start: ssh a@b {id} (image=img:1)");
+        assert_eq!(line(exec.as_bytes()).unwrap().what, "exec_start: ssh a@b");
+        for none in [
+            "2023-03-28T10:40:00Z the container start was slow",
+            "2023-03-28T10:40:00Z network connect 5c1b0c2d3e4f (name=bridge)",
+            "x container start 5c1b0c2d3e4f",
+            "2023-03-28 10:40 container start 5c1b0c2d3e4f",
+            " container ",
+            "",
+        ] {
+            assert_eq!(line(none.as_bytes()), None, "{none}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod mask;
 pub mod matching;
 pub mod pattern;
 pub mod rank;
+pub mod relay;
 pub mod story;
 pub mod timetable;
 

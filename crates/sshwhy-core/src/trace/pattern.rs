@@ -5,7 +5,7 @@
 //! guess was right; or something that runs from a place where no program belongs. What fits neither is unknown.
 
 use super::acts::{Act, Source};
-use crate::time::{DAY, MINUTE, SECOND, Time, Zone};
+use crate::time::{DAY, HOUR, MINUTE, SECOND, Time, Zone, human_span};
 use serde::Serialize;
 
 /// Failures within [`STORM_SPAN`] that are a storm.
@@ -17,6 +17,11 @@ const NAMES: usize = 5;
 const PAUSE: i64 = 3 * MINUTE;
 /// Nobody guesses by a timer slower than this; jobs retry by one.
 const BEAT: i64 = 20 * SECOND;
+/// Logins at one distance from each other, all day long, are a timer's from so many on, over so long.
+const BEATS: usize = 20;
+const BEATS_SPAN: i64 = 6 * HOUR;
+/// A job that waits longer after a failure skips so many beats at most.
+const SKIPPED: i64 = 6;
 
 /// Counts of one day (or night: days are cut at the quietest hour).
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -58,6 +63,12 @@ pub struct Pattern {
     /// The chain may have been guessing: half of what would show it by itself.
     #[serde(skip)]
     pub perhaps_guessed: bool,
+    /// Microseconds from one login to the next, where they keep a beat.
+    #[serde(skip)]
+    pub every: Option<i64>,
+    /// It comes over the Internet.
+    #[serde(skip)]
+    pub public: bool,
 }
 
 /// What the target's log alone says.
@@ -145,6 +156,8 @@ impl Pattern {
                 .take_while(|a| !a.ok)
                 .map(|a| u64::from(a.failures))
                 .sum(),
+            every: beat(acts),
+            public: source.public,
         }
     }
 
@@ -243,6 +256,24 @@ impl Pattern {
                 return (Verdict::MisconfiguredAutomation, why);
             }
         }
+        // From the Internet the same beat may be the patience of somebody who guesses.
+        if let Some(every) = self.every
+            && self.failures > 0
+            && self.users.len() <= 3
+            && self.storm < STORM as u64
+            && !self.public
+        {
+            why.push(format!(
+                "one login each {} and hardly any in between: a timer, not a person",
+                human_span(every)
+            ));
+            if self.successes == 0 {
+                why.push(
+                    "it fails every time and never changes what it tries: no guessing".to_owned(),
+                );
+            }
+            return (Verdict::MisconfiguredAutomation, why);
+        }
         if self.crossings >= 4 && self.storm < STORM as u64 && self.users.len() <= 3 {
             why.push(format!(
                 "failures and successes cross {} times without any guessing",
@@ -285,6 +316,32 @@ fn storm(acts: &[Act]) -> u64 {
         most = most.max(held);
     }
     most
+}
+
+/// The distance that nine of ten logins keep to the next one, or a small multiple of it: jobs that wait longer after a failure.
+fn beat(acts: &[Act]) -> Option<i64> {
+    let (first, last) = (acts.first()?.at.0, acts.last()?.at.0);
+    if acts.len() < BEATS || last - first < BEATS_SPAN {
+        return None;
+    }
+    let mut gaps: Vec<i64> = acts
+        .iter()
+        .zip(acts.iter().skip(1))
+        .map(|(a, b)| b.at.0 - a.at.0)
+        .collect();
+    gaps.sort_unstable();
+    let every = *gaps.get(gaps.len() / 2)?;
+    if every < BEAT {
+        return None;
+    }
+    let kept = gaps
+        .iter()
+        .filter(|g| {
+            let times = (**g + every / 2) / every;
+            (1..=SKIPPED).contains(&times) && (**g - times * every).abs() <= times * every / 6
+        })
+        .count();
+    (kept * 10 >= gaps.len() * 9).then_some(every)
 }
 
 /// The failures that led up to the first success, none farther than [`PAUSE`] from the next, and whether they keep the beat of a job

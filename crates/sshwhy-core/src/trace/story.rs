@@ -2,7 +2,7 @@
 
 use super::acts::{self, Source};
 use super::deeds::{After, Deeds, Whose, right_after};
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Way};
 use super::pattern::{Pattern, Verdict};
 use super::rank::{Question, Ranking, Suspect, SuspectKind, odd_place, rank, starts_things};
 use crate::catalog::deeds::What;
@@ -33,6 +33,9 @@ pub struct Read {
     pub log_lines: u64,
     pub containers: usize,
     pub container_logs: usize,
+    /// Logs of the node itself.
+    pub node_logs: usize,
+    /// Lines of both.
     pub container_log_lines: u64,
     pub audit_records: u64,
     pub files: usize,
@@ -450,6 +453,32 @@ fn timeline(
     out
 }
 
+/// Where there is more about somebody who is no program that a schedule would start.
+fn where_to_look(s: &Suspect) -> Option<(&'static str, String)> {
+    match s.way {
+        Way::Program => None,
+        Way::Typed => shell_word(&s.command).map(|line| {
+            (
+                "See whether the shell that runs it is still there, perhaps in a tmux or a screen, and ask whose it is.",
+                format!("ps -eo pid,ppid,user,lstart,tty,args | grep -F -e {line}; loginctl list-sessions"),
+            )
+        }),
+        Way::Visitor => shell_word(&s.name).map(|who| {
+            (
+                "See with which key they came in to this node before each login, and what they did then.",
+                format!("grep -hs Accepted /var/log/auth.log* /var/log/secure* | grep -F -e {who}; last -i"),
+            )
+        }),
+        Way::Address => {
+            let ip = s.name.split(' ').next().and_then(shell_word)?;
+            Some((
+                "Find who has this address behind the node.",
+                format!("ip neigh | grep -wF {ip}; docker network inspect $(docker network ls -q) | grep -B 8 -F {ip}; kubectl get pods --all-namespaces -o wide | grep -wF {ip}"),
+            ))
+        }
+    }
+}
+
 fn step(action: &str, command: Option<String>, place: &'static str, risk: &'static str) -> Step {
     Step {
         action: action.to_owned(),
@@ -528,7 +557,9 @@ fn next_steps(t: &Trace, e: &Evidence, told: &[&After]) -> Vec<Step> {
                 ));
             }
             _ => {
-                if let Some(word) = shell_word(&s.name).filter(|n| !n.is_empty()) {
+                if let Some((text, command)) = where_to_look(s) {
+                    out.push(step(text, Some(command), "client", "none"));
+                } else if let Some(word) = shell_word(&s.name).filter(|n| !n.is_empty()) {
                     out.push(step(
                         "Find what starts it.",
                         Some(format!(

@@ -252,6 +252,64 @@ impl Timetable {
         best
     }
 
+    /// The timetable of what was seen starting (UTC microseconds, sorted), whichever it is, and whether the logins keep to it. No crontab
+    /// says how it goes on, so its hours are those that were seen.
+    pub fn seen(starts: &[i64], events: &[i64]) -> Option<Kept> {
+        let (first, last) = (*starts.first()?, *starts.last()?);
+        let within: Vec<(u32, i64)> = (0u32..)
+            .zip(events.iter().copied())
+            .filter(|(_, e)| (first..=last + LAG).contains(e))
+            .collect();
+        let (from, until) = (within.first()?.1 - LAG, within.last()?.1);
+        if within.len() < 4 {
+            return None;
+        }
+        let met: Vec<u32> = within
+            .iter()
+            .filter(|(_, e)| {
+                let next = starts.partition_point(|s| s <= e);
+                next > 0 && starts.get(next - 1).is_some_and(|s| e - s <= LAG)
+            })
+            .map(|(i, _)| *i)
+            .collect();
+        let fired: Vec<i64> = starts
+            .iter()
+            .copied()
+            .filter(|s| (from..=until).contains(s))
+            .collect();
+        let followed = fired
+            .iter()
+            .filter(|s| {
+                let next = events.partition_point(|e| e < s);
+                events.get(next).is_some_and(|e| e - **s <= LAG)
+            })
+            .count();
+        let logins = met.len() as f64 / within.len() as f64;
+        let firings = followed as f64 / fired.len().max(1) as f64;
+        if logins < 0.8 || firings < 0.5 {
+            return None;
+        }
+        let mut table = Timetable {
+            minutes: 0,
+            hours: 0,
+            days: ALL,
+            months: ALL,
+            weekdays: ALL,
+        };
+        for s in &fired {
+            let minute = s.div_euclid(MINUTE);
+            table.minutes |= 1 << minute.rem_euclid(60);
+            table.hours |= 1 << minute.div_euclid(60).rem_euclid(24);
+        }
+        Some(Kept {
+            logins,
+            firings,
+            shift: 0,
+            rare: (table.rarity() * logins * firings).max(0.0),
+            met,
+        })
+    }
+
     /// Share of the firings between the first login and the last that a login follows.
     fn followed(&self, events: &[i64], local: impl Fn(i64) -> Civil) -> Option<f64> {
         let (first, last) = (*events.first()? - LAG, *events.last()?);
@@ -293,6 +351,29 @@ mod tests {
             .flat_map(|n| (0..16).map(move |q| (n, q)))
             .map(|(n, q)| MIDNIGHT + n * DAY + q * 15 * MINUTE + (2 + q % 5) * SECOND)
             .collect()
+    }
+
+    #[test]
+    fn what_was_seen_starting_has_a_timetable_too() {
+        let events = quarters(10);
+        let starts: Vec<i64> = events
+            .iter()
+            .map(|e| e.div_euclid(MINUTE) * MINUTE + SECOND)
+            .collect();
+        let kept = Timetable::seen(&starts, &events).unwrap();
+        assert_eq!((kept.logins, kept.firings, kept.met.len()), (1.0, 1.0, 160));
+        assert!(kept.rare > 2.0, "{}", kept.rare);
+        // All day long it singles out less.
+        let all_day: Vec<i64> = (0..960).map(|q| MIDNIGHT + q * 15 * MINUTE).collect();
+        let busy: Vec<i64> = all_day.iter().map(|s| s + 3 * SECOND).collect();
+        assert!(Timetable::seen(&all_day, &busy).unwrap().rare < kept.rare);
+        // It starts elsewhere, or far more often than anybody logs in, or was seen too seldom.
+        let later: Vec<i64> = starts.iter().map(|s| s + 5 * MINUTE).collect();
+        let often: Vec<i64> = (0..14_400).map(|m| MIDNIGHT + m * MINUTE).collect();
+        assert_eq!(Timetable::seen(&later, &events), None);
+        assert_eq!(Timetable::seen(&often, &events), None);
+        assert_eq!(Timetable::seen(&starts[..3], &events), None);
+        assert_eq!(Timetable::seen(&[], &events), None);
     }
 
     #[test]

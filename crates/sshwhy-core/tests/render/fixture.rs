@@ -466,6 +466,7 @@ pub fn busy(attackers: u64) -> Report {
             lines: 37_224,
             ssh_lines: 34_071,
             unknown_lines: 2,
+            narrowed: false,
             first: Some(utc(23, 0, 0, 12)),
             last: Some(utc(29, 23, 59, 42)),
             zone: "Europe/Berlin".to_owned(),

@@ -12,8 +12,8 @@ use sshwhy_core::names::Limits;
 use sshwhy_core::render::events::{EventLine, EventWriter};
 use sshwhy_core::scan::{Scanner, UNKNOWN};
 use std::io::{self, Write};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 pub fn run(args: Args) -> Result<Exit, String> {
     let Ready {
@@ -35,6 +35,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         format: args.format,
         filtered,
         written: AtomicU64::new(0),
+        refused: Mutex::new(None),
     };
     if args.format == EventsFormat::Csv {
         super::report::print(EventWriter::CSV_HEADER.as_bytes())?;
@@ -43,6 +44,10 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let feed = feed
         .into_inner()
         .map_err(|_| "a worker failed; this is a bug, and its message stands above".to_owned())?;
+    let refused = printer.refused.into_inner();
+    if let Some(e) = refused.unwrap_or_else(PoisonError::into_inner) {
+        return Err(format!("cannot write to standard output: {e}"));
+    }
     for s in &feed.skipped {
         let clean = sshwhy_core::render::escape::terminal(&s.name);
         eprintln!(
@@ -70,6 +75,8 @@ struct Lines {
     /// Only what passed the filter is printed.
     filtered: bool,
     written: AtomicU64,
+    /// Why no more could be written.
+    refused: Mutex<Option<io::Error>>,
 }
 
 impl Printer for Lines {
@@ -142,7 +149,19 @@ impl Printer for Lines {
     }
 
     fn write(&self, out: &[u8]) -> bool {
-        self.written.fetch_add(out.len() as u64, Ordering::Relaxed);
-        io::stdout().lock().write_all(out).is_ok()
+        match io::stdout().lock().write_all(out) {
+            Ok(()) => {
+                self.written.fetch_add(out.len() as u64, Ordering::Relaxed);
+                true
+            }
+            Err(e) => {
+                // Somebody who stops reading (`| head`) is no error; a disk that is full is one.
+                if e.kind() != io::ErrorKind::BrokenPipe {
+                    let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+                    refused.get_or_insert(e);
+                }
+                false
+            }
+        }
     }
 }

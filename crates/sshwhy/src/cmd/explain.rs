@@ -25,7 +25,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
         ExplainFormat::Json => json::to_string(&answer, false),
         ExplainFormat::Text => {
             let on_terminal = io::stdout().is_terminal();
-            let colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            let colour = super::report::colour(on_terminal);
             render_text(&answer, width(on_terminal), colour)
         }
     };

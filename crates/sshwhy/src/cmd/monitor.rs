@@ -95,6 +95,13 @@ fn go(args: Args) -> Result<Exit, String> {
 }
 
 fn forget(name: &str, state: &Path) -> Result<Exit, String> {
+    // Opening would make it.
+    if !state.exists() {
+        return Err(format!(
+            "{}: not there, so nothing is remembered of {name:?}",
+            state.display()
+        ));
+    }
     let (mut store, moved) = store::Store::open(state)?;
     if let Some(moved) = moved {
         eprintln!("sshwhy monitor: {moved}");

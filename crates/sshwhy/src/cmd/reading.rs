@@ -44,6 +44,11 @@ pub fn ready(args: &Reading) -> Result<Ready, String> {
         users: args.user.clone(),
         hosts: args.host.clone(),
     };
+    if let (Some(since), Some(until)) = (filter.since, filter.until)
+        && since >= until
+    {
+        return Err(format!("--since ({since}) is not before --until ({until})"));
+    }
     let threads = args
         .threads
         .map(usize::from)

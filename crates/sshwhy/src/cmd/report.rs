@@ -10,8 +10,8 @@ use sshwhy_core::detect::{Detectors, Settings};
 use sshwhy_core::names::Limits;
 use sshwhy_core::render::terminal::TextOptions;
 use sshwhy_core::render::{escape, html, json, terminal};
-use sshwhy_core::report::Report;
-use std::ffi::OsString;
+use sshwhy_core::report::{Report, Skipped};
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +54,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let mut report = analysis.finish(skipped, notes);
     name_logs(&mut report, &args.reading.logs);
     if report.input.lines == 0 && partial {
-        return Err(nothing_read(&report));
+        return Err(unreadable(&report.input.skipped, &report.input.notes));
     }
     let text = match args.format {
         ReportFormat::Json => json::report(&report, false),
@@ -143,10 +143,9 @@ fn quoted(word: &str) -> Option<String> {
     (!odd).then(|| format!("'{word}'"))
 }
 
-fn nothing_read(report: &Report) -> String {
-    let reasons: Vec<String> = report
-        .input
-        .skipped
+/// That nothing could be read, with what was seen of each file.
+pub fn unreadable(skipped: &[Skipped], notes: &[String]) -> String {
+    let reasons: Vec<String> = skipped
         .iter()
         .map(|s| {
             format!(
@@ -161,9 +160,7 @@ fn nothing_read(report: &Report) -> String {
             )
         })
         .collect();
-    let notes: Vec<String> = report
-        .input
-        .notes
+    let notes: Vec<String> = notes
         .iter()
         .map(|n| format!("\n  {}", escape::terminal(n)))
         .collect();
@@ -185,10 +182,20 @@ pub fn print(text: &[u8]) -> Result<(), String> {
     }
 }
 
+/// Whether to write bold and colours: for a terminal that can show them, unless NO_COLOR is set.
+pub fn colour(on_terminal: bool) -> bool {
+    let said = |name: &str| std::env::var_os(name).unwrap_or_default();
+    on_terminal && shows_colour(&said("NO_COLOR"), &said("TERM"))
+}
+
+fn shows_colour(no_color: &OsStr, term: &OsStr) -> bool {
+    no_color.is_empty() && term != "dumb"
+}
+
 /// As wide as the terminal, and in colour where that is wanted.
 pub fn options(zone: &sshwhy_core::time::Zone, on_terminal: bool) -> TextOptions<'_> {
     let mut options = TextOptions::new(zone);
-    options.colour = on_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    options.colour = colour(on_terminal);
     options.width = width(on_terminal);
     options
 }
@@ -245,5 +252,17 @@ impl Progress {
         if self.visible {
             eprint!("\r{:60}\r", "");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_that_can_show_it_and_people_who_want_it() {
+        let shows = |no: &str, term: &str| shows_colour(OsStr::new(no), OsStr::new(term));
+        assert!(shows("", "xterm-256color") && shows("", "linux") && shows("", ""));
+        assert!(!shows("", "dumb") && !shows("1", "xterm") && !shows("0", "xterm"));
     }
 }

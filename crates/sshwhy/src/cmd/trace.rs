@@ -80,7 +80,7 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let report = analysis.finish(feed.skipped, feed.notes);
     let (input, seen) = (report.input, report.findings);
     if input.lines == 0 && !input.skipped.is_empty() && input.files.is_empty() {
-        return Err("nothing could be read of the target's log".to_owned());
+        return Err(super::report::unreadable(&input.skipped, &input.notes));
     }
     let span = input.first.zip(input.last);
     let mut read = Read {
@@ -115,6 +115,9 @@ pub fn run(args: Args) -> Result<Exit, String> {
         None => Trace {
             reasons: vec![match &args.source {
                 Some(s) => format!("the log shows no login from {s}"),
+                None if args.since.is_some() || args.until.is_some() => {
+                    "the log shows no login in the time that was asked for".to_owned()
+                }
                 None => "the log shows no login at all".to_owned(),
             }],
             zone: zone.name.clone(),

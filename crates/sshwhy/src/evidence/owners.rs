@@ -2,13 +2,20 @@
 
 use sshwhy_core::trace::container::{Container, merge};
 use sshwhy_core::trace::digest::container_line;
+use sshwhy_core::trace::evidence::{Owner, Way};
+use sshwhy_core::trace::relay::Who;
 use std::collections::HashMap;
 
 pub struct Owners {
     containers: Vec<Container>,
     /// Last parts of log paths that are one container's only.
     paths: HashMap<String, Option<usize>>,
+    /// Names that are one container's only: people call a log after it.
+    names: HashMap<String, Option<usize>>,
 }
+
+/// Shorter names are words that any file may have.
+const SHORTEST_NAME: usize = 3;
 
 /// Hex digits of a full id.
 const ID: usize = 64;
@@ -33,7 +40,29 @@ impl Owners {
                 }
             }
         }
-        Owners { containers, paths }
+        let mut names: HashMap<String, Option<usize>> = HashMap::new();
+        for (i, c) in containers.iter().enumerate() {
+            let mut own = vec![c.name.trim_start_matches('/').to_owned(), c.pod.clone()];
+            own.push(format!("{}_{}", c.pod, c.name));
+            own.push(format!("{}-{}", c.pod, c.name));
+            own.retain(|n| n.len() >= SHORTEST_NAME);
+            own.dedup();
+            for name in own {
+                names
+                    .entry(name)
+                    .and_modify(|o| {
+                        if *o != Some(i) {
+                            *o = None;
+                        }
+                    })
+                    .or_insert(Some(i));
+            }
+        }
+        Owners {
+            containers,
+            paths,
+            names,
+        }
     }
 
     pub fn list(&self) -> &[Container] {
@@ -65,6 +94,12 @@ impl Owners {
         if let Some(pod) = self.by_pod(name) {
             return Some(pod);
         }
+        // `docker logs -t NAME > NAME.log`; what syslog writes bears the names of programs.
+        if !name.contains("var/log/")
+            && let Some(i) = called(stem).and_then(|n| self.names.get(n).copied().flatten())
+        {
+            return self.containers.get(i).map(|c| c.id.clone());
+        }
         // A log whose container is gone: the log is all that is left of it.
         let first = head.split(|b| *b == b'\n').next().unwrap_or_default();
         let is_container_log = first.starts_with(b"{\"log\"")
@@ -91,6 +126,77 @@ impl Owners {
             self.containers.push(c);
         }
         Some(id)
+    }
+
+    /// Who somebody is of whom a log speaks; a container that nobody described is added.
+    pub fn whom(&mut self, who: &Who) -> Owner {
+        let (id, name, pod, namespace) = match who {
+            Who::Process(name) => return Owner::Other(name.clone(), Way::Program),
+            Who::Visitor(name) => return Owner::Other(name.clone(), Way::Visitor),
+            // Compose leaves the project's name out: `puller-1` of `shop-puller-1`, `shop_puller_1`.
+            Who::Named(name) => {
+                let dashed = name.replace('_', "-");
+                let mut have = self.containers.iter().filter(|c| {
+                    let own = c.name.trim_start_matches('/').replace('_', "-");
+                    own.strip_suffix(&dashed)
+                        .is_some_and(|project| project.is_empty() || project.ends_with('-'))
+                });
+                return match (have.next(), have.next()) {
+                    (Some(c), None) => Owner::Container(c.id.clone()),
+                    _ => Owner::Other(name.clone(), Way::Program),
+                };
+            }
+            Who::Addr(ip) => {
+                let addr = ip.to_string();
+                let mut have = self.containers.iter().filter(|c| c.addrs.contains(&addr));
+                return match (have.next(), have.next()) {
+                    (Some(c), None) => Owner::Container(c.id.clone()),
+                    // Of a pod's containers any may have done it; the first stands for the pod.
+                    (Some(c), Some(d)) if !c.pod.is_empty() && c.pod == d.pod => {
+                        Owner::Container(c.id.clone())
+                    }
+                    _ => Owner::Other(format!("{ip} (behind this node)"), Way::Address),
+                };
+            }
+            Who::Container { id, name } => {
+                let known = self
+                    .containers
+                    .iter()
+                    .find(|c| id.len() >= SHORT_ID && c.id.starts_with(id.as_str()));
+                if let Some(c) = known {
+                    return Owner::Container(c.id.clone());
+                }
+                (id.clone(), name.clone(), String::new(), String::new())
+            }
+            Who::Pod {
+                namespace,
+                pod,
+                container,
+            } => {
+                let known = self.containers.iter().find(|c| {
+                    c.pod == *pod
+                        && (container.is_empty() || c.name == *container)
+                        && (c.namespace.is_empty() || c.namespace == *namespace)
+                });
+                if let Some(c) = known {
+                    return Owner::Container(c.id.clone());
+                }
+                let id = format!("{namespace}/{pod}/{container}");
+                (id, container.clone(), pod.clone(), namespace.clone())
+            }
+        };
+        self.containers.push(Container {
+            name: if name.is_empty() && pod.is_empty() {
+                format!("(gone) {id}")
+            } else {
+                name
+            },
+            id: id.clone(),
+            pod,
+            namespace,
+            ..Container::default()
+        });
+        Owner::Container(id)
     }
 
     fn by_pod(&self, name: &str) -> Option<String> {
@@ -121,6 +227,14 @@ fn pod_of(name: &str) -> Option<(String, String, String)> {
     let mut folder = parts.next()?.split('_');
     let (namespace, pod, _uid) = (folder.next()?, folder.next()?, folder.next()?);
     Some((pod.to_owned(), namespace.to_owned(), container.to_owned()))
+}
+
+/// What a log is called after: `job` of `logs/job.log`.
+fn called(stem: &str) -> Option<&str> {
+    let file = stem.rsplit('/').next()?;
+    [".log", ".txt", ".out"]
+        .iter()
+        .find_map(|e| file.strip_suffix(e))
 }
 
 /// `x-json.log` of `x-json.log.2.gz`.

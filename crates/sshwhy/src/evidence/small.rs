@@ -3,10 +3,11 @@
 use super::Role;
 use serde_json::Value;
 use sshwhy_core::addr::parse_ip;
-use sshwhy_core::time::{SECOND, Time};
+use sshwhy_core::time::{SECOND, Time, Zone};
 use sshwhy_core::trace::container::{Container, parse};
 use sshwhy_core::trace::evidence::{FileTime, Running, Schedule};
 use sshwhy_core::trace::happening::{self, Happening};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What is kept of each; a node has fewer.
@@ -14,6 +15,8 @@ const MAX_FILES: usize = 2_000_000;
 const MAX_PROCESSES: usize = 1_000_000;
 const MAX_SCHEDULES: usize = 100_000;
 const MAX_HAPPENINGS: usize = 2_000_000;
+const MAX_ACCOUNTS: usize = 100_000;
+const MAX_ZONES: usize = 1000;
 
 #[derive(Default)]
 pub struct Small {
@@ -23,6 +26,11 @@ pub struct Small {
     pub files: Vec<FileTime>,
     pub running: Vec<Running>,
     pub schedules: Vec<Schedule>,
+    pub scripts: Vec<Schedule>,
+    pub typed: Vec<Schedule>,
+    pub accounts: BTreeMap<u32, String>,
+    /// By the folder that a machine's files lie in; empty or ending in a slash.
+    pub zones: Vec<(String, Zone)>,
     pub addrs: Vec<IpAddr>,
     pub clock_ahead: Option<f64>,
     pub notes: Vec<String>,
@@ -41,7 +49,13 @@ impl Small {
         match role {
             Role::Document => self.document(name, bytes),
             Role::FileTimes => self.file_times(bytes),
-            Role::Schedule => self.schedule(name, bytes),
+            Role::Schedule => {
+                let place = name.split_once("schedules/").map_or(name, |(_, rest)| rest);
+                lines_of(place, bytes, MAX_SCHEDULES, &mut self.schedules);
+            }
+            Role::Script => lines_of(name, bytes, MAX_SCHEDULES, &mut self.scripts),
+            Role::Typed => lines_of(name, bytes, MAX_SCHEDULES, &mut self.typed),
+            Role::Node => self.about_node(name, bytes),
             Role::Audit | Role::Log | Role::Other => {}
         }
     }
@@ -56,6 +70,15 @@ impl Small {
                 .collect(),
         };
         if documents.is_empty() {
+            let told: Vec<Happening> = bytes
+                .split(|b| *b == b'\n')
+                .filter_map(happening::line)
+                .take(MAX_HAPPENINGS.saturating_sub(self.happenings.len()))
+                .collect();
+            if !told.is_empty() {
+                self.happenings.extend(told);
+                return;
+            }
             self.notes
                 .push(format!("{name} is not JSON and was left out"));
         }
@@ -63,7 +86,7 @@ impl Small {
             if name.ends_with("processes.json") {
                 self.processes(&v);
             } else if name.ends_with("node.json") {
-                self.node(&v);
+                self.node(name, &v);
             } else {
                 let happenings = happening::parse(&v);
                 if happenings.is_empty() {
@@ -113,7 +136,7 @@ impl Small {
         }
     }
 
-    fn node(&mut self, v: &Value) {
+    fn node(&mut self, name: &str, v: &Value) {
         for a in v
             .get("addresses")
             .and_then(Value::as_array)
@@ -122,6 +145,9 @@ impl Small {
         {
             self.addrs
                 .extend(a.as_str().and_then(|a| parse_ip(a.as_bytes())));
+        }
+        if let Some(zone) = v.get("zone").and_then(Value::as_str) {
+            self.zone(name, zone);
         }
         self.clock_ahead = v
             .get("clock_ahead_s")
@@ -158,20 +184,74 @@ impl Small {
         }
     }
 
-    fn schedule(&mut self, name: &str, bytes: &[u8]) {
-        let place = name.split_once("schedules/").map_or(name, |(_, rest)| rest);
-        for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
-            let text = String::from_utf8_lossy(line);
-            let text = text.trim();
-            let comment = text.starts_with('#') || text.starts_with(';');
-            if text.is_empty() || comment || self.schedules.len() >= MAX_SCHEDULES {
-                continue;
+    /// `/etc/timezone`, what `timedatectl` says, `/etc/passwd`; which folder they lie in says of which machine they tell.
+    fn about_node(&mut self, name: &str, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        if name.ends_with("passwd") {
+            for line in text.lines() {
+                let mut fields = line.split(':');
+                if let (Some(user), Some(Ok(uid))) = (fields.next(), fields.nth(1).map(str::parse))
+                    && self.accounts.len() < MAX_ACCOUNTS
+                {
+                    self.accounts
+                        .entry(uid)
+                        .or_insert_with(|| user.chars().take(64).collect());
+                }
             }
-            self.schedules.push(Schedule {
-                place: format!("{place}:{}", i + 1),
-                text: text.chars().take(1000).collect(),
-            });
+            return;
         }
+        let zone = text.lines().find_map(|line| {
+            let line = line.trim();
+            let named = line
+                .strip_prefix("Time zone:")
+                .or_else(|| line.strip_prefix("Timezone="))
+                .map(|z| z.split('(').next().unwrap_or(z));
+            if name.ends_with("timezone") {
+                Some(line).filter(|l| !l.is_empty() && !l.starts_with('#'))
+            } else {
+                named
+            }
+        });
+        self.zone(name, zone.unwrap_or_default().trim());
+    }
+
+    /// The zone of the machine whose files lie where `name` does.
+    fn zone(&mut self, name: &str, zone: &str) {
+        if zone.is_empty() || self.zones.len() >= MAX_ZONES {
+            return;
+        }
+        let folder = name.rsplit_once('/').map_or("", |(f, _)| f);
+        let machine = folder
+            .strip_suffix("etc")
+            .unwrap_or(folder)
+            .trim_end_matches('/');
+        let machine = if machine.is_empty() {
+            String::new()
+        } else {
+            format!("{machine}/")
+        };
+        match crate::zone::named(zone) {
+            Ok(zone) if zone.name != "local" => self.zones.push((machine, zone)),
+            _ => self.notes.push(format!(
+                "{name} names a time zone that does not exist: {zone:?}"
+            )),
+        }
+    }
+}
+
+/// The lines of a file with their places, but for what is empty or a comment.
+fn lines_of(name: &str, bytes: &[u8], most: usize, out: &mut Vec<Schedule>) {
+    for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim();
+        let comment = text.starts_with('#') || text.starts_with(';');
+        if text.is_empty() || comment || out.len() >= most {
+            continue;
+        }
+        out.push(Schedule {
+            place: format!("{name}:{}", i + 1),
+            text: text.chars().take(1000).collect(),
+        });
     }
 }
 

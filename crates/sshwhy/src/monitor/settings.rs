@@ -311,11 +311,7 @@ fn watch(e: Endpoint, d: &Given, files: &mut Files) -> Result<Watch, String> {
         None => None,
     };
     for print in &e.host_keys {
-        if !print.starts_with("SHA256:") || print.len() != 50 {
-            return Err(format!(
-                "host_keys: {print:?} is no fingerprint as `ssh-keygen -lf` prints it (SHA256:…)"
-            ));
-        }
+        fingerprint(print).map_err(|e| format!("host_keys: {e}"))?;
     }
     if !e.host_keys.is_empty() && depth < Depth::HostKey {
         return Err(format!(
@@ -466,6 +462,17 @@ impl Window {
                 }
             }
         }
+    }
+}
+
+/// Whether a text is a fingerprint as OpenSSH prints it: an error says that it is none.
+pub fn fingerprint(text: &str) -> Result<String, String> {
+    if text.starts_with("SHA256:") && text.len() == 50 {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is no fingerprint as `ssh-keygen -lf` prints it (SHA256:…)"
+        ))
     }
 }
 

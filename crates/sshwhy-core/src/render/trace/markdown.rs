@@ -132,10 +132,11 @@ fn write(o: &mut String, t: &Trace, zone: &Zone) -> std::fmt::Result {
     let r = &t.read;
     writeln!(
         o,
-        "- {} lines of the target's log, {} containers, {} container logs ({} lines), {} audit records, {} file times",
+        "- {} lines of the target's log, {} containers, {} container logs, {} logs of the node ({} lines), {} audit records, {} file times",
         words::thousands(r.log_lines),
         r.containers,
         r.container_logs,
+        r.node_logs,
         words::thousands(r.container_log_lines),
         words::thousands(r.audit_records),
         r.files

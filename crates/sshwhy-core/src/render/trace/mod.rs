@@ -27,17 +27,23 @@ fn headline(t: &Trace) -> String {
     match certain.as_slice() {
         [] if t.source.is_none() => what,
         [] => format!("{what}; nobody in the evidence fits"),
-        [one] => format!(
-            "{what}; {} did it ({})",
-            one.name,
-            words::percent(one.confidence)
-        ),
-        [one, more @ ..] => format!(
-            "{what}; {} did it ({}), and {}",
-            one.name,
-            words::percent(one.confidence),
-            words::count(more.len() as u64, "other", "others")
-        ),
+        [one, more @ ..] => {
+            // A container that was made anew goes by the same name.
+            let others = more.iter().filter(|s| s.name != one.name).count();
+            let lives = more.len() - others;
+            let sure = words::percent(one.confidence);
+            let mut out = format!("{what}; {} did it ({sure})", one.name);
+            if lives > 0 {
+                out += &format!(
+                    ", made anew {}",
+                    words::count(lives as u64, "time", "times")
+                );
+            }
+            if others > 0 {
+                out += &format!(", and {}", words::count(others as u64, "other", "others"));
+            }
+            out
+        }
     }
 }
 
@@ -170,12 +176,14 @@ pub(crate) mod tests {
                 finished: None,
                 exit_code: None,
                 suspicious: false,
+                users: vec![EVIL.to_owned()],
                 evidence: vec![Evidence {
                     source: EVIL.to_owned(),
                     at: Some(t),
                     text: EVIL.to_owned(),
                 }],
                 matched: Vec::new(),
+                way: Default::default(),
             }],
             pattern: Pattern {
                 logins: 11,

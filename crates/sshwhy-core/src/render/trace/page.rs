@@ -116,10 +116,11 @@ pub fn html(t: &Trace, zone: &Zone) -> String {
     let r = &t.read;
     m.raw("<h2>What was read</h2>\n<p>")
         .text(&format!(
-            "{} lines of the target's log, {} containers, {} container logs ({} lines), {} audit records, {} file times",
+            "{} lines of the target's log, {} containers, {} container logs, {} logs of the node ({} lines), {} audit records, {} file times",
             words::thousands(r.log_lines),
             r.containers,
             r.container_logs,
+            r.node_logs,
             words::thousands(r.container_log_lines),
             words::thousands(r.audit_records),
             r.files

@@ -229,10 +229,11 @@ fn read(p: &mut Page<'_>, t: &Trace) {
     p.paragraph(
         "  ",
         &format!(
-            "{} of the target's log, {} with {} ({}), {}, {}",
+            "{} of the target's log, {} with {}, {} of the node ({}), {}, {}",
             words::count(r.log_lines, "line", "lines"),
             words::count(r.containers as u64, "container", "containers"),
             words::count(r.container_logs as u64, "log", "logs"),
+            words::count(r.node_logs as u64, "log", "logs"),
             words::count(r.container_log_lines, "line", "lines"),
             words::count(r.audit_records, "audit record", "audit records"),
             words::count(r.files as u64, "file time", "file times"),

@@ -14,12 +14,37 @@ const WORTH: f64 = 0.02;
 
 const SHOWN: usize = 10;
 
+/// What a rival loses that explains none of the logins that it could have shown, beside one that explains all.
+const UNEXPLAINED: f64 = 8.0;
+
+/// Part of the shorter list that stands in the other one too.
 fn overlap(a: &[u32], b: &[u32]) -> f64 {
     if a.is_empty() || b.is_empty() {
         return 1.0;
     }
     let set: BTreeSet<&u32> = a.iter().collect();
-    b.iter().filter(|i| set.contains(i)).count() as f64 / b.len() as f64
+    let both = b.iter().filter(|i| set.contains(i)).count();
+    both as f64 / a.len().min(b.len()) as f64
+}
+
+/// Of those that explain the same logins whoever explains more of what it could have shown is more likely: chances below one in
+/// billions say nothing about that any more.
+fn compare(members: &[usize], candidates: &mut [Candidate<'_>]) {
+    let share = |c: &Candidate<'_>| {
+        (c.fit.is_some() && c.covered > 0).then(|| c.matched.len() as f64 / c.covered as f64)
+    };
+    let best = members
+        .iter()
+        .filter_map(|i| candidates.get(*i))
+        .filter_map(share)
+        .fold(0.0, f64::max);
+    for i in members {
+        if let Some(c) = candidates.get_mut(*i)
+            && let Some(share) = share(c)
+        {
+            c.score -= UNEXPLAINED * (best - share).max(0.0);
+        }
+    }
 }
 
 pub(super) fn conclude(
@@ -44,6 +69,9 @@ pub(super) fn conclude(
             }
             None => slots.push((c.matched.clone(), vec![i])),
         }
+    }
+    for (_, members) in &slots {
+        compare(members, &mut candidates);
     }
     let mut confidence = vec![0.0f64; candidates.len()];
     for (_, members) in &slots {
@@ -99,7 +127,14 @@ fn suspect(q: &Question, c: Candidate<'_>, confidence: f64) -> Suspect {
             text: format!(
                 "{} {} % of the logins",
                 match k.finished {
-                    Some(t) => format!("lived until {t}, alive at"),
+                    Some(t) => {
+                        let c = q.zone.civil(t);
+                        let (date, time) = (
+                            format!("{}-{:02}-{:02}", c.year, c.month, c.day),
+                            format!("{:02}:{:02}:{:02}", c.hour, c.minute, c.second),
+                        );
+                        format!("lived until {date} {time} {}, alive at", q.zone.name)
+                    }
                     None => "still running, alive at".to_owned(),
                 },
                 (c.alive * 100.0).floor()
@@ -138,7 +173,9 @@ fn suspect(q: &Question, c: Candidate<'_>, confidence: f64) -> Suspect {
         finished: c.container.and_then(|k| k.finished),
         exit_code: c.container.and_then(|k| k.exit_code),
         suspicious: c.suspicious,
+        users: c.users,
         evidence: proofs,
         matched: c.matched,
+        way: c.way,
     }
 }

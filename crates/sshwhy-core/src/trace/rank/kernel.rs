@@ -3,8 +3,8 @@
 use super::super::evidence::Evidence;
 use super::super::matching::{Match, Matcher, ln_tail_of};
 use super::{
-    CIRCUMSTANCES, Candidate, Question, SEEN_CONNECTING, TELLING, base, chance_in_words, odd_place,
-    signed_span, tool_in, weight_of,
+    CIRCUMSTANCES, Candidate, NAMES_AND_TOOLS, Question, SEEN_CONNECTING, TELLING, base,
+    chance_in_words, odd_place, signed_span, tool_in, weight_of,
 };
 use crate::audit::facts::Connect;
 use crate::time::{HOUR, MINUTE, SECOND, Time, human_span};
@@ -117,7 +117,15 @@ pub(super) fn audit(
                 fit.lines,
                 chance_in_words(ln),
             );
-            followed = true;
+            // Where the target is known, a connect to somebody else at the same moments may be another job of the same clock; or the
+            // address leads to the target, which nobody here can tell.
+            let elsewhere = !q.target_addrs.is_empty() && !q.target_addrs.contains(&to.0);
+            let text = if elsewhere {
+                format!("{text}; that is another address than the target's")
+            } else {
+                text
+            };
+            followed |= !elsewhere;
             if target.is_none_or(|(best, _)| ln < best) {
                 target = Some((ln, to.0));
             }
@@ -131,7 +139,9 @@ pub(super) fn audit(
                 .iter()
                 .find(|x| destination(x) == Some(to))
                 .map(|x| x.time);
-            let ceiling = if follows {
+            let ceiling = if elsewhere {
+                NAMES_AND_TOOLS
+            } else if follows {
                 SEEN_CONNECTING
             } else {
                 CIRCUMSTANCES
@@ -251,4 +261,28 @@ pub(super) fn audit(
         }
     }
     known.or(target.map(|(_, ip)| ip))
+}
+
+/// As whom the connects were made, and who had logged in to start them: said, not weighed.
+pub(super) fn logins(e: &Evidence, candidates: &mut [Candidate<'_>]) {
+    const NOBODY: u32 = u32::MAX;
+    let account = |uid: u32| match e.accounts.get(&uid) {
+        Some(name) => format!("{name} (uid {uid})"),
+        None => format!("uid {uid}"),
+    };
+    for c in candidates.iter_mut() {
+        let logins = std::mem::take(&mut c.logins);
+        for login in logins.iter().filter(|l| l.uid != NOBODY).take(4) {
+            let who = account(login.uid);
+            let text = match login.auid {
+                NOBODY => format!("ran as {who}, started by no login"),
+                same if same == login.uid => format!("ran as {who}, from a login of theirs"),
+                other => format!("ran as {who}, from a login of {}", account(other)),
+            };
+            if !c.users.contains(&who) {
+                c.users.push(who);
+            }
+            c.add(0.0, 0.0, &e.audit_name, None, text);
+        }
+    }
 }

@@ -8,6 +8,7 @@
 
 mod conclude;
 mod kernel;
+mod loops;
 mod schedules;
 mod signs;
 mod who;
@@ -17,9 +18,9 @@ pub use who::shim_of;
 
 use super::container::Container;
 use super::digest::contains_word;
-use super::evidence::{Evidence, Found, LogFacts};
+use super::evidence::{Evidence, Found, LogFacts, Way};
 use super::matching::{Match, Matcher};
-use crate::audit::facts::Connect;
+use crate::audit::facts::{Connect, Login};
 use crate::finding::Evidence as Proof;
 use crate::time::{Time, Zone};
 use serde::Serialize;
@@ -98,9 +99,14 @@ pub struct Suspect {
     /// Runs from where no program belongs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub suspicious: bool,
+    /// As whom it ran, as far as the kernel saw: `uid 33`, `maria (uid 1007)`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
     pub evidence: Vec<Proof>,
     #[serde(skip)]
     pub matched: Vec<u32>,
+    #[serde(skip)]
+    pub way: Way,
 }
 
 /// What is asked.
@@ -147,11 +153,14 @@ struct Candidate<'a> {
     found: Option<(&'a LogFacts, &'a Found)>,
     connects: Vec<Connect>,
     exes: BTreeSet<String>,
+    logins: BTreeSet<Login>,
     matched: Vec<u32>,
     covered: usize,
     fit: Option<(Match, f64)>,
     evidence: Vec<(f64, Proof)>,
     suspicious: bool,
+    users: Vec<String>,
+    way: Way,
 }
 
 impl<'a> Candidate<'a> {
@@ -173,11 +182,14 @@ impl<'a> Candidate<'a> {
             found: None,
             connects: Vec::new(),
             exes: BTreeSet::new(),
+            logins: BTreeSet::new(),
             matched: Vec::new(),
             covered: 0,
             fit: None,
             evidence: Vec::new(),
             suspicious: false,
+            users: Vec::new(),
+            way: Way::Program,
         }
     }
 
@@ -273,6 +285,11 @@ fn tool_in(text: &str) -> Option<&'static str> {
         .find(|t| contains_word(text.as_bytes(), t.as_bytes()))
 }
 
+/// Whether a command line runs a program that speaks SSH.
+pub fn speaks_ssh(command: &str) -> bool {
+    tool_in(command).is_some()
+}
+
 /// Where nothing that an administrator installed runs from.
 pub fn odd_place(exe: &str) -> bool {
     let odd_dir = ["/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/", "/memfd:"]
@@ -288,6 +305,7 @@ pub fn rank(q: &Question, e: &Evidence) -> Ranking {
     let weighed = candidates.len();
     signs::lifetimes(q, &mut candidates);
     candidates.retain(|c| c.alive > 0.0);
+    let alive = candidates.len();
     let prior = ((1.0 - ABSENT) / ABSENT / candidates.len().max(MANY) as f64).ln();
     for c in &mut candidates {
         c.score += prior;
@@ -296,7 +314,12 @@ pub fn rank(q: &Question, e: &Evidence) -> Ranking {
     let target = kernel::audit(q, e, &mut candidates, &mut matcher);
     signs::names(q, target, &mut candidates);
     signs::tools(&mut candidates);
+    signs::networks(&mut candidates);
     signs::files(q, e, &mut candidates);
     schedules::schedules(q, e, target, &mut candidates);
+    loops::loops(q, e, target, &mut candidates);
+    // Files and schedules bring their own.
+    let weighed = weighed + candidates.len().saturating_sub(alive);
+    kernel::logins(e, &mut candidates);
     conclude::conclude(q, candidates, weighed, target)
 }

@@ -3,12 +3,13 @@
 use super::super::digest::contains_word;
 use super::super::evidence::{Evidence, Schedule};
 use super::super::timetable::{Kept, LAG, Timetable};
-use super::who::program_name;
+use super::who::{program_name, subject};
 use super::{
     ABSENT, CIRCUMSTANCES, Candidate, MANY, NAMES_AND_TOOLS, Question, SuspectKind, TELLING,
     TIMETABLE, base, tool_in,
 };
 use crate::time::{DAY, MINUTE, SECOND};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -16,12 +17,16 @@ use std::net::IpAddr;
 const MAX_LINES: usize = 100_000;
 /// Different timetables that are compared with the logins; each takes milliseconds.
 const MAX_TABLES: usize = 300;
+/// Share of the logins and of the firings that belong together where nothing else is wanted.
+const ALWAYS: f64 = 0.9;
 /// Candidates beyond which a tool alone makes no further one.
 const MAX_CANDIDATES: usize = 5000;
 
-/// What a schedule's line starts, and when.
+/// What a schedule's line starts, and when; or what a daemon's log says that it started.
 struct Entry<'a> {
-    schedule: &'a Schedule,
+    schedule: Cow<'a, Schedule>,
+    /// Seen in a log: there is no table to be read.
+    seen: bool,
     command: String,
     kept: Option<Kept>,
 }
@@ -49,7 +54,8 @@ fn entries<'a>(q: &Question, e: &'a Evidence) -> Vec<Entry<'a>> {
         tables.insert(table, kept.clone());
         kept
     };
-    e.schedules
+    let mut out: Vec<Entry<'a>> = e
+        .schedules
         .iter()
         .take(MAX_LINES)
         .map(|s| {
@@ -69,12 +75,35 @@ fn entries<'a>(q: &Question, e: &'a Evidence) -> Vec<Entry<'a>> {
                 (None, s.text.clone())
             };
             Entry {
-                schedule: s,
+                schedule: Cow::Borrowed(s),
+                seen: false,
                 command,
                 kept: table.and_then(&mut kept),
             }
         })
-        .collect()
+        .collect();
+    // What was seen starting, unless a table that was collected says the same.
+    for log in &e.logs {
+        for (sample, kept) in &log.started {
+            let Some(command) = subject(&log.name, sample) else {
+                continue;
+            };
+            let name = program_name(&command);
+            let told = |x: &Entry<'_>| x.kept.is_some() && program_name(&x.command) == name;
+            if !out.iter().any(told) {
+                out.push(Entry {
+                    schedule: Cow::Owned(Schedule {
+                        place: log.name.clone(),
+                        text: sample.clone(),
+                    }),
+                    seen: true,
+                    command,
+                    kept: Some(kept.clone()),
+                });
+            }
+        }
+    }
+    out
 }
 
 /// Adds what speaks for each line of a schedule, to who is known already or to a candidate of its own.
@@ -89,12 +118,17 @@ pub(super) fn schedules(
     needles.extend(q.target_names.iter().filter(|n| n.len() >= 3).cloned());
     let entries = entries(q, e);
     let fitting = entries.iter().filter(|x| x.kept.is_some()).count().max(1) as f64;
-    for entry in entries {
-        let s = entry.schedule;
-        let named = needles
+    let names = |text: &str| {
+        needles
             .iter()
-            .find(|n| contains_word(s.text.as_bytes(), n.as_bytes()));
-        let tool = tool_in(&entry.command);
+            .find(|n| contains_word(text.as_bytes(), n.as_bytes()))
+    };
+    for entry in entries {
+        let s = entry.schedule.as_ref();
+        let script: Vec<&Schedule> = script_of(e, &entry.command).collect();
+        let in_script = script.iter().find(|l| names(&l.text).is_some());
+        let named = names(&s.text).or_else(|| in_script.and_then(|l| names(&l.text)));
+        let tool = tool_in(&entry.command).or_else(|| script.iter().find_map(|l| tool_in(&l.text)));
         let file = format!(
             "/{}",
             s.place
@@ -128,13 +162,21 @@ pub(super) fn schedules(
             c.command.clone_from(&entry.command);
             c.name = program_name(&entry.command);
         }
-        let what = format!("started by {}: {:?}", s.place, s.text);
+        let what = if entry.seen {
+            format!("seen starting in {}: {:?}", s.place, s.text)
+        } else {
+            format!("started by {}: {:?}", s.place, s.text)
+        };
         if known.is_some() {
             c.add(1.0, CIRCUMSTANCES, &s.place, None, what.clone());
         }
         if let Some(name) = named {
-            let text = format!("{what}; names the target ({name})");
-            c.add(2.5, NAMES_AND_TOOLS, &s.place, None, text);
+            let text = match in_script {
+                Some(l) => format!("{what}; the script names the target ({name}): {:?}", l.text),
+                None => format!("{what}; names the target ({name})"),
+            };
+            let place = in_script.map_or(&s.place, |l| &l.place);
+            c.add(2.5, NAMES_AND_TOOLS, place, None, text);
         }
         if let Some(tool) = tool {
             let text = format!("{what}; runs {tool}");
@@ -144,14 +186,24 @@ pub(super) fn schedules(
             // A timetable is others' too; together with what it does, or with when it was written, it accuses.
             let weight = (kept.rare - fitting.ln()).max(0.0);
             let fresh = recent(q, e, &file, &entry.command);
-            let ceiling = if weight >= TELLING && (named.is_some() || tool.is_some() || fresh) {
-                TIMETABLE
+            // What logs in to this very host each time that it fires, and hardly any login comes without it.
+            let always = named.is_some()
+                && tool.is_some()
+                && kept.logins >= ALWAYS
+                && kept.firings >= ALWAYS;
+            let ceiling =
+                if always || weight >= TELLING && (named.is_some() || tool.is_some() || fresh) {
+                    TIMETABLE
+                } else {
+                    NAMES_AND_TOOLS
+                };
+            let table = if entry.seen {
+                "as seen in the log"
             } else {
-                NAMES_AND_TOOLS
+                &s.text
             };
             let text = format!(
-                "the logins keep to its timetable ({}): {:.0} % of them come within {} s after it fires, and {:.0} % of its firings have one{}",
-                s.text,
+                "the logins keep to its timetable ({table}): {:.0} % of them come within {} s after it fires, and {:.0} % of its firings have one{}",
                 kept.logins * 100.0,
                 LAG / SECOND,
                 kept.firings * 100.0,
@@ -174,6 +226,19 @@ pub(super) fn schedules(
             }
         }
     }
+}
+
+/// Lines of the scripts that a command runs, as far as they were collected. Copies lie below a folder, so the end of a path decides.
+fn script_of<'a>(e: &'a Evidence, command: &'a str) -> impl Iterator<Item = &'a Schedule> {
+    e.scripts.iter().filter(move |l| {
+        let path = l.place.rsplit_once(':').map_or(l.place.as_str(), |p| p.0);
+        command.split_whitespace().any(|word| {
+            word.starts_with('/')
+                && path
+                    .strip_suffix(word.trim_start_matches('/'))
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+        })
+    })
 }
 
 /// Whether the schedule or what it starts was written within two days before the first login.

@@ -1,7 +1,7 @@
 //! Signs that speak for or against a candidate: when it lived, what its log says and when, whom it names, what it runs, which files
 //! were written before it began, what starts it.
 
-use super::super::digest::contains_word;
+use super::super::digest::{addresses, contains_word};
 use super::super::evidence::{Evidence, FileTime, Topic};
 use super::who::PARENTS;
 use super::{
@@ -133,7 +133,21 @@ pub(super) fn logs<'a>(q: &Question, c: &mut Candidate<'a>) {
     c.covered = fit.covered;
     c.fit = Some((fit.clone(), found.ln_chance));
     c.found = Some((log, found));
-    let ceiling = if weight >= TELLING && fit.matched.len() >= FEWEST {
+    // Where the target is known, lines about a connection to somebody else are another job's of the same clock; or the address leads
+    // to the target, which nobody here can tell.
+    let ours = |ip: &IpAddr| q.target_addrs.contains(ip);
+    let elsewhere = !q.target_addrs.is_empty()
+        && log.names_target == 0
+        && !log.addrs.iter().any(|(ip, _)| ours(ip))
+        && connects_to(&found.sample).is_some_and(|ip| !ours(&ip));
+    let text = if elsewhere {
+        format!("{text}; they name another address than the target's")
+    } else {
+        text
+    };
+    let ceiling = if elsewhere {
+        NAMES_AND_TOOLS
+    } else if weight >= TELLING && fit.matched.len() >= FEWEST {
         LOG_FOLLOWS
     } else {
         CIRCUMSTANCES
@@ -143,6 +157,23 @@ pub(super) fn logs<'a>(q: &Question, c: &mut Candidate<'a>) {
     if c.alive < 0.5 && fit.matched.len() * 2 < (c.alive * q.events.len() as f64) as usize {
         c.score -= 2.0;
     }
+}
+
+/// The address that a line says somebody connects to: `svc@192.0.2.5`, `to 192.0.2.5`, `host=192.0.2.5`, `192.0.2.5 port 22`. Other
+/// addresses in it are those of clients and of whoever asked.
+fn connects_to(line: &str) -> Option<IpAddr> {
+    addresses(line.as_bytes()).find(|ip| {
+        let shown = ip.to_string();
+        line.match_indices(&shown).any(|(at, _)| {
+            let before = line.get(..at).unwrap_or_default();
+            let after = line.get(at + shown.len()..).unwrap_or_default();
+            ["@", "to ", "host=", "host ", "dst=", "->", "-> ", "DST="]
+                .iter()
+                .any(|w| before.ends_with(w))
+                || after.starts_with(" port 22")
+                || after.starts_with(":22")
+        })
+    })
 }
 
 /// Names the target: in its command, its labels, its log. What many do singles nobody out.
@@ -167,6 +198,8 @@ pub(super) fn names(q: &Question, target: Option<IpAddr>, candidates: &mut [Cand
     let about = |c: &Candidate<'_>| {
         let mut all = c.command.clone();
         if let Some(container) = c.container {
+            all.push(' ');
+            all.push_str(&container.health_check);
             for (k, v) in &container.labels {
                 all.push(' ');
                 all.push_str(k);
@@ -209,14 +242,15 @@ pub(super) fn names(q: &Question, target: Option<IpAddr>, candidates: &mut [Cand
     let logs = singled(in_log.iter().flatten().count());
     for ((c, command), log) in candidates.iter_mut().zip(in_command).zip(in_log) {
         if let Some(name) = command {
-            let speaks = tool_in(&c.command).is_some();
+            let checks = c.container.map_or("", |k| k.health_check.as_str());
+            let speaks = tool_in(&c.command).or_else(|| tool_in(checks)).is_some();
             let weight = (2.0 + commands).min(if speaks { 6.0 } else { 4.0 });
             c.add(
                 weight,
                 NAMES_AND_TOOLS,
                 "containers",
                 None,
-                format!("its command or labels name the target ({name})"),
+                format!("its command, labels or health check name the target ({name})"),
             );
         }
         if let Some((source, n, name)) = log {
@@ -246,24 +280,35 @@ pub(super) fn names(q: &Question, target: Option<IpAddr>, candidates: &mut [Cand
 /// Runs what logs in.
 pub(super) fn tools(candidates: &mut [Candidate<'_>]) {
     for c in candidates {
-        let image = c.container.map_or("", |k| k.image.as_str());
+        let (image, checks) = c
+            .container
+            .map_or(("", ""), |k| (k.image.as_str(), k.health_check.as_str()));
+        let place = match c.kind {
+            SuspectKind::Container => "containers",
+            SuspectKind::HostProcess => "its command",
+        };
         let text = format!("{} {} {}", c.name, image, c.command);
         if let Some(tool) = tool_in(&c.command).or_else(|| tool_in(image)) {
-            c.add(
-                2.5,
-                NAMES_AND_TOOLS,
-                "containers",
-                None,
-                format!("runs {tool}"),
-            );
+            c.add(2.5, NAMES_AND_TOOLS, place, None, format!("runs {tool}"));
+        } else if let Some(tool) = tool_in(checks) {
+            let text = format!("its health check runs {tool}: {checks}");
+            c.add(2.5, NAMES_AND_TOOLS, place, None, text);
         } else if let Some(hint) = HINTS.into_iter().find(|h| text.contains(h)) {
-            c.add(
-                0.5,
-                CIRCUMSTANCES,
-                "containers",
-                None,
-                format!("its name or command says {hint:?}"),
-            );
+            let text = format!("its name or command says {hint:?}");
+            c.add(0.5, CIRCUMSTANCES, place, None, text);
+        }
+    }
+}
+
+/// What a container without a network loses: it cannot have connected, whatever its times say.
+const CUT_OFF: f64 = 40.0;
+
+/// Who cannot reach anybody.
+pub(super) fn networks(candidates: &mut [Candidate<'_>]) {
+    for c in candidates {
+        if c.container.is_some_and(|k| k.network == "none") {
+            let text = "has no network (NetworkMode none): it cannot have connected".to_owned();
+            c.add(-CUT_OFF, 0.0, "containers", None, text);
         }
     }
 }
@@ -399,3 +444,30 @@ const HINTS: [&str; 8] = [
     "gitlab-runner",
     "orchestrat",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_is_connected_to_is_told_from_others() {
+        let to: IpAddr = "192.0.2.5".parse().unwrap();
+        for line in [
+            "connect svc@192.0.2.5",
+            "job for 10.0.0.9: dispatch to 192.0.2.5",
+            "host=192.0.2.5 cmd='df'",
+            "192.0.2.5 port 22: refused",
+            "10.0.0.9->192.0.2.5:22",
+        ] {
+            assert_eq!(connects_to(line), Some(to), "{line}");
+        }
+        for line in [
+            "192.0.2.5 GET /metrics 200",
+            "started by 192.0.2.5",
+            "tick",
+            "",
+        ] {
+            assert_eq!(connects_to(line), None, "{line}");
+        }
+    }
+}

@@ -141,7 +141,16 @@ pub fn run(args: Args) -> Result<Exit, String> {
     let socket = settings
         .socket
         .unwrap_or_else(|| crate::guard::config::Config::default().socket);
-    let (ledger, moved) = Ledger::open(&state)?;
+    let looks = matches!(
+        args.verb,
+        BansVerb::List(_) | BansVerb::Check(_) | BansVerb::Why(_) | BansVerb::Export(_)
+    );
+    let absent = !state.exists();
+    let (ledger, moved) = if looks {
+        Ledger::look(&state)?
+    } else {
+        Ledger::open(&state)?
+    };
     let machine = Machine::here();
     let mut allow = settings.allow;
     allow.extend(args.allow.iter().cloned());
@@ -156,6 +165,12 @@ pub fn run(args: Args) -> Result<Exit, String> {
         });
     }
     let mut notes: Vec<String> = moved.into_iter().collect();
+    if looks && absent && args.state.is_some() {
+        notes.push(format!(
+            "{} is not there: nothing is remembered in it",
+            state.display()
+        ));
+    }
     notes.extend(facts.troubles.iter().cloned());
     let mut desk = Desk {
         json: args.format == TextOrJson::Json,

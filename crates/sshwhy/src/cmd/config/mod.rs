@@ -290,7 +290,7 @@ impl Desk {
 }
 
 fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    super::report::colour(std::io::stdout().is_terminal())
 }
 
 /// One keyword that comes to something else.

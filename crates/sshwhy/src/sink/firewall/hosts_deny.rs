@@ -382,12 +382,14 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_written_is_told_and_left_whole() {
-        let path = file("missing").with_file_name("none").join("hosts.deny");
+        let missing = file("missing");
+        let path = missing.with_file_name("none").join("hosts.deny");
         let mut b = HostsDeny::new(Some(path));
         let e = b
             .apply(&[Order::Ban(net("192.0.2.7"), None)], false)
             .unwrap_err();
         assert!(e.to_string().contains("cannot be written"), "{e}");
+        fs::remove_dir_all(missing.parent().unwrap()).unwrap();
         let path = file("bytes");
         fs::write(&path, b"sshd: \xff\n").unwrap();
         let e = HostsDeny::new(Some(path.clone()))
