@@ -1729,7 +1729,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         near_miss: "KnownHostsCommand /etc/ssh/lookup returned no keys",
     },
     ClientMessage {
-        id: "SW7083",
+        id: "SW7193",
         slug: "client-proxy-passed-nothing",
         program: Program::OpenSsh,
         texts: &["proxy dialer did not pass back a connection"],
