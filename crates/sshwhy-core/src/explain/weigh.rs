@@ -437,6 +437,9 @@ impl Scene<'_> {
                 .map(|(slug, weight)| (slug, f64::from(weight)))
                 .collect(),
             "go-unable-to-authenticate" => self.refused_by(hit.text().unwrap_or_default())?,
+            "ssh-file-missing" if hit.body.contains("known_hosts") => {
+                vec![("host-key-unknown", 0.8)]
+            }
             "paramiko-log" if hit.method() == Some("password") => self.password_refused(),
             // It calls, and the text ends.
             "trace-connecting" if self.last == "trace-connecting" => vec![

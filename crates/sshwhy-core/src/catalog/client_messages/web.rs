@@ -438,7 +438,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         failed_at: None,
         causes: &[],
         tells_apart: "",
-        example: "curl: (2) Failure establishing ssh session: -5, Unable to exchange encryption keys",
+        example: "ssh2_connect(): Error starting up SSH connection(-5): Unable to exchange encryption keys",
         near_miss: "Failure establishing a base",
     },
     ClientMessage {
