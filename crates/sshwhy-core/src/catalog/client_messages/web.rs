@@ -431,6 +431,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         program: Program::Php,
         texts: &[
             "ssh2_connect(): Error starting up SSH connection({text}): {text}",
+            "curl: ({n}) Failure establishing ssh session: {text}, {text}",
             "Failure establishing ssh session: {text}, {text}",
         ],
         meaning: "The handshake failed; the library's reason stands at the end.",
@@ -629,6 +630,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "curl-connect",
         program: Program::Curl,
         texts: &[
+            "curl: ({n}) Failed to connect to {host} port 22{text?}: Couldn't connect to server",
+            "curl: ({n}) Failed to connect to {host} port 22{text?}: Could not connect to server",
             "Failed to connect to {host} port 22{text?}: Couldn't connect to server",
             "Failed to connect to {host} port 22{text?}: Could not connect to server",
         ],
