@@ -99,8 +99,13 @@ pub fn find(line: &str) -> Option<Hit<'_>> {
     let known = known();
     let line = line.trim();
     starts(line).into_iter().find_map(|at| {
-        let body = line.get(at..)?;
-        let (number, fields) = known.matcher.find(body.as_bytes())?;
+        let whole = line.get(at..)?;
+        // `msg="…"`: the quote that closes is the wrapping's.
+        let unquoted = whole.strip_suffix('"').filter(|_| at > 0);
+        let (body, (number, fields)) = [Some(whole), unquoted]
+            .into_iter()
+            .flatten()
+            .find_map(|body| Some((body, known.matcher.find(body.as_bytes())?)))?;
         let message = known.rows.get(number as usize).copied()?;
         if says_nothing_of_ssh(body) && line.get(..at).is_some_and(is_another_programs) {
             return None;
@@ -543,6 +548,10 @@ mod tests {
             (
                 "command [ssh -- h docker system dial-stdio] has exited with exit status 255, please make sure: stderr=Host key verification failed.",
                 "client-host-key-failed",
+            ),
+            (
+                "level=fatal msg=\"unable to connect to 192.0.2.10:22: ssh: handshake failed: EOF\"",
+                "go-handshake-eof",
             ),
             (
                 "INFO:paramiko.transport:Authentication (publickey) failed.",

@@ -12,6 +12,7 @@
 mod lookup;
 mod reading;
 mod said;
+mod scene;
 mod weigh;
 
 use crate::catalog::causes::Cause;

@@ -2,7 +2,7 @@
 //! carries decides (a PAM result, an NT status, the system's error, the client's own goodbye, what SELinux refused).
 
 use super::reading::ServerLine;
-use super::weigh;
+use super::scene;
 use crate::transcript;
 
 type Causes = Vec<(&'static str, f32)>;
@@ -32,7 +32,7 @@ pub fn causes(line: &ServerLine) -> Option<Causes> {
         "internal-setuid-failed" if body.contains("Resource temporarily unavailable") => {
             Some(vec![("process-limit", 0.75)])
         }
-        "dropbear-no-matching-algorithm" => weigh::algorithm(body).map(|cause| vec![(cause, 0.92)]),
+        "dropbear-no-matching-algorithm" => scene::algorithm(body).map(|cause| vec![(cause, 0.92)]),
         // A machine without IPv6: the other family is listened on.
         "forward-bind-failed" if body == "socket: Address family not supported by protocol" => {
             Some(Vec::new())

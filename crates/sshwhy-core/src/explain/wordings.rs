@@ -256,6 +256,14 @@ fn what_stands_around_it_decides() {
         ("Permission denied (gssapi-with-mic).", "kerberos-failed"),
         ("Permission denied ().", "no-auth-methods"),
         (
+            "open /root/.ssh/known_hosts: no such file or directory",
+            "host-key-unknown",
+        ),
+        (
+            "open /root/.ssh/id_ed25519: no such file or directory",
+            "identity-file-missing",
+        ),
+        (
             "ssh: handshake failed: ssh: unable to authenticate, attempted methods [none password], no supported methods remain",
             "wrong-password",
         ),

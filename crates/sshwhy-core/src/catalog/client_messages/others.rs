@@ -1389,6 +1389,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "jsch-reset",
         program: Program::Jsch,
         texts: &[
+            "java.net.SocketException: Connection reset{text?}",
             "com.jcraft.jsch.JSchException: Session.connect: java.net.SocketException: Connection reset{text?}",
             "com.jcraft.jsch.JSchException: connection is closed by foreign host",
             "com.jcraft.jsch.JSchException: Session.connect: java.io.IOException: End of IO Stream Read",

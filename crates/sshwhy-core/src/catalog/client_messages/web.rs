@@ -431,6 +431,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         program: Program::Php,
         texts: &[
             "ssh2_connect(): Error starting up SSH connection({text}): {text}",
+            "curl: ({n}) Failure establishing ssh session: {text}, {text}",
             "Failure establishing ssh session: {text}, {text}",
         ],
         meaning: "The handshake failed; the library's reason stands at the end.",
@@ -438,7 +439,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         failed_at: None,
         causes: &[],
         tells_apart: "",
-        example: "curl: (2) Failure establishing ssh session: -5, Unable to exchange encryption keys",
+        example: "ssh2_connect(): Error starting up SSH connection(-5): Unable to exchange encryption keys",
         near_miss: "Failure establishing a base",
     },
     ClientMessage {
@@ -629,6 +630,8 @@ pub(super) const ROWS: &[ClientMessage] = &[
         slug: "curl-connect",
         program: Program::Curl,
         texts: &[
+            "curl: ({n}) Failed to connect to {host} port 22{text?}: Couldn't connect to server",
+            "curl: ({n}) Failed to connect to {host} port 22{text?}: Could not connect to server",
             "Failed to connect to {host} port 22{text?}: Couldn't connect to server",
             "Failed to connect to {host} port 22{text?}: Could not connect to server",
         ],

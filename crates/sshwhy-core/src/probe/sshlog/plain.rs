@@ -117,7 +117,11 @@ impl Reader<'_> {
             let after = rest
                 .get(" line ".len() + number.len()..)
                 .unwrap_or_default();
-            if !number.is_empty() && after.starts_with([':', '.']) {
+            // `/bin/sh: line 1: exec: nc: not found`: a shell speaks so too, of the ProxyCommand or of a start-up file.
+            let is_shells = after.starts_with(": exec: ")
+                || after.ends_with(": command not found")
+                || file.starts_with('-');
+            if !number.is_empty() && after.starts_with([':', '.']) && !is_shells {
                 let file = file.trim_end_matches(':');
                 let about = format!("{file}:{number}");
                 self.fail(Gate::Name, "client.config", "error", &about, line);

@@ -412,6 +412,23 @@ fn a_jump_hosts_words_are_not_the_targets() {
 }
 
 #[test]
+fn a_shells_line_number_is_no_configurations() {
+    for text in [
+        "/bin/sh: line 1: exec: nc: not found\n",
+        "bash: line 1: cloudflared: command not found\n",
+        "-bash: /home/build/.bashrc: line 3: exec: tmux: not found\n",
+    ] {
+        let seen = read(text, None);
+        assert!(seen.iter().all(|o| o.key != "client.config"), "{seen:?}");
+    }
+    let seen = read(
+        "/home/build/.ssh/config: line 3: Bad configuration option: prot\n",
+        None,
+    );
+    assert!(seen.iter().any(|o| o.key == "client.config"), "{seen:?}");
+}
+
+#[test]
 fn a_tunnels_channel_is_no_session() {
     let ends = |text: &str| -> Vec<String> {
         read(text, None)
