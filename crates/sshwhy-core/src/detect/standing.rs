@@ -123,20 +123,6 @@ fn familiar(case: &Case<'_>, source: &Source) -> bool {
     let fails = source.guess.fails;
     let few = case.settings.success_failures;
     let (failing, total) = case.failing(&source.guess);
-    // Typing errors: a handful, for users who then got in, and perhaps one misspelt name.
-    if fails <= few {
-        let strangers: u32 = failing
-            .iter()
-            .filter(|t| t.accepts == 0)
-            .map(|t| u32::from(t.fails))
-            .sum();
-        let names = failing.iter().filter(|t| t.accepts == 0).count();
-        return total == failing.len() as u64 && names <= 1 && strangers <= 3;
-    }
-    // A forgotten Caps Lock: a few dozen at most, every one for somebody who had been in from here before.
-    if h.unfamiliar == 0 && fails <= few.saturating_mul(3) {
-        return true;
-    }
     // A class or an office where nearly everybody who mistypes gets in after all: no list of guesses fits so well.
     let in_after_all = failing.iter().filter(|t| t.accepts > 0).count();
     if total == failing.len() as u64
@@ -155,6 +141,20 @@ fn familiar(case: &Case<'_>, source: &Source) -> bool {
             .iter()
             .all(|t| t.accepts > 0 || u32::from(t.fails) <= SLIPS)
     {
+        return true;
+    }
+    // Typing errors: a handful, for users who then got in, and perhaps one misspelt name.
+    if fails <= few {
+        let strangers: u32 = failing
+            .iter()
+            .filter(|t| t.accepts == 0)
+            .map(|t| u32::from(t.fails))
+            .sum();
+        let names = failing.iter().filter(|t| t.accepts == 0).count();
+        return total == failing.len() as u64 && names <= 1 && strangers <= 3;
+    }
+    // A forgotten Caps Lock: a few dozen at most, every one for somebody who had been in from here before.
+    if h.unfamiliar == 0 && fails <= few.saturating_mul(3) {
         return true;
     }
     // A tool that goes to many hosts at once, with the wrong password first: once or twice on each, and then in on all of them.
