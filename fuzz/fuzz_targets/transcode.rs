@@ -6,15 +6,18 @@ use sshwhy_core::transcode::export::{Export, Verbose};
 use sshwhy_core::transcode::json::Json;
 use sshwhy_core::transcode::octet::Octets;
 use sshwhy_core::transcode::utf16::Utf16;
+use sshwhy_core::transcode::winevent::WinEvent;
 use sshwhy_core::transcode::{Transcoder, sniff};
 
 fn transcoder(which: u8) -> Box<dyn Transcoder> {
-    match which % 6 {
+    match which % 8 {
         0 => Box::new(Cri::default()),
         1 => Box::new(Export::default()),
         2 => Box::new(Verbose::default()),
         3 => Box::new(Json::default()),
         4 => Box::new(Octets::default()),
+        5 => Box::new(WinEvent::xml()),
+        6 => Box::new(WinEvent::text()),
         _ => Box::new(Utf16::new(which >= 128)),
     }
 }

@@ -203,7 +203,11 @@ fn crowd(case: &Case<'_>) -> Option<Crowd> {
         drops,
         first: strangers.iter().map(|(_, d)| d.first).min()?,
         last: strangers.iter().map(|(_, d)| d.last).max()?,
-        quotes: strangers.iter().take(6).map(|(_, d)| d.quotes[0]).collect(),
+        quotes: strangers
+            .iter()
+            .take(6)
+            .map(|(_, d)| *d.quotes.first().unwrap_or(&NONE))
+            .collect(),
     })
 }
 

@@ -43,6 +43,7 @@ use self::pulse::Pulse;
 use self::quotes::Quotes;
 use self::success::Successes;
 use self::trouble::Troubles;
+use crate::addr::{Addr, is_private};
 use crate::event::{Row, catalog};
 use crate::finding::Finding;
 use crate::names::{AddrId, HostId, Names, UserId};
@@ -480,7 +481,13 @@ impl Detectors {
     fn take(&mut self, due: &mut Vec<(Time, Event)>, names: &Names) {
         for (_, e) in due.drain(..) {
             let kind = self.kind(e.row);
-            if matches!(e.what, What::Gone | What::TimedOut) {
+            // A check that speaks something else than SSH keeps its step too; from outside it is a scanner's, even so.
+            let misled = || {
+                e.what == What::Probed
+                    && e.not_ssh
+                    && matches!(names.addr_of(e.addr), Some(Addr::Ip(ip)) if is_private(*ip))
+            };
+            if matches!(e.what, What::Gone | What::TimedOut) || misled() {
                 self.beats
                     .check(e.addr, e.host, e.time, self.settings.monitor_jitter);
             }

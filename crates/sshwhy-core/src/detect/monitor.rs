@@ -192,6 +192,12 @@ pub fn findings(case: &Case<'_>, out: &mut Vec<Finding>) {
             words::count(u64::from(lead.agreed), "gap", "gaps"),
             lead.against
         ));
+        if source.not_ssh > 0 {
+            f.notes.push(
+                "it sends what is no SSH: the check was set up for another kind of service"
+                    .to_owned(),
+            );
+        }
         let drops = case.flood.penalties(*addr);
         if drops > 0 {
             f.notes.push(format!(

@@ -10,6 +10,10 @@ use crate::names::AddrId;
 use crate::time::DAY;
 
 const WEEK: i64 = 7 * DAY;
+/// Users, to be several.
+const SEVERAL: usize = 5;
+/// One connection's worth of tries at a name that is somebody else's.
+const SLIPS: u32 = 3;
 
 /// What the failures of a source look like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -119,6 +123,26 @@ fn familiar(case: &Case<'_>, source: &Source) -> bool {
     let fails = source.guess.fails;
     let few = case.settings.success_failures;
     let (failing, total) = case.failing(&source.guess);
+    // A class or an office where nearly everybody who mistypes gets in after all: no list of guesses fits so well.
+    let in_after_all = failing.iter().filter(|t| t.accepts > 0).count();
+    if total == failing.len() as u64
+        && failing.len() >= SEVERAL
+        && in_after_all * 5 >= failing.len() * 4
+        && u64::from(fails) <= total * u64::from(case.settings.spray_tries)
+    {
+        return true;
+    }
+    // People at work before anything failed, who now and then give the name they have on their own machine.
+    let inside = case.ledger.users(&source.guess).0;
+    if inside.iter().filter(|t| t.accepts > 0).count() >= 3
+        && h.first_accept < source.guess.first
+        && h.accepts >= fails.saturating_mul(3)
+        && failing
+            .iter()
+            .all(|t| t.accepts > 0 || u32::from(t.fails) <= SLIPS)
+    {
+        return true;
+    }
     // Typing errors: a handful, for users who then got in, and perhaps one misspelt name.
     if fails <= few {
         let strangers: u32 = failing

@@ -262,7 +262,9 @@ fn table_row(text: &[u8], out: &mut Vec<u8>) -> bool {
     };
     // A message of sshd's begins neither with a quotation mark nor with a number, and not with one word and a comma.
     let one_word = || memchr(b' ', text.get(..end).unwrap_or_default()).is_none();
-    if !matches!(text.first(), Some(b'"' | b'0'..=b'9')) && !(end > 0 && one_word()) {
+    let begins_like_a_row =
+        matches!(text.first(), Some(b'"' | b'0'..=b'9')) || end > 0 && one_word();
+    if !begins_like_a_row {
         return false;
     }
     // A time with a message behind it is no cell: there a comma may be the client's own. Nor is half a time, `04:05:06,123`.
@@ -339,8 +341,7 @@ fn own_cells<'c>(cells: &'c [Cow<'_, [u8]>]) -> Option<(&'c [u8], Option<u32>, &
         .iter()
         .take(at)
         .enumerate()
-        .filter(|(_, c)| sentence(c))
-        .last()?;
+        .rfind(|(_, c)| sentence(c))?;
     Some((
         ident,
         pid.or_else(|| pid_beside(cells.get(before + 1))),

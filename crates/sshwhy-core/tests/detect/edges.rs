@@ -391,3 +391,80 @@ fn a_check_every_two_seconds_is_named_so_although_the_log_writes_whole_ones() {
     let f = the(&all, "port-monitor");
     assert!(f.headline.contains("every 2 s"), "{}", f.headline);
 }
+
+#[test]
+fn a_class_that_mistypes_and_gets_in_is_no_spray() {
+    let run = |get_in: usize| {
+        let mut log = Log::new();
+        for i in 0..20 {
+            let user = format!("stud{i:02}");
+            let at = 1000.0 + i as f64 * 15.0;
+            log.fails(at, BAD, &user, 3);
+            if i < get_in {
+                log.login(at + 9.0, BAD, &user, "password", 900.0);
+            }
+        }
+        hostile(&log.findings())
+    };
+    assert_eq!(run(20), Vec::<String>::new());
+    assert_eq!(run(16), Vec::<String>::new());
+    assert_ne!(run(8), Vec::<String>::new());
+}
+
+#[test]
+fn an_office_where_people_give_the_name_of_their_own_machine_scans_nothing() {
+    let run = |before: bool, tries: u32| {
+        let mut log = Log::new();
+        for user in ["carol", "dave", "erin"] {
+            for day in 0..10 {
+                let at = f64::from(day) * DAY + 9.0 * HOUR + f64::from(user.len() as u32) * 60.0;
+                log.login(at, BAD, user, "password", 900.0);
+            }
+        }
+        for i in 0..6 {
+            let day = if before { 0.0 } else { f64::from(i) + 1.0 };
+            log.fails(
+                day * DAY + HOUR * f64::from(i),
+                BAD,
+                &format!("no-pc{i}"),
+                tries,
+            );
+        }
+        hostile(&log.findings())
+    };
+    assert_eq!(run(false, 1), Vec::<String>::new());
+    // The names came first; or each was tried again and again.
+    assert_ne!(run(true, 1), Vec::<String>::new());
+    assert_ne!(run(false, 6), Vec::<String>::new());
+}
+
+#[test]
+fn a_web_check_from_inside_is_a_monitor_and_from_outside_a_scanner() {
+    let run = |ip: &str, gap: fn(u32) -> f64| {
+        let mut log = Log::new();
+        for i in 0..100 {
+            log.probe(
+                gap(i),
+                ip,
+                "banner exchange: Connection from IP port PORT: invalid format",
+            );
+        }
+        log.findings()
+    };
+    let even = |i| f64::from(i) * 30.0;
+    let all = run(HOME, even);
+    let f = the(&all, "port-monitor");
+    assert!(
+        !f.hostile && f.headline.contains("every 30 s"),
+        "{}",
+        f.headline
+    );
+    assert!(
+        f.notes.iter().any(|n| n.contains("no SSH")),
+        "{:?}",
+        f.notes
+    );
+    assert_eq!(hostile(&all), Vec::<String>::new());
+    assert!(has(&run(BAD, even), "protocol-scan"));
+    assert!(has(&run(HOME, |i| f64::from(i * i)), "protocol-scan"));
+}
