@@ -95,7 +95,8 @@ impl Filters {
     fn rulings(&self, legs: &[&Packet]) -> Vec<(Leg, Ruling, &'static str)> {
         let mut rulings = Vec::new();
         if let Some(json) = &self.nft {
-            let set = nft::Ruleset::new(json);
+            let read = self.sets.get(iptables::QUEUES).map(Vec::as_slice);
+            let set = nft::Ruleset::new(json).read_queues(read);
             for packet in legs {
                 rulings.push((packet.leg, set.evaluate(packet), "nft list ruleset"));
             }
