@@ -31,6 +31,8 @@ pub struct Ruleset<'a> {
     sets: HashMap<(&'a str, &'a str, &'a str), &'a Value>,
     /// Tables that stand there and do nothing.
     dormant: Vec<(&'a str, &'a str)>,
+    /// Numbers of the queues that a program reads, where that is known.
+    read: Option<&'a [String]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +82,7 @@ impl<'a> Ruleset<'a> {
             index: HashMap::new(),
             sets: HashMap::new(),
             dormant: Vec::new(),
+            read: None,
         };
         let items = json.get("nftables").and_then(Value::as_array);
         for item in items.into_iter().flatten() {
@@ -116,6 +119,13 @@ impl<'a> Ruleset<'a> {
             }
         }
         set
+    }
+
+    /// Which queues a program reads (/proc/net/netfilter/nfnetlink_queue): the kernel drops what goes to any other.
+    #[must_use]
+    pub fn read_queues(mut self, numbers: Option<&'a [String]>) -> Ruleset<'a> {
+        self.read = numbers;
+        self
     }
 
     pub fn rules(&self) -> usize {
@@ -399,7 +409,18 @@ impl<'a> Walk<'a, '_> {
                     return Flow::Next;
                 }
                 "queue" => {
-                    self.unread();
+                    let number = value.get("num").and_then(Value::as_u64).unwrap_or(0);
+                    let flags = value.get("flags");
+                    let bypass = flags
+                        .is_some_and(|f| has_word(f, "bypass") || f.as_str() == Some("bypass"));
+                    match self.set.read {
+                        Some(_) if bypass => {}
+                        Some(read) if !read.contains(&number.to_string()) => {
+                            let word = format!("queue to {number}, which nobody reads");
+                            return verdict(Fate::Drops, &word, reason);
+                        }
+                        _ => self.unread(),
+                    }
                     return Flow::Next;
                 }
                 _ => {}
@@ -1120,5 +1141,55 @@ mod tests {
             };
             assert_eq!(Ruleset::new(&odd).evaluate(&p).fate, Fate::Passes);
         }
+    }
+
+    #[test]
+    fn a_queue_that_nobody_reads_drops() {
+        let fate = |queue: Value, read: Option<&[String]>| {
+            let json = serde_json::json!({"nftables": [
+                {"table": {"family": "inet", "name": "f"}},
+                {"chain": {"family": "inet", "table": "f", "name": "in", "type": "filter", "hook": "input", "prio": 0, "policy": "accept"}},
+                {"rule": {"family": "inet", "table": "f", "chain": "in", "expr": [{"queue": queue}]}}
+            ]});
+            let r = Ruleset::new(&json)
+                .read_queues(read)
+                .evaluate(&client(Leg::Opens));
+            (r.fate, r.uncertain)
+        };
+        let plain = serde_json::json!({"num": 3});
+        let (none, third) = ([], ["3".to_owned()]);
+        assert_eq!(fate(plain.clone(), Some(&none)), (Fate::Drops, false));
+        assert_eq!(fate(plain.clone(), Some(&third)), (Fate::Passes, true));
+        assert_eq!(fate(plain, None), (Fate::Passes, true));
+        let bypass = serde_json::json!({"num": 3, "flags": "bypass"});
+        assert_eq!(fate(bypass, Some(&none)), (Fate::Passes, false));
+    }
+
+    #[test]
+    fn a_packet_is_sent_elsewhere_before_it_is_filtered() {
+        let set = |port: u16, verdict: Value| {
+            serde_json::json!({"nftables": [
+                {"table": {"family": "ip", "name": "nat"}},
+                {"chain": {"family": "ip", "table": "nat", "name": "pre", "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}},
+                {"rule": {"family": "ip", "table": "nat", "chain": "pre", "expr": [
+                    {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": port}}, verdict]}}
+            ]})
+        };
+        let to = |json: &Value| {
+            let t = Ruleset::new(json).translated(&client(Leg::Opens))?;
+            Some((t.addr.map(|a| a.to_string()), t.port))
+        };
+        let redirect = serde_json::json!({"redirect": {"port": 2222}});
+        assert_eq!(to(&set(22, redirect.clone())), Some((None, Some(2222))));
+        assert_eq!(to(&set(80, redirect)), None);
+        let dnat = serde_json::json!({"dnat": {"addr": "172.17.0.2", "port": 22}});
+        let there = Some((Some("172.17.0.2".to_owned()), Some(22)));
+        assert_eq!(to(&set(22, dnat.clone())), there);
+        // The filters judge what they judged before.
+        let json = set(22, dnat);
+        assert_eq!(
+            Ruleset::new(&json).evaluate(&client(Leg::Opens)).fate,
+            Fate::Passes
+        );
     }
 }

@@ -17,6 +17,7 @@ pub mod logging;
 pub mod machine;
 mod network;
 pub mod never;
+mod packet_filter;
 mod policy;
 mod resolver;
 mod running;
@@ -168,7 +169,7 @@ fn called(machine: &Machine, question: &Question) -> Option<IpAddr> {
 /// Looks at everything that has to do with this login.
 pub fn look(machine: &Machine, question: &Question, zone: &Zone, now: Time) -> Seen {
     if question.from.is_some() {
-        network::begin(machine);
+        packet_filter::begin(machine);
     }
     let mut processes = if machine.is_running() {
         daemon::processes(machine)

@@ -15,9 +15,10 @@ fn within(path: &str, folder: &str) -> bool {
 
 /// Settings of the unit that hide what sshd needs. `started`: systemd starts it, or tries to.
 pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
-    if started {
-        stops(scene, unit);
-    }
+    let told = match started {
+        true => stops(scene, unit),
+        false => Vec::new(),
+    };
     let home = scene
         .account
         .as_ref()
@@ -124,7 +125,7 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
                     Gate::Session,
                     "unit.sandbox",
                     if read_only { "read-only" } else { "hinders" },
-                    unit_failure::movable(place).unwrap_or(&unit.name),
+                    unit_failure::movable(scene.machine, place).unwrap_or(&unit.name),
                     format!(
                         "{} has {short}={value} ({place}), and every session inherits it{}",
                         unit.name,
@@ -137,7 +138,7 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
                     place.clone(),
                 );
             }
-            if hides {
+            if hides && !told.contains(place) {
                 let short = key.trim_start_matches("Service.");
                 let network = matches!(
                     short,
@@ -151,7 +152,7 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
                     if network { Gate::Tcp } else { Gate::Auth },
                     "unit.sandbox",
                     if network { "shuts-out" } else { "hides" },
-                    unit_failure::movable(place).unwrap_or(&unit.name),
+                    unit_failure::movable(scene.machine, place).unwrap_or(&unit.name),
                     format!("{} has {short}={value} ({place})", unit.name),
                     place.clone(),
                 );
@@ -211,8 +212,8 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
     }
 }
 
-/// What keeps sshd from starting, or every connection from being served.
-fn stops(scene: &mut Scene<'_>, unit: &daemon::Unit) {
+/// What keeps sshd from starting, or every connection from being served; returned is where that stands.
+fn stops(scene: &mut Scene<'_>, unit: &daemon::Unit) -> Vec<String> {
     let mut found: Vec<(String, String, String)> = Vec::new();
     let mut say = |key: &str, value: &str, place: &str, why: String| {
         found.push((format!("{key}={value}"), place.to_owned(), why));
@@ -272,16 +273,18 @@ fn stops(scene: &mut Scene<'_>, unit: &daemon::Unit) {
             }
         }
     }
+    let places = found.iter().map(|(_, place, _)| place.clone()).collect();
     for (setting, place, why) in found {
         scene.say(
             Gate::Tcp,
             "unit.sandbox",
             "stops",
-            unit_failure::movable(&place).unwrap_or(&unit.name),
+            unit_failure::movable(scene.machine, &place).unwrap_or(&unit.name),
             format!("{} has {setting} ({place}): {why}", unit.name),
             place.clone(),
         );
     }
+    places
 }
 
 /// A limit on the size of files from which on it is in nobody's way, in bytes.

@@ -118,7 +118,7 @@ fn per_connection(scene: &mut Scene<'_>, socket: &daemon::Unit) {
         if program.starts_with('/')
             && let Some(why) = machine.cannot_run(program)
         {
-            let about = unit_failure::movable(place).unwrap_or(&template);
+            let about = unit_failure::movable(machine, place).unwrap_or(&template);
             let text = format!(
                 "{template}, which is started for each connection, names {program}: {why} ({place})"
             );
@@ -142,7 +142,7 @@ fn per_connection(scene: &mut Scene<'_>, socket: &daemon::Unit) {
             || (String::new(), template.clone()),
             |(v, at)| (format!(" ExecStartPre={v}"), at.clone()),
         );
-        let about = unit_failure::movable(&place).unwrap_or(&template);
+        let about = unit_failure::movable(machine, &place).unwrap_or(&template);
         let text = format!(
             "{instance} has a connection, and has not come to start sshd:{command} has not ended ({place})"
         );

@@ -3,6 +3,7 @@
 
 use super::Scene;
 use super::daemon::Unit;
+use super::machine::Machine;
 use sshwhy_core::catalog::causes::Gate;
 use sshwhy_core::catalog::systemd::{CALL_FILTERS, NAMESPACE, STEPS};
 use std::collections::BTreeMap;
@@ -17,10 +18,22 @@ enum End {
 /// SIGSYS, where Linux numbers signals as it does nearly everywhere.
 const SIGSYS: u32 = 31;
 
-/// Only a file of this machine's administrator may be moved away: without a packaged one there is no unit at all.
-pub(super) fn movable(place: &str) -> Option<&str> {
-    let local = place.starts_with("/etc/") || place.starts_with("/run/");
-    local.then_some(place)
+/// Whether a file is of this machine's administrator, and not of a package.
+fn is_local(place: &str) -> bool {
+    place.starts_with("/etc/") || place.starts_with("/run/")
+}
+
+/// Only a file of this machine's administrator may be moved away, and a whole unit only where a packaged one takes its place: without
+/// that there would be no unit at all.
+pub(super) fn movable<'p>(machine: &Machine, place: &'p str) -> Option<&'p str> {
+    let file = place.split(':').next().unwrap_or(place);
+    let name = file.rsplit('/').next().unwrap_or_default();
+    let packaged = || {
+        ["/usr/lib/systemd/system", "/lib/systemd/system"]
+            .iter()
+            .any(|folder| machine.exists(&format!("{folder}/{name}")))
+    };
+    (is_local(place) && (file.contains(".d/") || packaged())).then_some(place)
 }
 
 /// The unit's state is known: says what failed, where it is one of systemd's own steps or the filter of system calls.
@@ -41,7 +54,9 @@ pub(super) fn look(
         let text = format!(
             "{setting} ({place}) ended with status {status}: systemd stops sshd again when what runs after it fails"
         );
-        let about = movable(&place).unwrap_or(&unit.name).to_owned();
+        let about = movable(scene.machine, &place)
+            .unwrap_or(&unit.name)
+            .to_owned();
         scene.say(Gate::Tcp, "unit.broken", "exec", about, text, source);
         return;
     }
@@ -111,7 +126,9 @@ fn killed(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
     let text = format!(
         "the kernel killed sshd at its start for a system call that the unit's filter does not take (status {SIGSYS}/SYS){setting}"
     );
-    let about = movable(&about).unwrap_or(&unit.name).to_owned();
+    let about = movable(scene.machine, &about)
+        .unwrap_or(&unit.name)
+        .to_owned();
     scene.say(Gate::Tcp, "unit.broken", "killed", about, text, source);
 }
 
@@ -138,7 +155,9 @@ fn waiting(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
         "systemd waits with the start of {} for {other}, which is still being started: {setting} ({place})",
         unit.name
     );
-    let about = movable(&place).unwrap_or(&unit.name).to_owned();
+    let about = movable(scene.machine, &place)
+        .unwrap_or(&unit.name)
+        .to_owned();
     scene.say(Gate::Tcp, "unit.broken", "dependency", about, text, source);
 }
 
@@ -180,7 +199,9 @@ fn passed_over(scene: &mut Scene<'_>, unit: &Unit, shown: &BTreeMap<String, Stri
     let Some((_, place)) = found.last() else {
         return;
     };
-    let about = movable(place).unwrap_or(&unit.name).to_owned();
+    let about = movable(scene.machine, place)
+        .unwrap_or(&unit.name)
+        .to_owned();
     let settings: Vec<String> = found.iter().map(|(s, at)| format!("{s} ({at})")).collect();
     let text = format!(
         "systemd passed over the start, because a condition did not hold: {}",
@@ -216,14 +237,13 @@ fn not_loaded(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
         "RootDirectory",
     ];
     let found = lines(unit, &keys);
-    let own: Vec<&(String, String)> = found
-        .iter()
-        .filter(|(_, place)| movable(place).is_some())
-        .collect();
+    let own: Vec<&(String, String)> = found.iter().filter(|(_, place)| is_local(place)).collect();
     let Some((_, place)) = own.last() else {
         return;
     };
-    let about = movable(place).unwrap_or(&unit.name).to_owned();
+    let about = movable(scene.machine, place)
+        .unwrap_or(&unit.name)
+        .to_owned();
     let settings: Vec<String> = own.iter().map(|(s, at)| format!("{s} ({at})")).collect();
     let text = format!(
         "sshd is not even loaded as the unit starts it: {line}; the unit has {}",
@@ -241,8 +261,12 @@ fn out_of_time(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
         true => &["RuntimeMaxSec"],
         false => &["Type", "TimeoutStartSec", "TimeoutSec"],
     };
-    let found = lines(unit, keys);
-    let own = found.iter().rfind(|(_, place)| movable(place).is_some());
+    // Of each the last line counts.
+    let found: Vec<(String, String)> = keys
+        .iter()
+        .filter_map(|key| lines(unit, &[key]).pop())
+        .collect();
+    let own = found.iter().rfind(|(_, place)| is_local(place));
     let place = own.map_or(unit.name.as_str(), |(_, place)| place);
     let settings: Vec<String> = found.iter().map(|(s, at)| format!("{s} ({at})")).collect();
     let why = match ran {
@@ -252,7 +276,9 @@ fn out_of_time(scene: &mut Scene<'_>, unit: &Unit, source: &str) {
         }
     };
     let text = format!("{why}: {}", settings.join(", "));
-    let about = movable(place).unwrap_or(&unit.name).to_owned();
+    let about = movable(scene.machine, place)
+        .unwrap_or(&unit.name)
+        .to_owned();
     scene.say(Gate::Tcp, "unit.broken", "timeout", about, text, source);
 }
 
@@ -279,7 +305,7 @@ fn failed_at(
         .collect();
     let named = gone.iter().find(|g| said.contains(&format!("{}: ", g.2)));
     let missing = named.or(gone.first());
-    let own = found.iter().rfind(|(_, place)| movable(place).is_some());
+    let own = found.iter().rfind(|(_, place)| is_local(place));
     let (about, what) = match (missing, own.or(found.last())) {
         (Some((setting, place, gone)), _) => (
             (*place).clone(),
@@ -294,7 +320,9 @@ fn failed_at(
     if !said.is_empty() {
         text.push_str(&format!("; systemd says: {said}"));
     }
-    let about = movable(&about).unwrap_or(&unit.name).to_owned();
+    let about = movable(scene.machine, &about)
+        .unwrap_or(&unit.name)
+        .to_owned();
     scene.say(Gate::Tcp, "unit.broken", "step", about, text, source);
 }
 
@@ -357,6 +385,7 @@ fn reason(journal: &str, step: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::testing::Scratch;
 
     fn shown(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
@@ -434,7 +463,14 @@ mod tests {
     #[test]
     fn steps_are_in_order_and_packaged_files_stay() {
         assert!(STEPS.is_sorted_by_key(|s| s.0));
-        assert_eq!(movable("/lib/systemd/system/ssh.service:9"), None);
-        assert!(movable("/etc/systemd/system/ssh.service.d/x.conf:2").is_some());
+        let root = Scratch::new();
+        root.write("usr/lib/systemd/system/ssh.service", b"[Service]\n");
+        let machine = Machine::at(root.path());
+        let movable = |place: &str| movable(&machine, place).is_some();
+        assert!(!movable("/lib/systemd/system/ssh.service:9"));
+        assert!(movable("/etc/systemd/system/ssh.service.d/x.conf:2"));
+        assert!(movable("/etc/systemd/system/ssh.service:4"));
+        // Nothing would take its place.
+        assert!(!movable("/etc/systemd/system/sshd@.service:4"));
     }
 }

@@ -118,7 +118,7 @@ fn service(scene: &mut Scene<'_>) {
                     Gate::Tcp,
                     "unit.broken",
                     "condition",
-                    unit_failure::movable(place).unwrap_or(name),
+                    unit_failure::movable(machine, place).unwrap_or(name),
                     format!("{key}={value} does not hold ({place})"),
                     place.clone(),
                 );
@@ -151,7 +151,7 @@ fn service(scene: &mut Scene<'_>) {
                     Gate::Tcp,
                     "unit.broken",
                     kind,
-                    unit_failure::movable(&place).unwrap_or(name),
+                    unit_failure::movable(machine, &place).unwrap_or(name),
                     format!("{key} names {program}: {why} ({place})"),
                     place.clone(),
                 );
@@ -228,7 +228,7 @@ fn service(scene: &mut Scene<'_>) {
                 Gate::Tcp,
                 "unit.broken",
                 "exec",
-                unit_failure::movable(place).unwrap_or(name),
+                unit_failure::movable(machine, place).unwrap_or(name),
                 format!("{key}={value} ({place}): sshd must run as root to read its keys and to become other users"),
                 place.clone(),
             );
@@ -241,7 +241,7 @@ fn service(scene: &mut Scene<'_>) {
                     Gate::Tcp,
                     "unit.broken",
                     "exec",
-                    unit_failure::movable(place).unwrap_or(name),
+                    unit_failure::movable(machine, place).unwrap_or(name),
                     format!("{key} names {value}, which does not exist ({place})"),
                     place.clone(),
                 );
@@ -274,7 +274,7 @@ fn service(scene: &mut Scene<'_>) {
                     }
                     _ => continue,
                 };
-                let about = unit_failure::movable(place).unwrap_or(name);
+                let about = unit_failure::movable(machine, place).unwrap_or(name);
                 scene.say(
                     Gate::Tcp,
                     "unit.broken",

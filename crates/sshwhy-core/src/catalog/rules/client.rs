@@ -2,7 +2,7 @@
 //!
 //! Where the client cannot tell two causes apart, the rule is the symptom's, and the causes stand in its look-alikes.
 
-use super::{Rule, Test, has, is, isnt, lacks, rule, seen};
+use super::{Gate, Rule, Test, has, is, isnt, lacks, rule, seen};
 
 const DEAD: Test = is(
     "tcp.connect",
@@ -687,6 +687,8 @@ pub(super) const ROWS: &[Rule] = &[
         ],
     )
     .not(&[seen("auth.keys"), seen("auth.method"), LET_IN])
+    .at(Gate::HostKey)
+    .despite()
     .settle("SSH_AUTH_SOCK= ssh USER@HOST goes round the agent: if that gets further, the agent is it"),
     rule(
         "agent-unreachable",
