@@ -457,8 +457,14 @@ fn sandbox(scene: &mut Scene<'_>, unit: &daemon::Unit) {
                     short,
                     "IPAddressDeny" | "PrivateNetwork" | "RestrictAddressFamilies"
                 );
+                // Without its capabilities no child of sshd gets far.
+                let gate = match short {
+                    _ if network => Gate::Tcp,
+                    "CapabilityBoundingSet" => Gate::Ident,
+                    _ => Gate::Auth,
+                };
                 scene.say(
-                    if network { Gate::Tcp } else { Gate::Auth },
+                    gate,
                     "unit.sandbox",
                     if network { "shuts-out" } else { "hides" },
                     unit_failure::movable(place).unwrap_or(&unit.name),
