@@ -189,7 +189,10 @@ impl<'a> Candidate<'a> {
             return at;
         }
         match self.evidence.first() {
-            Some(o) if !o.key.starts_with("log.") => self.cause.gate.min(o.gate),
+            // What the daemon says of itself is no matter of one client.
+            Some(o) if o.key == "log.daemon" || !o.key.starts_with("log.") => {
+                self.cause.gate.min(o.gate)
+            }
             _ => self.cause.gate,
         }
     }
@@ -849,6 +852,20 @@ mod tests {
             o(Gate::Auth, "user.shell", "/usr/bin/fish", "missing"),
         ];
         assert_eq!(first(&all), Some("shell-missing"));
+        // What sshd itself was kept from stops the client where it is.
+        let kept = [
+            o(Gate::Kex, "gate.state", "", "failed"),
+            o(Gate::Kex, "kex.end", "", "closed"),
+            o(Gate::Tcp, "log.daemon", "", "service-sandboxed"),
+        ];
+        let d = diagnose(&case(), &kept);
+        assert_eq!(d.findings[0].slug, "service-sandboxed");
+        assert!(
+            d.findings[0]
+                .notes
+                .iter()
+                .all(|n| !n.starts_with("not reached"))
+        );
         // A home that is missing hides the keys in it: it is no matter of the session alone.
         all.truncate(2);
         all.push(o(Gate::Auth, "user.home", "/home/Alice", "missing"));

@@ -148,8 +148,14 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
                         | "RestrictNetworkInterfaces"
                         | "RestrictAddressFamilies"
                 );
+                // Without its capabilities no child of sshd gets far.
+                let gate = match short {
+                    _ if network => Gate::Tcp,
+                    "CapabilityBoundingSet" => Gate::Ident,
+                    _ => Gate::Auth,
+                };
                 scene.say(
-                    if network { Gate::Tcp } else { Gate::Auth },
+                    gate,
                     "unit.sandbox",
                     if network { "shuts-out" } else { "hides" },
                     unit_failure::movable(scene.machine, place).unwrap_or(&unit.name),

@@ -443,7 +443,7 @@ pub(super) const ROWS: &[Cause] = &[
             Remedy {
                 action: "Allow the method for this one call",
                 command: Some(
-                    "ssh -o BatchMode=no -o PubkeyAuthentication=yes -o PreferredAuthentications=publickey,keyboard-interactive,password USER@HOST",
+                    "ssh -o BatchMode=no -o NumberOfPasswordPrompts=3 -o PubkeyAuthentication=yes -o PasswordAuthentication=yes -o KbdInteractiveAuthentication=yes -o PreferredAuthentications=publickey,keyboard-interactive,password USER@HOST",
                 ),
                 place: "client",
                 risk: "none",

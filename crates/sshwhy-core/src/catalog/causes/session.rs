@@ -1203,8 +1203,25 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
+                action: "Where it is the agent (AllowAgentForwarding, no-agent-forwarding) and the server is only a hop: go \
+                    through it instead, and the agent stays here",
+                command: Some("ssh -J USER@HOST USER@TARGET"),
+                place: "client",
+                risk: "none",
+                undo: None,
+            },
+            Remedy {
+                action: "Otherwise, for the agent or X11: \"AllowAgentForwarding yes\" or \"X11Forwarding yes\" in a Match \
+                    block for that user above the others; on a key with \"restrict\": add \"agent-forwarding\" or \
+                    \"x11-forwarding\". Keep this session open",
+                command: Some("sshd -t && systemctl reload ssh"),
+                place: "server",
+                risk: "root there can use the agent, or the display, for as long as the session lasts",
+                undo: Some("remove the block and reload"),
+            },
+            Remedy {
                 action: "For -L and -D, where AllowTcpForwarding or PermitOpen says no: allow just the target, \
-                    in a Match block for that user above the others, \"AllowTcpForwarding local\"and \
+                    in a Match block for that user above the others, \"AllowTcpForwarding local\" and \
                     \"PermitOpen TARGET:PORT\". Keep this session open",
                 command: Some("sshd -t && systemctl reload ssh"),
                 place: "server",
@@ -1212,7 +1229,7 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: Some("remove the block and reload"),
             },
             Remedy {
-                action: "For -R: \"AllowTcpForwarding remote\", or \"PermitListen PORT\"with the port that is \
+                action: "For -R: \"AllowTcpForwarding remote\", or \"PermitListen PORT\" with the port that is \
                     asked for",
                 command: Some("sshd -t && systemctl reload ssh"),
                 place: "server",
@@ -1220,8 +1237,8 @@ pub(super) const ROWS: &[Cause] = &[
                 undo: Some("remove the line and reload"),
             },
             Remedy {
-                action: "DisableForwarding yes wins over both: take it out for that user. \"restrict\"or \
-                    \"no-port-forwarding\"on the line of the key: add \"port-forwarding\"behind it",
+                action: "DisableForwarding yes wins over both: take it out for that user. \"restrict\" or \
+                    \"no-port-forwarding\" on the line of the key: add \"port-forwarding\" behind it",
                 command: None,
                 place: "server",
                 risk: "the user may forward",
@@ -1237,6 +1254,7 @@ pub(super) const ROWS: &[Cause] = &[
         refs: &[
             "sshd_config(5) AllowTcpForwarding",
             "sshd_config(5) PermitOpen",
+            "sshd_config(5) AllowAgentForwarding",
             "RFC 4254 section 7",
         ],
     },
@@ -1338,7 +1356,7 @@ pub(super) const ROWS: &[Cause] = &[
     Cause {
         id: "SW0427",
         slug: "client-alive-timeout",
-        title: "The server ended the session because the client stopped answering (ClientAliveInterval)",
+        title: "The server ended the session, in which it heard nothing for too long (ClientAliveInterval, ChannelTimeout)",
         blames: Blame::Policy,
         gate: Gate::Session,
         severity: Severity::Low,
