@@ -79,4 +79,4 @@ macro_rules! driven {
     };
 }
 
-driven!(sshd_config authorized_keys pam hosts_allow nft iptables dockerfile);
+driven!(sshd_config authorized_keys pam hosts_allow nft iptables dockerfile relay);

@@ -1,4 +1,4 @@
-//! What any bytes must not do to the readers of a server's files: panic, hang, or point outside of the text. Driven by the fuzz
+//! What any bytes must not do to the readers of a server's files and of evidence: panic, hang, or point outside of the text. Driven by the fuzz
 //! targets of `fuzz/`, and by `mutations.rs` where no fuzzer is at hand.
 #![allow(dead_code)] // each fuzz target uses one of them
 
@@ -12,6 +12,8 @@ use sshwhy_core::config::samples;
 use sshwhy_core::config::simulate::limits::Limits;
 use sshwhy_core::image::{dockerfile, from_dockerfile, judge, patch};
 use sshwhy_core::server::{Leg, Packet, iptables, nft, pam, wrappers};
+use sshwhy_core::trace::evidence::ran;
+use sshwhy_core::trace::{happening, relay};
 use std::net::{IpAddr, Ipv4Addr};
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -161,4 +163,22 @@ pub fn dockerfile(data: &[u8]) {
     }
     let _ = judge(&from_dockerfile(&d, "Dockerfile"));
     let _ = patch(&text, "Dockerfile");
+}
+
+/// Lines that speak of somebody else: what is kept of one stays bounded, and a command is a part of its line.
+pub fn relay(data: &[u8]) {
+    for line in data.split(|b| *b == b'\n') {
+        if let Some(said) = relay::relayed(line, 22) {
+            assert!(said.text.len() <= 64 << 10);
+        }
+        let _ = relay::unit_of(line);
+        let _ = relay::named_by_id(line);
+        let _ = happening::line(line);
+        let text = String::from_utf8_lossy(line);
+        let _ = relay::filtered(&text, 22);
+        let _ = relay::came_in(&text);
+        if let Some(command) = ran(&text) {
+            assert!(text.contains(command));
+        }
+    }
 }
