@@ -115,7 +115,7 @@ pub(super) fn look(scene: &mut Scene<'_>, unit: &daemon::Unit, started: bool) {
             };
             if key == "Service.SystemCallFilter" {
                 let text = format!("{} has SystemCallFilter={value} ({place})", unit.name);
-                let about = unit_failure::movable(place).unwrap_or(&unit.name);
+                let about = unit_failure::movable(scene.machine, place).unwrap_or(&unit.name);
                 let source = place.clone();
                 scene.say(Gate::Auth, "unit.sandbox", "filters", about, text, source);
             }
