@@ -128,7 +128,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
             ("user-not-found", 0.1),
         ],
         tells_apart: "dbclient offers only the key given with -i, in Dropbear's own or OpenSSH's form.",
-        example: "dbclient: Connection to root@192.0.2.10:22 exited: No auth methods could be used.",
+        example: "No auth methods could be used.",
         near_miss: "No auth methods were tried.",
     },
     ClientMessage {
@@ -145,7 +145,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         failed_at: Some(Gate::HostKey),
         causes: &[("host-key-unknown", 0.48), ("host-key-changed", 0.45)],
         tells_apart: "\"mismatch\" above it: the key is another one. Compare the fingerprint with the one read on the server's console.",
-        example: "dbclient: Connection to root@192.0.2.10:22 exited: Didn't validate host key",
+        example: "Didn't validate host key",
         near_miss: "Didn't validate the ticket",
     },
     ClientMessage {
@@ -168,7 +168,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
             ("ip-banned", 0.06),
         ],
         tells_apart: "The server's log of that second has the reason.",
-        example: "dbclient: Connection to root@192.0.2.10:22 exited: Remote host closed the connection",
+        example: "Remote host closed the connection",
         near_miss: "Remote host opened the connection",
     },
     ClientMessage {
