@@ -122,17 +122,7 @@ struct Walk<'a> {
 pub fn translated(text: &str, packet: &Packet, sets: &Sets) -> Option<Translation> {
     let tables = tables(text);
     let (name, table) = tables.iter().find(|(n, _)| n == "nat")?;
-    let mut walk = Walk {
-        table: name,
-        chains: &table.chains,
-        packet,
-        sets,
-        steps: 0,
-        uncertain: false,
-        might_pass: false,
-        skipped_limit: false,
-        translated: None,
-    };
+    let mut walk = Walk::new(name, &table.chains, packet, sets);
     walk.chain("PREROUTING", 0);
     walk.translated
 }
@@ -185,17 +175,7 @@ fn evaluate_on(text: &str, packet: &Packet, sets: &Sets, forwarded: bool) -> Opt
         };
         let policy = table.policies.get(*hook).map_or("ACCEPT", String::as_str);
         any |= policy != "ACCEPT" || table.chains.values().any(|c| !c.is_empty());
-        let mut walk = Walk {
-            table: name,
-            chains: &table.chains,
-            packet,
-            sets,
-            steps: 0,
-            uncertain: false,
-            might_pass: false,
-            skipped_limit: false,
-            translated: None,
-        };
+        let mut walk = Walk::new(name, &table.chains, packet, sets);
         let end = match walk.chain(hook, 0) {
             Flow::End(ruling) => Some(ruling),
             _ if policy == "DROP" => Some(Ruling {
@@ -234,7 +214,26 @@ fn evaluate_on(text: &str, packet: &Packet, sets: &Sets, forwarded: bool) -> Opt
     })
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(
+        table: &'a str,
+        chains: &'a HashMap<String, Vec<Vec<String>>>,
+        packet: &'a Packet,
+        sets: &'a Sets,
+    ) -> Walk<'a> {
+        Walk {
+            table,
+            chains,
+            packet,
+            sets,
+            steps: 0,
+            uncertain: false,
+            might_pass: false,
+            skipped_limit: false,
+            translated: None,
+        }
+    }
+
     fn chain(&mut self, name: &str, depth: usize) -> Flow {
         let chains = self.chains;
         let Some(rules) = chains.get(name) else {

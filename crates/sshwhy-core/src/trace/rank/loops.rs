@@ -83,9 +83,7 @@ pub(super) fn loops(
     target: Option<IpAddr>,
     candidates: &mut Vec<Candidate<'_>>,
 ) {
-    let mut needles: Vec<String> = q.target_addrs.iter().map(IpAddr::to_string).collect();
-    needles.extend(target.map(|t| t.to_string()));
-    needles.extend(q.target_names.iter().filter(|n| n.len() >= 3).cloned());
+    let needles = super::needles(q, target);
     let names_target = |text: &str| {
         needles
             .iter()

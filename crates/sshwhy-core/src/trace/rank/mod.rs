@@ -275,6 +275,13 @@ const TOOLS: [&str; 24] = [
     "dbclient",
 ];
 
+/// The target's addresses, and its names as far as they are long enough to tell anything.
+fn needles(q: &Question, target: Option<IpAddr>) -> Vec<String> {
+    let addrs = q.target_addrs.iter().copied().chain(target);
+    let names = q.target_names.iter().filter(|n| n.len() >= 3);
+    addrs.map(|a| a.to_string()).chain(names.cloned()).collect()
+}
+
 fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }

@@ -113,9 +113,7 @@ pub(super) fn schedules(
     target: Option<IpAddr>,
     candidates: &mut Vec<Candidate<'_>>,
 ) {
-    let mut needles: Vec<String> = q.target_addrs.iter().map(IpAddr::to_string).collect();
-    needles.extend(target.map(|t| t.to_string()));
-    needles.extend(q.target_names.iter().filter(|n| n.len() >= 3).cloned());
+    let needles = super::needles(q, target);
     let entries = entries(q, e);
     let fitting = entries.iter().filter(|x| x.kept.is_some()).count().max(1) as f64;
     let names = |text: &str| {
