@@ -141,14 +141,17 @@ pub(super) fn ident_of(word: &[u8]) -> Option<(&[u8], Option<Option<u32>>)> {
     name_and_pid(word.strip_suffix(b":")?)
 }
 
+/// Whether what stands before a pid is no name, but columns: a tab or a comma parts them.
+pub(super) fn is_columns(ident: &[u8]) -> bool {
+    ident.iter().any(|b| b.is_ascii_control() || *b == b',')
+}
+
 #[allow(clippy::type_complexity)]
 fn name_and_pid(word: &[u8]) -> Option<(&[u8], Option<Option<u32>>)> {
     if let Some(open) = memchr(b'[', word) {
         let inside = word.get(open + 1..)?.strip_suffix(b"]")?;
         let ident = word.get(..open)?;
-        // A tab or a comma parts two columns.
-        let columns = |b: &u8| b.is_ascii_control() || *b == b',';
-        if ident.is_empty() || inside.is_empty() || ident.iter().any(columns) {
+        if ident.is_empty() || inside.is_empty() || is_columns(ident) {
             return None;
         }
         let (pid, len) = number(inside)?;

@@ -331,6 +331,19 @@ fn fast_and_slow_agree_on_what_the_fast_one_takes() {
 }
 
 #[test]
+fn columns_before_a_pid_are_no_name_on_either_way() {
+    let zone = Zone::parse_fixed("+01:00").unwrap();
+    for raw in [
+        &b"Nov  3 04:05:06 web1 s\x08shd[812]: Invalid user bob from 192.0.2.7 port 50122"[..],
+        b"Nov  3 04:05:06 web1 a,sshd[812]: Invalid user bob from 192.0.2.7 port 50122",
+    ] {
+        let mut parser = LineParser::new(&zone, Years::starting(2026));
+        assert!(parser.fast(raw).is_none());
+        assert_eq!(parser.slow(raw, &mut Vec::new()).pid, None);
+    }
+}
+
+#[test]
 fn a_clock_with_a_digit_too_many_is_no_fast_time() {
     let zone = Zone::utc();
     let mut p = LineParser::new(&zone, Years::starting(2026));

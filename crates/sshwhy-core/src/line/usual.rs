@@ -3,7 +3,7 @@
 //! Remembers the last time stamp and the last few beginnings `host ident[`; what needs a second look goes the long way.
 
 use super::cursor::{Cursor, fraction, number, two};
-use super::envelope::begins_a_message;
+use super::envelope::{begins_a_message, is_columns};
 use super::stamp::{Stamp, iso, numeric_zone, rfc3164};
 use super::wrapping::{needs_no_unwrapping, unwrap_message};
 use super::{Line, LineParser, Program};
@@ -196,6 +196,9 @@ impl LineParser<'_> {
         };
         if ident.is_empty() || ident.first() == Some(&b'%') || ident.iter().all(u8::is_ascii_digit)
         {
+            return None;
+        }
+        if pid.is_some() && is_columns(ident) {
             return None;
         }
         let program = Program::of(ident);
