@@ -331,11 +331,12 @@ fn fast_and_slow_agree_on_what_the_fast_one_takes() {
 }
 
 #[test]
-fn columns_before_a_pid_are_no_name_on_either_way() {
+fn columns_and_records_are_no_name_on_either_way() {
     let zone = Zone::parse_fixed("+01:00").unwrap();
     for raw in [
         &b"Nov  3 04:05:06 web1 s\x08shd[812]: Invalid user bob from 192.0.2.7 port 50122"[..],
         b"Nov  3 04:05:06 web1 a,sshd[812]: Invalid user bob from 192.0.2.7 port 50122",
+        b"2026-11-03T04:05:06Z {web1 sshd[812]: Invalid user bob from 192.0.2.7 port 50122",
     ] {
         let mut parser = LineParser::new(&zone, Years::starting(2026));
         assert!(parser.fast(raw).is_none());

@@ -175,10 +175,11 @@ impl LineParser<'_> {
         let rest = raw.get(after..)?;
         let space = memchr(b' ', rest)?;
         let host = rest.get(..space)?;
-        // `sshd[812]:` where the host should be, or an empty host: the long way.
+        // `sshd[812]:` where the host should be, an empty host, or a record of JSON: the long way.
         if space == 0
+            || host.first() == Some(&b'{')
             || host.last() == Some(&b':')
-            || matches!(rest.get(space + 1)?, b' ' | b'[' | b'<')
+            || matches!(rest.get(space + 1)?, b' ' | b'[' | b'<' | b'{')
         {
             return None;
         }

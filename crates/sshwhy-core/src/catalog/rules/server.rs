@@ -1482,7 +1482,11 @@ pub(super) const ROWS: &[Rule] = &[
         0.96,
         &[is("unit.sandbox", &["stops"]), NOT_RUNNING],
     )
-    .any(&[is("unit.state", &["failed", "activating"])])
+    .any(&[
+        is("unit.state", &["failed", "activating"]),
+        // Of a disk whose systemd cannot be asked, sshd's own last words.
+        is("log.daemon", &["sshd-unit-broken"]),
+    ])
     .at(Gate::Tcp),
     rule(
         "service-sandboxed",
