@@ -1,5 +1,6 @@
 //! What Java programs print beside the messages of [`super::others`]: sshj, JSch's single steps, Jenkins (Trilead).
 
+use super::often::{HOST_KEY_NOT_TAKEN, KEY_REFUSED, NOTHING_COMMON, PROOF_REFUSED};
 use super::{ClientMessage, Program};
 use crate::catalog::causes::Gate;
 
@@ -12,15 +13,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The server accepted none of what the program tried.",
         passed: Some(Gate::HostKey),
         failed_at: Some(Gate::Account),
-        causes: &[
-            ("auth-rejected-publickey", 0.5),
-            ("auth-rejected-password", 0.45),
-            ("wrong-password", 0.24),
-            ("pubkey-not-authorized", 0.24),
-            ("pubkey-algorithm-rejected", 0.14),
-            ("user-not-found", 0.1),
-            ("auth-method-mismatch", 0.08),
-        ],
+        causes: PROOF_REFUSED,
         tells_apart: "An old library signs RSA with SHA-1, which OpenSSH 8.8 and later refuse. The server's log has the reason.",
         example: "net.schmizz.sshj.userauth.UserAuthException: Exhausted available authentication methods",
         near_miss: "Exhausted available memory",
@@ -36,11 +29,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The program has no matching host key for that server.",
         passed: Some(Gate::Kex),
         failed_at: Some(Gate::HostKey),
-        causes: &[
-            ("host-key-unknown", 0.6),
-            ("host-key-changed", 0.3),
-            ("host-key-differs-by-address", 0.04),
-        ],
+        causes: HOST_KEY_NOT_TAKEN,
         tells_apart: "Compare the fingerprint with the one read on the server's console. Then add it to the known_hosts file that the program reads.",
         example: "net.schmizz.sshj.transport.TransportException: [HOST_KEY_NOT_VERIFIABLE] Could not verify `ssh-ed25519` host key with fingerprint `1a:2b` for `build.example.org` on port 22",
         near_miss: "Could not verify the claim",
@@ -53,12 +42,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "Library and server have no algorithm in common: the first list is the library's, the second the server's.",
         passed: Some(Gate::Ident),
         failed_at: Some(Gate::Kex),
-        causes: &[
-            ("no-matching-kex", 0.4),
-            ("no-matching-host-key-type", 0.25),
-            ("no-matching-cipher", 0.15),
-            ("no-matching-mac", 0.1),
-        ],
+        causes: NOTHING_COMMON,
         tells_apart: "The names in the lists show the kind. Update the older side.",
         example: "net.schmizz.sshj.transport.TransportException: Unable to reach a settlement: [diffie-hellman-group14-sha1] and [curve25519-sha256]",
         near_miss: "Unable to reach a settlement out of court",
@@ -208,13 +192,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The server accepted none of the credential's keys.",
         passed: Some(Gate::HostKey),
         failed_at: Some(Gate::Account),
-        causes: &[
-            ("auth-rejected-publickey", 0.8),
-            ("pubkey-not-authorized", 0.36),
-            ("user-not-found", 0.14),
-            ("authorized-keys-permissions", 0.12),
-            ("pubkey-algorithm-rejected", 0.12),
-        ],
+        causes: KEY_REFUSED,
         tells_apart: "The credential's user name counts as much as its key. An old library signs RSA with SHA-1, which OpenSSH 8.8 and later refuse. The server's log has the reason.",
         example: "ERROR: Server rejected the 1 private key(s) for jenkins (credentialId:build/method:publickey)",
         near_miss: "Server accepted the private key",

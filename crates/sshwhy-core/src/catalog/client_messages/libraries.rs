@@ -1,5 +1,6 @@
 //! What libgit2 (and cargo), Dropbear's client and programs on Go's library print beside the messages of [`super::others`].
 
+use super::often::KEY_REFUSED;
 use super::{ClientMessage, Program};
 use crate::catalog::causes::Gate;
 
@@ -71,13 +72,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The server took none of the agent's keys for any of these names.",
         passed: Some(Gate::HostKey),
         failed_at: Some(Gate::Account),
-        causes: &[
-            ("auth-rejected-publickey", 0.8),
-            ("pubkey-not-authorized", 0.36),
-            ("user-not-found", 0.14),
-            ("authorized-keys-permissions", 0.12),
-            ("pubkey-algorithm-rejected", 0.12),
-        ],
+        causes: KEY_REFUSED,
         tells_apart: "ssh -T to the same host shows whether the agent holds the right key.",
         example: "* attempted ssh-agent authentication, but no usernames succeeded: `git`",
         near_miss: "attempted to fly, but no wings succeeded: `two`",

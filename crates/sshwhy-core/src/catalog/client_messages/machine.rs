@@ -1,6 +1,7 @@
 //! What the rest of a machine logs about ssh, as people paste it beside ssh's own lines: ban tools, the packet filter, systemd,
 //! SELinux and AppArmor, Windows, and network devices. Events of a log are no matter of this table.
 
+use super::often::{NO_ANSWER, NOTHING_COMMON, REFUSED, UNREACHABLE};
 use super::{ClientMessage, Program};
 use crate::catalog::causes::Gate;
 
@@ -358,12 +359,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The device and the client have no algorithm in common; the message says for what, and has both lists.",
         passed: Some(Gate::Ident),
         failed_at: Some(Gate::Kex),
-        causes: &[
-            ("no-matching-kex", 0.4),
-            ("no-matching-host-key-type", 0.25),
-            ("no-matching-cipher", 0.15),
-            ("no-matching-mac", 0.1),
-        ],
+        causes: NOTHING_COMMON,
         tells_apart: "show ip ssh (IOS) lists what the device takes; ip ssh server algorithm sets it.",
         example: "%SSH-3-NO_MATCH: No matching cipher found: client chacha20-poly1305@openssh.com server aes128-cbc,3des-cbc",
         near_miss: "%SSH-5-SSH2_SESSION: SSH2 Session request from 192.0.2.7",
@@ -399,13 +395,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The other side answered at once that nobody takes connections on this port.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
-        causes: &[
-            ("connect-refused", 0.95),
-            ("sshd-not-running", 0.35),
-            ("wrong-port", 0.18),
-            ("firewall-server-reject", 0.14),
-            ("ip-banned", 0.12),
-        ],
+        causes: REFUSED,
         tells_apart: "On the server: ss -Hltnp. From another address it works: a ban. On a device: ip ssh version 2, keys made, and the line's access list.",
         example: "% Connection refused by remote host",
         near_miss: "% Connection made to remote host",
@@ -418,13 +408,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "No answer came to the connection attempt.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
-        causes: &[
-            ("connect-timeout", 0.92),
-            ("firewall-server-drop", 0.27),
-            ("firewall-path-drop", 0.27),
-            ("dns-stale-address", 0.1),
-            ("ip-banned", 0.1),
-        ],
+        causes: NO_ANSWER,
         tells_apart: "A packet capture on the server decides whether the SYN arrives.",
         example: "% Connection timed out; remote host not responding",
         near_miss: "% Connection open",
@@ -437,12 +421,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "A router says that the host is not reachable.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
-        causes: &[
-            ("host-unreachable", 0.5),
-            ("firewall-server-reject", 0.28),
-            ("dns-stale-address", 0.12),
-            ("no-route", 0.06),
-        ],
+        causes: UNREACHABLE,
         tells_apart: "Ping the host: if it answers, a firewall rejects the port.",
         example: "% Destination unreachable; gateway or host down",
         near_miss: "% Destination reached",

@@ -14,6 +14,7 @@ mod java;
 mod libraries;
 mod machine;
 mod more;
+mod often;
 mod openssh;
 mod others;
 mod python;

@@ -1,6 +1,7 @@
 //! What ssh's own tools, PuTTY's family, Ansible, the Kerberos library and the server's programs print beside the messages of
 //! [`super::openssh`], [`super::others`], [`super::tools`] and [`super::remote`]: rarer wordings and single steps of theirs.
 
+use super::often::PASSWORD_REFUSED;
 use super::{ClientMessage, Program};
 use crate::catalog::causes::Gate;
 
@@ -535,14 +536,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The server did not take the password that was given on the command line.",
         passed: Some(Gate::HostKey),
         failed_at: Some(Gate::Account),
-        causes: &[
-            ("auth-rejected-password", 0.85),
-            ("wrong-password", 0.47),
-            ("user-not-found", 0.12),
-            ("account-locked", 0.1),
-            ("password-auth-disabled", 0.08),
-            ("account-faillock", 0.07),
-        ],
+        causes: PASSWORD_REFUSED,
         tells_apart: "The same password typed by hand; the server's log has the reason.",
         example: "FATAL ERROR: Configured password was not accepted",
         near_miss: "Configured password was accepted",

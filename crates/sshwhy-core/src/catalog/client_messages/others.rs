@@ -1,5 +1,6 @@
 //! What other clients and libraries print: PuTTY, WinSCP, Go, paramiko, JSch, Apache MINA SSHD, libssh, libssh2.
 
+use super::often::{NOTHING_COMMON, REFUSED, UNREACHABLE};
 use super::{ClientMessage, Program};
 use crate::catalog::causes::Gate;
 
@@ -473,12 +474,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "A router, or a firewall in its place, says that the host is not reachable.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
-        causes: &[
-            ("host-unreachable", 0.5),
-            ("firewall-server-reject", 0.28),
-            ("dns-stale-address", 0.12),
-            ("no-route", 0.06),
-        ],
+        causes: UNREACHABLE,
         tells_apart: "Ping the host: if it answers, a firewall rejects the port.",
         example: "dial tcp 192.0.2.10:22: connect: no route to host",
         near_miss: "dial tcp 192.0.2.10:22: connect: network is unreachable",
@@ -1151,13 +1147,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The other side answered at once that nobody takes connections on this port.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
-        causes: &[
-            ("connect-refused", 0.95),
-            ("sshd-not-running", 0.35),
-            ("wrong-port", 0.18),
-            ("firewall-server-reject", 0.14),
-            ("ip-banned", 0.12),
-        ],
+        causes: REFUSED,
         tells_apart: "On the server: ss -Hltnp. From another address it works: a ban.",
         example: "ConnectionRefusedError: [Errno 111] Connection refused",
         near_miss: "TimeoutError: [Errno 110] Connection timed out",
@@ -1288,13 +1278,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The other side answered at once that nobody takes connections on this port.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
-        causes: &[
-            ("connect-refused", 0.95),
-            ("sshd-not-running", 0.35),
-            ("wrong-port", 0.18),
-            ("firewall-server-reject", 0.14),
-            ("ip-banned", 0.12),
-        ],
+        causes: REFUSED,
         tells_apart: "On the server: ss -Hltnp. From another address it works: a ban.",
         example: "com.jcraft.jsch.JSchException: java.net.ConnectException: Connection refused (Connection refused)",
         near_miss: "com.jcraft.jsch.JSchException: java.net.ConnectException: Connection timed out",
@@ -1352,12 +1336,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "A router, or a firewall in its place, says that the host is not reachable.",
         passed: Some(Gate::Name),
         failed_at: Some(Gate::Tcp),
-        causes: &[
-            ("host-unreachable", 0.5),
-            ("firewall-server-reject", 0.28),
-            ("dns-stale-address", 0.12),
-            ("no-route", 0.06),
-        ],
+        causes: UNREACHABLE,
         tells_apart: "Ping the host: if it answers, a firewall rejects the port.",
         example: "java.net.NoRouteToHostException: No route to host (Host unreachable)",
         near_miss: "java.net.UnknownHostException: build.example.org",
@@ -1618,12 +1597,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "Library and server have no algorithm in common; the message says for what.",
         passed: Some(Gate::Ident),
         failed_at: Some(Gate::Kex),
-        causes: &[
-            ("no-matching-kex", 0.4),
-            ("no-matching-host-key-type", 0.25),
-            ("no-matching-cipher", 0.15),
-            ("no-matching-mac", 0.1),
-        ],
+        causes: NOTHING_COMMON,
         tells_apart: "Both lists stand in the message.",
         example: "kex error : no match for method kex algos: server [diffie-hellman-group1-sha1], client [curve25519-sha256]",
         near_miss: "kex error : something else",

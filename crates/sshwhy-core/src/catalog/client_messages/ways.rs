@@ -1,6 +1,7 @@
 //! What tunnels, cloud consoles, hosting services and programs that ride on ssh print: gcloud, aws, proxies, git's hosts, borg,
 //! mosh, autossh, sshfs.
 
+use super::often::KEY_REFUSED;
 use super::{ClientMessage, Program};
 use crate::catalog::causes::Gate;
 
@@ -362,13 +363,7 @@ pub(super) const ROWS: &[ClientMessage] = &[
         meaning: "The machine runs and takes connections; it does not know the key (or the user) that Vagrant offers.",
         passed: Some(Gate::HostKey),
         failed_at: Some(Gate::Account),
-        causes: &[
-            ("auth-rejected-publickey", 0.8),
-            ("pubkey-not-authorized", 0.36),
-            ("user-not-found", 0.14),
-            ("authorized-keys-permissions", 0.12),
-            ("pubkey-algorithm-rejected", 0.12),
-        ],
+        causes: KEY_REFUSED,
         tells_apart: "vagrant ssh-config shows user, port and key. A box whose key was replaced, or a folder mounted over its .ssh.",
         example: "default: Warning: Authentication failure. Retrying...",
         near_miss: "default: Warning: Authentication success.",
