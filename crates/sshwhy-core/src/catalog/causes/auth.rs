@@ -38,8 +38,8 @@ pub(super) const ROWS: &[Cause] = &[
         ],
         remedy: &[
             Remedy {
-                action: "Say the right name; when it works, put \"User USER\" under the Host in ~/.ssh/config",
-                command: Some("ssh USER@HOST"),
+                action: "Say the right name; when it works, put \"User RIGHT_USER\" under the Host in ~/.ssh/config",
+                command: Some("ssh RIGHT_USER@HOST"),
                 place: "client",
                 risk: "none",
                 undo: None,
